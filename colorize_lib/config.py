@@ -1,0 +1,186 @@
+"""What one experiment is made of: arms, profiles and the frozen `Config` that every other module reads.
+
+A profile is a short list of differences from the defaults of `Config`. Parameters arrive as plain values
+(from papermill or the command line), pass through `load_config`, and are refused there if they are unknown
+or impossible, before anything slow begins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+
+ARMS = ("student_mse", "l2", "ce", "ce_rebal")
+"""The four objectives, from the student's to Zhang's full method."""
+
+CHOICES = {
+    "architecture": ("eccv16",),
+    "activation": ("relu", "leaky_relu"),
+    "init": ("default", "data"),
+    "schedule": ("constant", "one_cycle", "steps"),
+    "reduction": ("mean", "sum"),
+    "device": ("auto", "cpu", "cuda"),
+    "precision": ("fp32", "bf16"),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting of an experiment; `load_config` is the way to make one.
+
+    The first block says what to compare, the others how one network is built, trained and decoded.
+    Fields that change a trained network enter the run's identity (`run_id`); the others do not.
+    """
+
+    profile: str = "smoke"
+    data: str = ""  # store, Parquet file or folder, picture folder, or "synthetic"; "" reads recorded results
+    arms: tuple[str, ...] = ARMS
+    seeds: tuple[int, ...] = (0,)
+    # pictures
+    side: int = 64  # training side in pixels (the crop, where pictures are larger), a multiple of 8
+    train_photos: int = 0  # the first so many training pictures; 0 takes all
+    flip: bool = True  # mirror half of the pictures
+    # network (facts: Zhang et al. 2016, released training net v2)
+    architecture: str = "eccv16"
+    width: float = 1.0
+    activation: str = "relu"
+    affine: bool = False
+    init: str = "default"
+    # targets and decoding
+    neighbours: int = 5  # 5 in the paper, 10 in the released Caffe layer
+    sigma: float = 5.0
+    lambda_: float = 0.5
+    temperature: float = 0.38
+    # optimisation
+    batch: int = 64
+    steps: int = 0  # 0: take `epochs`
+    epochs: float = 0.0
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0  # coupled L2, as in Caffe and torch.optim.Adam
+    schedule: str = "constant"
+    lr_steps: tuple[int, ...] = ()  # schedule "steps": multiply lr by `lr_factor` at each of these
+    lr_factor: float = 0.316
+    reduction: str = "mean"  # over the batch and positions; "sum" divides by the batch only, as Caffe prints
+    # how to run
+    device: str = "auto"
+    precision: str = "fp32"
+    eval_every: int = 200  # steps between two validation passes
+    checkpoint_every: int = 200
+
+
+_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "precision", "eval_every", "checkpoint_every")
+
+PROFILES: dict[str, dict] = {
+    # Everything at toy size: made for tests, continuous integration and one live training in the book.
+    "smoke": dict(
+        data="synthetic", side=32, train_photos=512, width=0.125, batch=32, steps=48, lr=3e-3,
+        schedule="one_cycle", eval_every=12, checkpoint_every=24,
+    ),
+    # A first real result on two CPU cores: one shard of MiniPlaces, a quarter of the width.
+    "laptop": dict(
+        train_photos=14386, width=0.25, batch=32, steps=3200, lr=2e-3, schedule="one_cycle", weight_decay=1e-4,
+        checkpoint_every=100,
+    ),
+    # The student paper's budget: 30 epochs of 256 at 64 px, Adam 1e-3 (.9, .999) 1e-8, no decay mentioned.
+    "student": dict(width=1.0, batch=256, epochs=30, precision="bf16", eval_every=500, checkpoint_every=500),
+    # The original's: crops of 176, batch 40, the newer of the two stored Caffe schedules.
+    "zhang": dict(
+        side=176, batch=40, steps=450_000, lr=3.16e-5, betas=(0.9, 0.99), weight_decay=1e-3, schedule="steps",
+        lr_steps=(215_000, 430_000), init="data", neighbours=10, reduction="sum", eval_every=5000,
+        checkpoint_every=5000,
+    ),
+}
+
+
+def load_config(profile: str = "smoke", **overrides) -> Config:
+    """Build the configuration of `profile` with some fields replaced.
+
+    Lists become tuples and whole floats become ints where the field wants it, because papermill and the
+    command line know no tuples. Raises `ValueError` naming the value and what is allowed.
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"profile={profile!r} is unknown; choose one of {', '.join(PROFILES)}")
+    names = {field.name for field in dataclasses.fields(Config)}
+    for name in overrides:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"parameter {name!r} is unknown{hint} Allowed: {', '.join(sorted(names))}")
+    values = {"profile": profile, **PROFILES[profile], **{k: _plain(k, v) for k, v in overrides.items()}}
+    values["profile"] = profile
+    config = Config(**values)
+    _check(config)
+    return config
+
+
+def _plain(name: str, value):
+    """Bring one value to its field's type, or say why that is impossible."""
+    default = getattr(Config, name)
+    try:
+        if isinstance(default, tuple):
+            if isinstance(value, str | int | float):
+                value = (value,)
+            kind = {"arms": str, "betas": float}.get(name, int)
+            return tuple(_number(kind, item) if kind is not str else str(item) for item in value)
+        if isinstance(default, bool):
+            if value not in (True, False, "true", "false", "True", "False"):
+                raise ValueError
+            return value in (True, "true", "True")
+        return str(value) if isinstance(default, str) else _number(type(default), value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}={value!r} cannot be read; it should look like {default!r}") from None
+
+
+def _number(kind: type, value):
+    number = float(value)
+    if kind is int and number != int(number):
+        raise ValueError
+    return kind(number)
+
+
+def _check(config: Config) -> None:
+    """Refuse impossible values, each with what would be allowed."""
+
+    def need(ok: bool, name: str, allowed: str) -> None:
+        if not ok:
+            raise ValueError(f"{name}={getattr(config, name)!r} is not possible; allowed: {allowed}")
+
+    need(len(config.arms) > 0 and set(config.arms) <= set(ARMS), "arms", f"some of {', '.join(ARMS)}")
+    need(len(set(config.arms)) == len(config.arms), "arms", "each arm once")
+    need(len(config.seeds) > 0 and min(config.seeds) >= 0, "seeds", "one or more integers from 0")
+    need(len(set(config.seeds)) == len(config.seeds), "seeds", "each seed once")
+    need(config.side >= 16 and config.side % 8 == 0, "side", "a multiple of 8, at least 16")
+    need(0 < config.width <= 4, "width", "above 0, at most 4")
+    for name, choices in CHOICES.items():
+        need(getattr(config, name) in choices, name, ", ".join(choices))
+    need(1 <= config.neighbours <= 313, "neighbours", "1 to 313")
+    need(0 <= config.lambda_ <= 1, "lambda_", "0 to 1")
+    for name in ("sigma", "temperature", "lr", "eps", "lr_factor"):
+        value = getattr(config, name)
+        need(math.isfinite(value) and value > 0, name, "a finite number above 0")
+    for name in ("train_photos", "steps", "epochs", "weight_decay"):
+        need(getattr(config, name) >= 0, name, "0 or more")
+    for name in ("batch", "eval_every", "checkpoint_every"):
+        need(getattr(config, name) >= 1, name, "1 or more")
+    need(len(config.betas) == 2 and all(0 <= b < 1 for b in config.betas), "betas", "two numbers in [0, 1)")
+    need(config.steps > 0 or config.epochs > 0, "steps", "above 0 where epochs is 0")
+
+
+def identity(config: Config) -> dict:
+    """The fields that decide what a trained network is, as plain JSON values."""
+    return {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY}
+
+
+def run_id(config: Config, arm: str, seed: int, fingerprint: str) -> str:
+    """Name a run by arm, seed and a hash of configuration and data, for example `ce-s0-1f0c2a9b7d`.
+
+    fingerprint: of the training pictures used (`Store.fingerprint`).
+    """
+    what = json.dumps([identity(config), arm, seed, fingerprint], sort_keys=True)
+    return f"{arm}-s{seed}-{hashlib.sha256(what.encode()).hexdigest()[:10]}"

@@ -1,0 +1,176 @@
+"""The four objectives: what a network is asked for, how its answer is scored, and how it becomes a colour.
+
+Body, data order and evaluation are the same for all; an `Objective` is the only difference. To add one, write a
+class with `channels`, `score` and `decode`, and list it in `make_objective`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ._compat import torchvision
+from .color import rgb_to_lab
+from .gamut import annealed_mean, rebalancing_weights, soft_encode_map, soft_entropy
+from .model import OUTPUT_STRIDE
+
+AB_SCALE = 110.0
+"""Regression heads predict ab / 110, as the PyTorch port does, so that outputs and gradients are of order one."""
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Bilinear enlargement by four, [b, c, h, w] -> [b, c, 4h, 4w]: the last layer of the original."""
+    return F.interpolate(x, scale_factor=OUTPUT_STRIDE, mode="bilinear", align_corners=False)
+
+
+def subsample(x: Tensor) -> Tensor:
+    """Every fourth pixel, as the original takes its labels (not an average): [..., h, w] -> [..., h/4, w/4]."""
+    return x[..., ::OUTPUT_STRIDE, ::OUTPUT_STRIDE]
+
+
+def reduce(per_position: Tensor, reduction: str) -> Tensor:
+    """Turn a loss map [b, h, w] into a number: "mean" over all positions, or "sum" over them and mean over pictures.
+
+    The Caffe layer sums; Adam hides the factor except against eps and coupled weight decay, which "sum" makes
+    weaker by the number of positions. A preset therefore fixes reduction and weight decay together.
+    """
+    return per_position.mean() if reduction == "mean" else per_position.sum((1, 2)).mean()
+
+
+@dataclass(frozen=True)
+class Score:
+    """loss: what is minimised. plain, excess: means per position to log; excess is above the least possible value."""
+
+    loss: Tensor
+    plain: Tensor
+    excess: Tensor
+
+
+@dataclass(frozen=True)
+class StudentMSE:
+    """Mean squared error on RGB, as the student paper most likely had it: grey picture in, RGB picture out.
+
+    Input is torchvision's Grayscale (ITU-R 601 luma of the encoded values), target the picture itself. The output at
+    quarter resolution is enlarged by four before the error is taken, so its lightness is blurred: what was asked for.
+    """
+
+    name: str = "student_mse"
+    channels: int = 3
+    reduction: str = "mean"
+
+    def network_input(self, rgb: Tensor) -> Tensor:
+        """Luma [b, 1, h, w] on the scale 0..100 of L."""
+        return 100 * torchvision.transforms.v2.functional.rgb_to_grayscale(rgb)
+
+    def score(self, raw: Tensor, rgb: Tensor) -> Score:
+        """raw: [b, 3, h/4, w/4]; rgb: [b, 3, h, w] in 0..1. Squared error, mean over channels (nn.MSELoss)."""
+        squared = (upsample(self._rgb(raw)) - rgb).square().mean(1)
+        return Score(reduce(squared, self.reduction), squared.mean(), squared.mean())
+
+    def decode(self, raw: Tensor, rgb: Tensor) -> Tensor:
+        """The predicted picture as Lab [b, 3, h, w]: colour and lightness both the network's."""
+        return rgb_to_lab(upsample(self._rgb(raw)).clamp(0, 1))
+
+    def _rgb(self, raw: Tensor) -> Tensor:
+        return raw + 0.5  # a new head answers mid grey
+
+
+@dataclass(frozen=True)
+class L2:
+    """Half the squared error in ab at quarter resolution, eq. 1 of Zhang et al., in units of (ab / 110)^2."""
+
+    name: str = "l2"
+    channels: int = 2
+    reduction: str = "mean"
+
+    def network_input(self, rgb: Tensor) -> Tensor:
+        """Lightness L [b, 1, h, w]."""
+        return rgb_to_lab(rgb)[:, :1]
+
+    def score(self, raw: Tensor, rgb: Tensor) -> Score:
+        """raw: [b, 2, h/4, w/4]; rgb: [b, 3, h, w]."""
+        target = rgb_to_lab(subsample(rgb))[:, 1:] / AB_SCALE
+        half_squared = (raw - target).square().sum(1) / 2
+        return Score(reduce(half_squared, self.reduction), half_squared.mean(), half_squared.mean())
+
+    def decode(self, raw: Tensor, rgb: Tensor) -> Tensor:
+        """Lab [b, 3, h, w]: the predicted ab, enlarged, under the true L."""
+        return torch.cat([self.network_input(rgb), upsample(raw * AB_SCALE)], 1)
+
+
+@dataclass(frozen=True, eq=False)
+class CrossEntropy:
+    """Soft cross entropy over the 313 colours, eq. 2 and 3; with `prior` and lambda_ < 1 rebalanced by eq. 4.
+
+    prior: distribution of the training data over the colours, [313]. lambda_ = 1 is the unweighted loss.
+    """
+
+    name: str
+    prior: Tensor
+    lambda_: float = 1.0
+    neighbours: int = 5
+    sigma: float = 5.0
+    temperature: float = 0.38
+    reduction: str = "mean"
+    channels: int = 313
+
+    network_input = L2.network_input
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """Weight of each colour, [313]; all ones at lambda = 1."""
+        return rebalancing_weights(self.prior, self.lambda_)
+
+    def targets(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        """Bins and weights [b, k, h/4, w/4] of the soft-encoded picture [b, 3, h, w]."""
+        return soft_encode_map(rgb_to_lab(subsample(rgb))[:, 1:], self.neighbours, self.sigma)
+
+    def pixel_weights(self, rgb: Tensor, index: Tensor) -> Tensor:
+        """Rebalancing weight v(Z) of each position [b, h/4, w/4]: that of the target's likeliest colour.
+
+        As in the released training net, pictures whose labels never leave |a|, |b| <= 5 count for nothing.
+        """
+        if self.lambda_ == 1:
+            return torch.ones_like(index[:, 0], dtype=rgb.dtype)
+        coloured = (rgb_to_lab(subsample(rgb))[:, 1:].abs() > 5).flatten(1).any(1)
+        return self.weights.to(rgb)[index[:, 0]] * coloured[:, None, None]
+
+    def score(self, raw: Tensor, rgb: Tensor) -> Score:
+        """raw: logits [b, 313, h/4, w/4]; rgb: [b, 3, h, w]. Nats per position; excess is above the target's entropy.
+
+        The weights stand in the forward value here; in Caffe they act on the gradient only, which comes to the same.
+        """
+        index, weight = self.targets(rgb)
+        log_probability = raw.gather(1, index) - raw.logsumexp(1, keepdim=True)
+        cross_entropy = -(weight * log_probability).sum(1)
+        plain = cross_entropy.mean()
+        loss = reduce(self.pixel_weights(rgb, index) * cross_entropy, self.reduction)
+        return Score(loss, plain, plain - soft_entropy(weight).mean())
+
+    def decode(self, raw: Tensor, rgb: Tensor, temperature: float | None = None) -> Tensor:
+        """Lab [b, 3, h, w]: annealed mean at quarter resolution, enlarged by four, under the true L."""
+        ab = annealed_mean(raw, self.temperature if temperature is None else temperature)
+        return torch.cat([self.network_input(rgb), upsample(ab)], 1)
+
+
+Objective = StudentMSE | L2 | CrossEntropy
+
+
+def make_objective(arm: str, config, prior: Tensor | None = None) -> Objective:
+    """The objective of an arm; `ce` and `ce_rebal` need the prior of the training data [313]."""
+    if arm == "student_mse":
+        return StudentMSE(reduction=config.reduction)
+    if arm == "l2":
+        return L2(reduction=config.reduction)
+    if arm not in ("ce", "ce_rebal"):
+        raise ValueError(f"arm={arm!r} is unknown; choose student_mse, l2, ce or ce_rebal")
+    if prior is None:
+        raise ValueError(f"arm {arm!r} needs the prior of the training data")
+    lambda_ = config.lambda_ if arm == "ce_rebal" else 1.0
+    return CrossEntropy(
+        arm, prior, lambda_, config.neighbours, config.sigma, config.temperature, config.reduction
+    )

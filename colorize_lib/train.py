@@ -1,0 +1,406 @@
+"""Training one arm with one seed, and the trained network as something that colorizes pictures.
+
+A run lives in `runs/<run id>/`: history.csv while it trains, checkpoint.pt to resume from, and at the end
+network.safetensors, which carries its own passport. Everything random is a function of (seed, step), so a resumed
+run takes exactly the steps an uninterrupted one would have taken.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import platform
+import resource
+import subprocess
+import time
+from importlib import metadata, resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .color import chroma, lab_to_rgb, rgb_to_lab, to_uint8, to_unit
+from .config import Config, identity, load_config, run_id
+from .data import Store, batch_order
+from .gamut import prior_from_ab
+from .losses import CrossEntropy, Objective, make_objective, subsample
+from .model import ColorNet, data_dependent_init, make_network
+
+RUNS = Path("runs")
+WEIGHTS = "network.safetensors"
+VALIDATION_PHOTOS = 512
+TERMS = (
+    "Trained on MiniPlaces (a subset of Places2), whose photographs may be used for non-commercial research and "
+    "education only and are not distributed here. The weights are offered for the same use; the code is MIT."
+)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The one place where a device is looked up: "auto" is CUDA where there is one."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device='cuda' asked for, but PyTorch sees no CUDA device; use auto or cpu")
+    return torch.device("cuda" if name in ("auto", "cuda") and torch.cuda.is_available() else "cpu")
+
+
+def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torch.device) -> dict:
+    """Where a result comes from: configuration, data, code and machine, as plain JSON values."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "not under git"
+    packages = ("torch", "torchvision", "numpy", "scikit-image")
+    return {
+        "run": run_id(config, arm, seed, fingerprint),
+        "arm": arm,
+        "seed": seed,
+        "profile": config.profile,
+        "config": {**identity(config), "temperature": config.temperature},
+        "data": fingerprint,
+        "commit": commit,
+        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {os.cpu_count()} cores",
+        "precision": "bf16" if _autocast(config, device) else "fp32",
+    }
+
+
+def _autocast(config: Config, device: torch.device) -> bool:
+    """bf16 only on CUDA: processors without bf16 units are hundreds of times slower with it."""
+    return config.precision == "bf16" and device.type == "cuda"
+
+
+def data_prior(store: Store, rows: np.ndarray, config: Config, device: torch.device) -> Tensor:
+    """Prior [313] of the pictures `rows`: soft targets averaged over every fourth pixel, whole pictures."""
+    chunks = (rows[i : i + 512] for i in range(0, len(rows), 512))
+    colours = (rgb_to_lab(subsample(_rgb(store, chunk, device)))[:, 1:] for chunk in chunks)
+    return prior_from_ab((ab.movedim(1, -1).reshape(-1, 2) for ab in colours), config.neighbours, config.sigma)
+
+
+def _rgb(store: Store, rows: np.ndarray, device: torch.device) -> Tensor:
+    return to_unit(torch.from_numpy(np.asarray(store.pixels[rows])).to(device))
+
+
+def total_steps(config: Config, photos: int) -> int:
+    """Optimiser steps of a run: `steps`, or `epochs` of whole batches."""
+    steps = config.steps or round(config.epochs * (photos // config.batch))
+    if photos < config.batch or steps < 1:
+        raise ValueError(f"{photos} training pictures do not fill one batch of {config.batch}")
+    return steps
+
+
+def learning_rate(config: Config, step: int, steps: int) -> float:
+    """Learning rate of `step` (from 0): constant, Caffe's steps, or one cycle (15 % up, cosine down to zero)."""
+    if config.schedule == "steps":
+        return config.lr * config.lr_factor ** sum(step >= s for s in config.lr_steps)
+    if config.schedule == "one_cycle":
+        rise = max(1, round(0.15 * steps))
+        if step < rise:
+            return config.lr * (step + 1) / rise
+        return config.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+    return config.lr
+
+
+def batch_pixels(pixels: np.ndarray | Tensor, rows: np.ndarray, config: Config, seed: int, step: int):
+    """The pictures of one step, uint8 [batch, side, side, 3]: a function of (seed, step), the same for every arm."""
+    per_epoch = len(rows) // config.batch
+    epoch, position = divmod(step, per_epoch)
+    picked = rows[batch_order(len(rows), seed, epoch)[position * config.batch : (position + 1) * config.batch]]
+    chance = np.random.default_rng([seed, 7, step])
+    spare = pixels.shape[1] - config.side
+    if isinstance(pixels, Tensor):
+        batch = pixels[torch.from_numpy(picked).to(pixels.device)]
+    else:
+        batch = torch.from_numpy(np.asarray(pixels[picked]))
+    if spare:  # one random crop, as the original takes 176 of 256
+        y, x = chance.integers(0, spare + 1, 2)
+        batch = batch[:, y : y + config.side, x : x + config.side]
+    if config.flip:
+        mirrored = torch.from_numpy(chance.random(len(picked)) < 0.5).to(batch.device)
+        batch = torch.where(mirrored[:, None, None, None], batch.flip(2), batch)
+    return batch
+
+
+class Run:
+    """One training in progress: network, objective, optimiser and history, on disk in `folder`."""
+
+    def __init__(self, config: Config, arm: str, seed: int, store: Store, runs: Path = RUNS):
+        self.config, self.arm, self.seed, self.store = config, arm, seed, store
+        self.device = pick_device(config.device)
+        self.rows = store.rows("train", config.train_photos)
+        self.steps = total_steps(config, len(self.rows))
+        self.passport = passport(config, arm, seed, store.fingerprint(self.rows), self.device)
+        self.folder = Path(runs) / self.passport["run"]
+        self.step, self.seconds, self.history = 0, 0.0, []
+
+    def prepare(self) -> None:
+        """Build network and optimiser, and resume from the checkpoint if there is one."""
+        config = self.config
+        prior = data_prior(self.store, self.rows, config, self.device)
+        self.objective = make_objective(self.arm, config, prior)
+        self.network = make_network(config, self.objective.channels, self.seed)
+        self.pixels = self.store.pixels
+        if self.device.type == "cuda":  # the whole set fits: 100,000 pictures of 64 px are 1.2 GB
+            self.pixels = torch.from_numpy(np.asarray(self.pixels)).to(self.device)
+        if config.init == "data" and not (self.folder / "checkpoint.pt").exists():
+            rgb = to_unit(batch_pixels(self.store.pixels, self.rows, config, self.seed, 0))
+            data_dependent_init(self.network, self.objective.network_input(rgb))
+        self.network.to(self.device, memory_format=torch.channels_last)
+        self.optimiser = torch.optim.Adam(
+            self.network.parameters(), config.lr, config.betas, config.eps, config.weight_decay
+        )
+        if (self.folder / "checkpoint.pt").exists():
+            self._resume()
+
+    def _resume(self) -> None:
+        state = torch.load(self.folder / "checkpoint.pt", map_location=self.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
+
+    def save(self) -> None:
+        """Write checkpoint and history, each to a temporary file that is then renamed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+        state |= {"step": self.step, "seconds": self.seconds, "history": self.history}
+        torch.save(state, self.folder / "checkpoint.tmp")
+        (self.folder / "checkpoint.tmp").rename(self.folder / "checkpoint.pt")
+        write_history(self.history, self.folder / "history.csv")
+
+    def take_step(self) -> Tensor:
+        """One optimiser step; returns (loss, plain, excess) as a tensor [3] that has not left the device."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.config, self.step, self.steps)
+        batch = batch_pixels(self.pixels, self.rows, self.config, self.seed, self.step)
+        rgb = to_unit(batch.to(self.device))
+        with torch.autocast("cuda", torch.bfloat16, enabled=_autocast(self.config, self.device)):
+            raw = self.network(self.objective.network_input(rgb))
+        score = self.objective.score(raw.float(), rgb)
+        self.optimiser.zero_grad(set_to_none=True)
+        score.loss.backward()
+        self.optimiser.step()
+        self.step += 1
+        return torch.stack([score.loss.detach(), score.plain.detach(), score.excess.detach()])
+
+    def finish(self) -> Path:
+        """Write the trained network with its passport and drop the checkpoint."""
+        peak = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else _peak_memory()
+        facts = {"photos": len(self.rows), "steps": self.steps, "seconds": round(self.seconds, 1)}
+        facts |= {"peak_memory_mb": round(peak / 2**20), "terms": TERMS if "miniplaces" in self.store.source else ""}
+        Colorizer(self.network, self.objective, self.passport | facts).save(self.folder / WEIGHTS)
+        (self.folder / "checkpoint.pt").unlink(missing_ok=True)
+        return self.folder
+
+
+def _peak_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def write_history(rows: list[dict], path: Path) -> None:
+    """Write rows as CSV through a temporary file."""
+    with open(path.with_suffix(".tmp"), "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else ["step"])
+        writer.writeheader()
+        writer.writerows(rows)
+    path.with_suffix(".tmp").rename(path)
+
+
+def train_run(
+    config: Config, arm: str, seed: int, store: Store, runs: Path = RUNS, say=print, stop_after: int | None = None
+) -> Path:
+    """Train one arm with one seed and return the run's folder; read it if finished, resume it if begun.
+
+    say: called with a line of progress at every validation (None for silence). stop_after: leave after so many
+    steps with a checkpoint written, as an interruption would. Interrupted with Ctrl-C it saves first, too.
+    """
+    run = Run(config, arm, seed, store, runs)
+    if (run.folder / WEIGHTS).exists():
+        return run.folder
+    run.prepare()
+    last = min(run.steps, stop_after or run.steps)
+    sums, begun, since = torch.zeros(3, device=run.device), time.perf_counter(), run.step
+    before, first = run.seconds, run.step
+    try:
+        while run.step < last:
+            sums += run.take_step()
+            run.seconds = before + time.perf_counter() - begun
+            if run.step % config.eval_every == 0 or run.step == run.steps:
+                run.history.append(_history_row(run, sums / (run.step - since)))
+                sums, since = torch.zeros_like(sums), run.step
+                if say:
+                    pace = (run.seconds - before) / (run.step - first)
+                    say(_line(run, pace))
+            if run.step % config.checkpoint_every == 0 and run.step % config.eval_every == 0:
+                run.save()
+    except KeyboardInterrupt:
+        print(f"interrupted at step {run.step}; the run continues from its last checkpoint when started again")
+        raise
+    run.save()
+    return run.finish() if run.step == run.steps else run.folder
+
+
+def _history_row(run: Run, means: Tensor) -> dict:
+    loss, plain, excess = means.tolist()
+    row = {"step": run.step, "epoch": run.step * run.config.batch / len(run.rows)}
+    row |= {"lr": learning_rate(run.config, run.step - 1, run.steps), "loss": loss, "plain": plain, "excess": excess}
+    return row | validate(run) | {"seconds": round(run.seconds, 2)}
+
+
+def _line(run: Run, pace: float) -> str:
+    row, left = run.history[-1], pace * (run.steps - run.step)
+    rate = run.config.batch / pace
+    return (
+        f"{run.arm} seed {run.seed}: step {run.step}/{run.steps}, loss {row['loss']:.4f}, "
+        f"validation {row['val_plain']:.4f}, chroma ratio {row['val_chroma_ratio']:.2f}, "
+        f"{rate:.0f} pictures/s, {left / 60:.1f} min left"
+    )
+
+
+@torch.no_grad()
+def validate(run: Run) -> dict:
+    """Plain score, excess, mean ab error and chroma ratio (T = 1 for classifiers) on the first validation photos."""
+    rows = run.store.rows("val")[:VALIDATION_PHOTOS]
+    run.network.eval()
+    sums = torch.zeros(5)
+    for i in range(0, len(rows), 64):
+        rgb = _rgb(run.store, rows[i : i + 64], run.device)
+        spare = (rgb.shape[-1] - run.config.side) // 2
+        rgb = rgb[..., spare : spare + run.config.side, spare : spare + run.config.side]
+        raw = run.network(run.objective.network_input(rgb)).float()
+        score = run.objective.score(raw, rgb)
+        extra = {"temperature": 1.0} if isinstance(run.objective, CrossEntropy) else {}
+        ab, true = run.objective.decode(raw, rgb, **extra)[:, 1:], rgb_to_lab(rgb)[:, 1:]
+        values = [score.plain, score.excess, chroma(ab - true).mean(), chroma(ab).mean(), chroma(true).mean()]
+        sums += torch.stack(values).cpu() * len(rgb)
+    run.network.train()
+    plain, excess, error, predicted, true = (sums / len(rows)).tolist()
+    return {"val_plain": plain, "val_excess": excess, "val_ab_error": error, "val_chroma_ratio": predicted / true}
+
+
+# ------------------------------------------------------------------------------------------- a trained network
+
+
+class Colorizer:
+    """A trained network with its objective and passport; `save` and `load` keep all three in one file."""
+
+    def __init__(self, network: ColorNet, objective: Objective, passport: dict):
+        self.network, self.objective, self.passport = network.eval(), objective, passport
+        self.arm = objective.name
+        self.side = passport["config"]["side"]
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.head.weight.device
+
+    @torch.no_grad()
+    def predict(self, pixels: np.ndarray | Tensor, temperature: float | None = None) -> tuple[Tensor, Tensor | None]:
+        """Colorize pictures uint8 [b, h, w, 3] (h, w multiples of 8).
+
+        Returns Lab [b, 3, h, w], unclipped, and the logits [b, 313, h/4, w/4] (None for a regression arm).
+        """
+        rgb = to_unit(torch.as_tensor(np.asarray(pixels)).to(self.device))
+        raw = self.network(self.objective.network_input(rgb)).float()
+        if not isinstance(self.objective, CrossEntropy):
+            return self.objective.decode(raw, rgb), None
+        return self.objective.decode(raw, rgb, temperature), raw
+
+    @torch.no_grad()
+    def photo(self, picture: np.ndarray, temperature: float | None = None, side: int | None = None) -> np.ndarray:
+        """Colorize one picture uint8 [h, w, 3] of any size; only its lightness is looked at.
+
+        The network sees the picture with its shorter side reduced to about `side` (default: the side it was trained
+        at); the predicted ab is enlarged and joined with the full-resolution L. For `student_mse`, too, the
+        predicted lightness is replaced by the true one here.
+        """
+        rgb = to_unit(torch.from_numpy(np.ascontiguousarray(picture))[None].to(self.device))
+        height, width = rgb.shape[-2:]
+        factor = (side or self.side) / min(height, width)
+        size = [max(16, 8 * round(n * factor / 8)) for n in (height, width)]
+        small = torch.nn.functional.interpolate(rgb, size=size, mode="bilinear", antialias=True, align_corners=False)
+        lab, _ = self.predict(to_uint8(small).cpu(), temperature)
+        ab = torch.nn.functional.interpolate(lab[:, 1:], size=(height, width), mode="bilinear", align_corners=False)
+        return to_uint8(lab_to_rgb(torch.cat([rgb_to_lab(rgb)[:, :1], ab], 1)))[0].cpu().numpy()
+
+    def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write weights, prior and passport as one safetensors file, through a temporary file."""
+        state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in self.network.state_dict().items()}
+        if isinstance(self.objective, CrossEntropy):
+            state["prior"] = self.objective.prior.float()
+        state = {k: v.cpu().contiguous().clone() for k, v in state.items()}
+        save_file(state, path.with_suffix(".tmp"), {"passport": json.dumps(self.passport)})
+        path.with_suffix(".tmp").rename(path)
+
+    @classmethod
+    def load(cls, path: Path, device: str = "auto") -> Colorizer:
+        """Read a file written by `save`; ValueError if it is not one."""
+        with safe_open(path, "pt") as file:
+            if "passport" not in (file.metadata() or {}):
+                raise ValueError(f"{path} holds no passport; it was not written by this library")
+            about = json.loads(file.metadata()["passport"])
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        known = {field.name for field in dataclasses.fields(Config)}
+        config = load_config(about["profile"], **{k: v for k, v in about["config"].items() if k in known})
+        objective = make_objective(about["arm"], config, state.pop("prior", None))
+        network = make_network(config, objective.channels, 0)
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        network.to(pick_device(device), memory_format=torch.channels_last)
+        return cls(network, objective, about)
+
+
+def load_run(folder: Path | str, device: str = "auto") -> Colorizer:
+    """The trained network of a finished run."""
+    path = Path(folder) / WEIGHTS
+    if not path.exists():
+        raise FileNotFoundError(f"{folder} holds no finished run ({WEIGHTS} is missing)")
+    return Colorizer.load(path, device)
+
+
+def load_colorizer(arm: str = "ce_rebal", device: str = "auto") -> Colorizer:
+    """The network of `arm` that ships with the package (profile laptop, see its passport)."""
+    with resources.as_file(resources.files(__package__) / "weights" / f"{arm}.safetensors") as path:
+        if not path.exists():
+            shipped = sorted(p.stem for p in path.parent.glob("*.safetensors"))
+            raise ValueError(f"arm={arm!r} does not ship with this package; allowed: {', '.join(shipped) or 'none'}")
+        return Colorizer.load(path, device)
+
+
+def export_weights(folder: Path | str, out: Path | str) -> Path:
+    """Write a finished run's network as fp16 to `out`/<arm>.safetensors, for shipping."""
+    colorizer = load_run(folder, "cpu")
+    Path(out).mkdir(parents=True, exist_ok=True)
+    path = Path(out) / f"{colorizer.arm}.safetensors"
+    colorizer.save(path, torch.float16)
+    return path
+
+
+def benchmark(config: Config, store: Store, arm: str = "ce_rebal", steps: int = 10, rounds: int = 3) -> dict:
+    """Seconds of a full training step beside those of the bare forward, backward and optimiser step.
+
+    Both run in alternating rounds on the same network and batch size within one process; the best round of each
+    counts. Returns bare, full (seconds a step) and overhead (full / bare - 1).
+    """
+    run = Run(config, arm, 0, store)
+    run.prepare()
+    rgb = to_unit(batch_pixels(run.pixels, run.rows, config, 0, 0).to(run.device))
+    fixed = run.objective.network_input(rgb)
+    times = {"bare": [], "full": []}
+    for _ in range(rounds + 1):
+        for kind, step in (("bare", lambda: _bare_step(run, fixed)), ("full", run.take_step)):
+            begun = time.perf_counter()
+            for _ in range(steps):
+                last = step()
+            last.sum().item()  # waits for the device
+            times[kind].append((time.perf_counter() - begun) / steps)
+    best = {kind: min(values[1:]) for kind, values in times.items()}
+    return {**best, "overhead": best["full"] / best["bare"] - 1, "arm": arm, "batch": config.batch}
+
+
+def _bare_step(run: Run, fixed: Tensor) -> Tensor:
+    """Forward, backward from a constant gradient, optimiser step: what no training loop can avoid."""
+    raw = run.network(fixed)
+    run.optimiser.zero_grad(set_to_none=True)
+    raw.backward(torch.full_like(raw, 1e-6))
+    run.optimiser.step()
+    return raw.detach()
