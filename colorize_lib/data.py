@@ -7,6 +7,7 @@ This is the only module that opens network connections.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -31,12 +32,13 @@ from filelock import FileLock
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from .color import chroma, rgb_to_lab, to_unit
+from .color import rgb_to_lab, to_unit
 
 FORMAT = 1  # of a store; a change of meaning or of resampling raises it, and old caches are prepared anew
 SPLITS = ("train", "val", "test")
 MAX_PIXELS = 50_000_000  # larger pictures are left out: they are scans, maps or attacks, and cost minutes
 GREY_CHROMA = 2.0  # mean Lab chroma below which a picture is called grey
+CHROMA_PER_STEP = 0.17  # least Lab chroma per step of (largest - smallest 8-bit channel), over the whole sRGB cube
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"}
 CHUNK = 256
 
@@ -250,16 +252,30 @@ def _decode(payloads: list, side: int) -> tuple[np.ndarray, list[str], list[floa
             pixels[row] = _fit(Image.fromarray(payload) if isinstance(payload, np.ndarray) else _open(payload), side)
         except ValueError as error:
             reasons[row] = str(error)
-    channels = np.moveaxis(pixels, -1, 0)
-    spread = (channels.max(0) - channels.min(0)).mean((1, 2)).tolist()
+    red, green, blue = np.moveaxis(pixels, -1, 0)  # pairwise: twenty times faster than max over a short axis
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    spread = spread.mean((1, 2)).tolist()
     return pixels, [hashlib.sha256(picture).hexdigest()[:32] for picture in pixels], spread, reasons
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: beside busy workers its threads wait for each other, five times longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
 def _mark_grey(pixels: np.ndarray, spread: list[float], reasons: list[str]) -> None:
     """Note which pictures have mean Lab chroma below `GREY_CHROMA`; only small channel differences need Lab."""
-    rows = [row for row, value in enumerate(spread) if value < 16 and not reasons[row]]
+    rows = [row for row, value in enumerate(spread) if value < GREY_CHROMA / CHROMA_PER_STEP and not reasons[row]]
     if rows:
-        values = chroma(rgb_to_lab(to_unit(torch.from_numpy(pixels[rows])))[:, 1:]).mean((1, 2))
+        lab = rgb_to_lab(to_unit(torch.from_numpy(pixels[rows])))
+        values = torch.hypot(lab[:, 1], lab[:, 2]).mean((1, 2))
         for row, value in zip(rows, values.tolist(), strict=True):
             if value < GREY_CHROMA:
                 reasons[row] = f"grey: mean chroma {value:.2f} below {GREY_CHROMA:g}"
