@@ -70,30 +70,27 @@ class Config:
     # how to run
     device: str = "auto"
     precision: str = "fp32"
-    eval_every: int = 200  # steps between two validation passes
-    checkpoint_every: int = 200
+    eval_every: int = 200  # steps between two validation passes, each with a checkpoint
 
 
-_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "precision", "eval_every", "checkpoint_every")
+_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "precision", "eval_every")
 
 PROFILES: dict[str, dict] = {
     # Everything at toy size: made for tests, continuous integration and one live training in the book.
     "smoke": dict(
         data="synthetic", side=32, train_photos=512, width=0.125, batch=32, steps=48, lr=3e-3,
-        schedule="one_cycle", eval_every=12, checkpoint_every=24,
+        schedule="one_cycle", eval_every=12,
     ),
     # A first real result on two CPU cores: one shard of MiniPlaces, a quarter of the width.
     "laptop": dict(
-        train_photos=14386, width=0.25, batch=32, steps=3200, lr=2e-3, schedule="one_cycle", weight_decay=1e-4,
-        checkpoint_every=100,
+        train_photos=14386, width=0.25, batch=32, steps=2500, lr=2e-3, schedule="one_cycle", eval_every=125,
     ),
     # The student paper's budget: 30 epochs of 256 at 64 px, Adam 1e-3 (.9, .999) 1e-8, no decay mentioned.
-    "student": dict(width=1.0, batch=256, epochs=30, precision="bf16", eval_every=500, checkpoint_every=500),
+    "student": dict(width=1.0, batch=256, epochs=30, precision="bf16", eval_every=500),
     # The original's: crops of 176, batch 40, the newer of the two stored Caffe schedules.
     "zhang": dict(
         side=176, batch=40, steps=450_000, lr=3.16e-5, betas=(0.9, 0.99), weight_decay=1e-3, schedule="steps",
         lr_steps=(215_000, 430_000), init="data", neighbours=10, reduction="sum", eval_every=5000,
-        checkpoint_every=5000,
     ),
 }
 
@@ -166,15 +163,19 @@ def _check(config: Config) -> None:
         need(math.isfinite(value) and value > 0, name, "a finite number above 0")
     for name in ("train_photos", "steps", "epochs", "weight_decay"):
         need(getattr(config, name) >= 0, name, "0 or more")
-    for name in ("batch", "eval_every", "checkpoint_every"):
+    for name in ("batch", "eval_every"):
         need(getattr(config, name) >= 1, name, "1 or more")
     need(len(config.betas) == 2 and all(0 <= b < 1 for b in config.betas), "betas", "two numbers in [0, 1)")
     need(config.steps > 0 or config.epochs > 0, "steps", "above 0 where epochs is 0")
 
 
 def identity(config: Config) -> dict:
-    """The fields that decide what a trained network is, as plain JSON values."""
-    return {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY}
+    """The fields that decide what a trained network is and that differ from the defaults of `Config`.
+
+    Leaving the defaults out keeps the names of old runs when a field is added.
+    """
+    default = dataclasses.asdict(Config())
+    return {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY and v != default[k]}
 
 
 def run_id(config: Config, arm: str, seed: int, fingerprint: str) -> str:

@@ -58,7 +58,7 @@ def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torc
         "arm": arm,
         "seed": seed,
         "profile": config.profile,
-        "config": {**identity(config), "temperature": config.temperature},
+        "config": {**identity(config), "side": config.side, "temperature": config.temperature},
         "data": fingerprint,
         "commit": commit,
         "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
@@ -188,7 +188,7 @@ class Run:
         """Write the trained network with its passport and drop the checkpoint."""
         peak = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else _peak_memory()
         facts = {"photos": len(self.rows), "steps": self.steps, "seconds": round(self.seconds, 1)}
-        facts |= {"peak_memory_mb": round(peak / 2**20), "terms": TERMS if "miniplaces" in self.store.source else ""}
+        facts |= {"peak_memory_mb": round(peak / 2**20)}
         Colorizer(self.network, self.objective, self.passport | facts).save(self.folder / WEIGHTS)
         (self.folder / "checkpoint.pt").unlink(missing_ok=True)
         return self.folder
@@ -232,7 +232,6 @@ def train_run(
                 if say:
                     pace = (run.seconds - before) / (run.step - first)
                     say(_line(run, pace))
-            if run.step % config.checkpoint_every == 0 and run.step % config.eval_every == 0:
                 run.save()
     except KeyboardInterrupt:
         print(f"interrupted at step {run.step}; the run continues from its last checkpoint when started again")
@@ -366,9 +365,10 @@ def load_colorizer(arm: str = "ce_rebal", device: str = "auto") -> Colorizer:
         return Colorizer.load(path, device)
 
 
-def export_weights(folder: Path | str, out: Path | str) -> Path:
-    """Write a finished run's network as fp16 to `out`/<arm>.safetensors, for shipping."""
+def export_weights(folder: Path | str, out: Path | str, terms: str = TERMS) -> Path:
+    """Write a finished run's network as fp16 to `out`/<arm>.safetensors, with the terms of its training data."""
     colorizer = load_run(folder, "cpu")
+    colorizer.passport["terms"] = terms
     Path(out).mkdir(parents=True, exist_ok=True)
     path = Path(out) / f"{colorizer.arm}.safetensors"
     colorizer.save(path, torch.float16)
