@@ -1,0 +1,63 @@
+# Two commands: `make book` and `make test`. Each makes the environment first, where it is missing or out of date.
+#   make book PROFILE=laptop DATA=<store, Parquet files or folder>    trains what is missing, then builds the book
+#   make book PROFILE=smoke                                           everything at toy size, with a banner saying so
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+REFERENCE := tests/reference/notebooks
+EXPERIMENT := $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)")
+
+.PHONY: help book test test-book lint format env bench references browser clean
+help:
+	@sed -n 's/^#   \?//p' Makefile | head -3; echo "targets: book test lint format env bench references browser clean"
+
+book: $(READY)
+	$(BIN)/colorize book $(EXPERIMENT)
+
+# Unit and notebook tests, then nbval: the stored notebooks run again, in a folder without finished runs, and must
+# give the outputs they hold.
+test: $(READY)
+	$(BIN)/python -m pytest
+	rm -rf _build/nbval && mkdir -p _build/nbval
+	cp $(REFERENCE)/*.ipynb _build/nbval
+	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/reference/sanitize.cfg _build/nbval
+
+# What only a built book can show: every page in headless Chromium.
+test-book: $(READY)
+	$(BIN)/python -m pytest tests/test_book.py
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+env: $(READY)
+
+# uv installs in seconds what takes pip minutes; it does not read pip's settings, so it is told of pip's extra wheels.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(BIN)/pip install --quiet -c constraints.txt uv \
+	  && UV_FIND_LINKS="$${PIP_FIND_LINKS:-$$($(BIN)/pip config get global.find-links 2>/dev/null)}" \
+	     $(BIN)/uv pip install --python $(BIN)/python -e '.[book,test]' -c constraints.txt \
+	  || $(BIN)/pip install -e '.[book,test]' -c constraints.txt
+	touch $@
+
+bench: $(READY)
+	$(BIN)/colorize bench $(EXPERIMENT)
+
+# After a change that is meant to change results: execute the notebooks at toy size and keep their outputs.
+references: $(READY)
+	$(BIN)/python tests/references.py
+
+# For tests/test_book.py, on Debian and Ubuntu.
+browser:
+	apt-get install -y --no-install-recommends chromium || sudo apt-get install -y --no-install-recommends chromium
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,416 @@
+"""The command `colorize`: prepare, train, evaluate, photo, run, book, bench, record, export.
+
+Every command only reads its options and calls the library; heavy imports wait until a command needs them. What the
+user got wrong (ValueError, FileNotFoundError) becomes one line on stderr and exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from .config import ARMS, PROFILES, Config, load_config
+
+HERE = Path(__file__).resolve().parent
+TRAINING = "04_training"
+SMOKE_BANNER = (
+    "Made from the <b>smoke</b> profile: toy networks, trained for seconds on generated scenes. "
+    "Its numbers show that the machinery works, and nothing else."
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status (2 for a mistake of the user's, 1 for a failure)."""
+    options = _parser().parse_args(argv)
+    try:
+        return options.call(options) or 0
+    except (ValueError, FileNotFoundError) as error:
+        if options.debug:
+            raise
+        print(f"colorize {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"colorize {options.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("colorize", description="Train, judge and use networks that colorize pictures.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(call, *arguments):
+        about = call.__doc__.splitlines()[0]
+        sub = commands.add_parser(call.__name__, help=about, description=about)
+        for names, options in arguments:
+            sub.add_argument(*names, **options)
+        sub.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
+        sub.set_defaults(call=call)
+
+    def option(*names, **options):
+        return names, options
+
+    profile = option("--profile", choices=sorted(PROFILES), help="size of the experiment")
+    data = option("--data", help='store, Parquet files or folder, folder of pictures, or "synthetic"')
+    need_data = option("--data", required=True, help=data[1]["help"])
+    arms = option("--arms", help=f"comma-separated, of {', '.join(ARMS)}")
+    seeds = option("--seeds", help="comma-separated integers")
+    more = option(
+        *("-p", "--parameter"), nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
+    )
+    arm = option("--arm", default="ce_rebal", help="shipped weights to use (default: ce_rebal)")
+    experiment = (profile, data, arms, seeds, more)
+    command(prepare, option("source"), option("out"), option("--side", type=int, default=64, help="in pixels"))
+    command(train, *experiment)
+    command(
+        evaluate,
+        *(arm, option("--run", help="folder of a finished run, instead of shipped weights"), need_data),
+        option("--json", required=True, help="file to write"),
+        option("--split", default="test", help="split of the data (default: test)"),
+        option("--limit", type=int, default=0, help="only the first so many pictures"),
+    )
+    command(
+        photo,
+        option("files", nargs="+", help="pictures or folders of pictures, of any size"),
+        option("--out", required=True, help="folder to write to"),
+        *(arm, option("--temperature", type=float, help="of the annealed mean: near 0 vivid, 1 cautious")),
+        option("--side-by-side", action="store_true", help="grey input and result in one picture"),
+    )
+    command(run, option("names", nargs="+", metavar="NAME"), *experiment)
+    command(book, *experiment)
+    command(bench, *experiment)
+    command(record, *experiment)
+    command(export, *experiment)
+    return parser
+
+
+# ------------------------------------------------------------------------------------------------------ parameters
+
+
+def parse_value(text: str):
+    """Read a parameter as JSON or, failing that, as YAML; "[0,1]", "1e-3", "true" and "ce" all mean what they say."""
+    import yaml
+
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError(f"the value {text!r} is neither JSON nor YAML") from None
+
+
+def parameters(options) -> dict:
+    """The parameters named on the command line, from `-p`, `--profile`, `--data`, `--arms` and `--seeds`."""
+    values = {name: parse_value(text) for name, text in options.parameter}
+    for name in ("profile", "data"):
+        if getattr(options, name):
+            values[name] = getattr(options, name)
+    if options.arms:
+        values["arms"] = options.arms.split(",")
+    if options.seeds:
+        values["seeds"] = [parse_value(seed) for seed in options.seeds.split(",")]
+    return values
+
+
+def _config(options, need_data: bool = True) -> Config:
+    config = load_config(**parameters(options))
+    if need_data and not config.data:
+        raise ValueError(f"profile {config.profile} needs pictures: give --data (see `colorize train --help`)")
+    return config
+
+
+def _store(config: Config):
+    from .data import open_data
+
+    return open_data(config.data, config.side)
+
+
+# --------------------------------------------------------------------------------------------------- small commands
+
+
+def prepare(options) -> None:
+    """Make a store: one memory-mapped array of equally large pictures, with an index."""
+    from . import data
+
+    store = data.prepare(options.source, options.out, options.side)
+    print(f"{store.path}: {len(store)} pictures, {store.side} px, fingerprint {store.fingerprint()}")
+
+
+def train(options) -> None:
+    """Train what is missing: every arm with every seed; finished runs are kept, interrupted ones resumed."""
+    from .train import train_run
+
+    config = _config(options)
+    store = _store(config)
+    for seed in config.seeds:
+        for arm in config.arms:
+            print(f"{arm} seed {seed}: {train_run(config, arm, seed, store)}", flush=True)
+
+
+def evaluate(options) -> None:
+    """Measure a trained network on pictures and write every metric, with intervals, as JSON."""
+    from . import results
+    from .data import open_data
+    from .train import load_colorizer, load_run
+
+    colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
+    store = open_data(options.data, colorizer.side)
+    results.save_json(results.evaluate(colorizer, store, store.rows(options.split, options.limit)), options.json)
+    print(f"wrote {options.json}")
+
+
+def photo(options) -> None:
+    """Colorize pictures of any size; only their lightness is looked at."""
+    import numpy as np
+    from PIL import Image
+    from skimage.color import gray2rgb, rgb2gray
+
+    from .data import list_pictures, read_picture
+    from .train import load_colorizer
+
+    if options.temperature is not None and not options.temperature > 0:
+        raise ValueError(f"--temperature {options.temperature} is not possible; allowed: above 0")
+    paths = list_pictures(options.files)
+    colorizer, out, written = load_colorizer(options.arm), Path(options.out), set()
+    out.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        try:
+            picture = read_picture(path)
+        except ValueError as error:
+            print(f"skipped {path}: {error}", file=sys.stderr)
+            continue
+        result = colorizer.photo(picture, options.temperature)
+        if options.side_by_side:
+            grey = (gray2rgb(rgb2gray(picture)) * 255).round().astype(np.uint8)
+            result = np.concatenate([grey, result], axis=1)
+        name = path.stem if path.stem not in written else f"{path.stem}-{len(written)}"
+        written.add(name)
+        Image.fromarray(result).save(out / f"{name}.tmp", "png")
+        print((out / f"{name}.tmp").rename(out / f"{name}.png"))
+    if not written:
+        raise ValueError("none of the pictures could be read")
+
+
+def bench(options) -> None:
+    """Time whole training steps beside bare forward, backward and optimiser steps of the same network."""
+    from .train import benchmark
+
+    config = load_config(**{"profile": "laptop", "data": "synthetic", "train_photos": 512, **parameters(options)})
+    store = _store(config)
+    for arm in config.arms:
+        row = benchmark(config, store, arm)
+        times = f"bare step {1000 * row['bare']:.1f} ms, whole step {1000 * row['full']:.1f} ms"
+        print(f"{arm}: {times}, overhead {row['overhead']:+.1%} (batch {row['batch']})", flush=True)
+
+
+def record(options) -> None:
+    """Measure the finished runs of a profile and write book/results/<profile>, from which the book is made."""
+    from . import results
+
+    config = _config(options)
+    print(results.record(config, _store(config)))
+
+
+def export(options) -> None:
+    """Ship finished runs: write their networks as fp16 into the package, from the first seed asked for."""
+    from .config import run_id
+    from .train import RUNS, export_weights
+
+    config = _config(options)
+    store = _store(config)
+    fingerprint = store.fingerprint(store.rows("train", config.train_photos))
+    for arm in config.arms:
+        print(export_weights(RUNS / run_id(config, arm, config.seeds[0], fingerprint), HERE / "weights"))
+
+
+# ----------------------------------------------------------------------------------------------- notebooks and book
+
+
+def repository() -> Path:
+    """The folder that holds the book (`_toc.yml`): the current one, or the one this package is part of."""
+    for folder in (Path.cwd(), HERE.parent):
+        if (folder / "_toc.yml").exists() and (folder / "notebooks").is_dir():
+            return folder
+    raise ValueError("the notebooks are not here; run this command in a clone of the book's repository")
+
+
+def notebooks_of(root: Path) -> list[str]:
+    """Names of the notebooks in `_toc.yml`, in the order of the book."""
+    import yaml
+
+    toc = yaml.safe_load((root / "_toc.yml").read_text())
+    files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    return [Path(file).name for file in files if file.startswith("notebooks/")]
+
+
+def check_parameters(notebook: Path, values: dict) -> dict:
+    """Refuse, before a kernel starts, a parameter that the notebook does not know or a value it cannot use.
+
+    Returns the notebook's parameters with their defaults (None where the default is no literal).
+    """
+    import jupytext
+    import papermill
+
+    if not notebook.exists():
+        known = ", ".join(sorted(p.stem for p in notebook.parent.glob("*.py")))
+        raise ValueError(f"there is no notebook {notebook.stem!r}; allowed: {known}")
+    defaults = {name: _literal(p["default"]) for name, p in papermill.inspect_notebook(jupytext.read(notebook)).items()}
+    for name, value in values.items():
+        if name not in defaults:
+            raise ValueError(f"{notebook.stem} has no parameter {name!r}; allowed: {', '.join(defaults)}")
+        default = defaults[name]
+        number = isinstance(default, float) and isinstance(value, int)
+        if default is not None and name not in _FIELDS and not number and type(value) is not type(default):
+            raise ValueError(f"{name}={value!r} is not possible; it should look like {default!r}")
+    used = {**defaults, **values}
+    load_config(**{name: value for name, value in used.items() if name in _FIELDS and value is not None})
+    return defaults
+
+
+_FIELDS = {field.name for field in dataclasses.fields(Config)}
+
+
+def _literal(text: str):
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def execute(notebook: Path, values: dict, out: Path, threads: int) -> tuple[float, str]:
+    """Execute a py:percent notebook with papermill and store it as `out`.
+
+    threads: for the numerical libraries of the kernel. Returns the seconds it took and, if a cell failed, why.
+    """
+    import jupytext
+    import papermill
+
+    os.environ.pop("MPLBACKEND", None)  # a backend chosen outside makes figures vanish silently
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not of the user's home
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.unlink(missing_ok=True)
+    show = {"progress_bar": False, "stdout_file": sys.stdout if notebook.stem == TRAINING else None}
+    begun = time.perf_counter()
+    try:
+        papermill.execute_notebook(jupytext.read(notebook), out, values, cwd=notebook.parent.parent, **show)
+    except papermill.PapermillExecutionError as error:
+        problem = f"{notebook.name}: cell {error.exec_count} failed; {out} shows all up to there\n{error}"
+        return time.perf_counter() - begun, problem
+    return time.perf_counter() - begun, ""
+
+
+def _execute_all(root: Path, jobs: list[tuple[str, dict]], folder: Path) -> int:
+    """Execute notebooks, two at a time; the one that trains goes first and alone, because others read its runs."""
+    cores, failures, finished = os.cpu_count() or 1, 0, 0
+    folder.mkdir(parents=True, exist_ok=True)
+    for group, workers in (
+        ([job for job in jobs if job[0] == TRAINING], 1),
+        ([job for job in jobs if job[0] != TRAINING], min(2, cores)),
+    ):
+        with ProcessPoolExecutor(workers, initializer=_redirect_stderr, initargs=(folder / "kernels.log",)) as pool:
+            tasks = {
+                pool.submit(
+                    execute, root / f"notebooks/{name}.py", values, folder / f"{name}.ipynb", cores // workers
+                ): name
+                for name, values in group
+            }
+            for task in as_completed(tasks):
+                finished += 1
+                seconds, problem = task.result()
+                print(f"[{finished}/{len(jobs)}] {tasks[task]}: {seconds:.0f} s{problem and ', FAILED'}", flush=True)
+                failures += bool(problem)
+                if problem:
+                    print(problem, file=sys.stderr, flush=True)
+    return failures
+
+
+def _redirect_stderr(log: Path) -> None:
+    """Let the chatter of kernels (they inherit file 2) go to a log."""
+    with open(log, "a") as file:
+        os.dup2(file.fileno(), 2)
+
+
+def run(options) -> int:
+    """Execute notebooks with parameters into runs/notebooks/<profile>."""
+    root, values = repository(), parameters(options)
+    jobs, names = [], [Path(name).stem for name in options.names]
+    for name in names:
+        defaults = check_parameters(root / f"notebooks/{name}.py", values)
+    folder = root / "runs/notebooks" / str(values.get("profile", defaults.get("profile")))
+    jobs = [(name, values) for name in names]
+    failures = _execute_all(root, jobs, folder)
+    print(f"executed notebooks are in {folder.relative_to(root)}")
+    return 1 if failures else 0
+
+
+def book(options) -> int:
+    """Execute every notebook and build the book into _build/site; anything missing or warned about makes it fail."""
+    root, values, jobs = repository(), parameters(options), []
+    for name in notebooks_of(root):
+        known = check_parameters(root / f"notebooks/{name}.py", {})
+        jobs.append((name, {key: value for key, value in values.items() if key in known}))
+        check_parameters(root / f"notebooks/{name}.py", jobs[-1][1])
+    for key in values:
+        if not any(key in used for _, used in jobs):
+            raise ValueError(f"no notebook has a parameter {key!r}")
+    executed = root / "_build/run"
+    shutil.rmtree(executed, ignore_errors=True)
+    if _execute_all(root, jobs, executed):
+        return 1
+    stage(root, executed, root / "_build/stage", smoke=values.get("profile") == "smoke")
+    return build(root)
+
+
+def stage(root: Path, executed: Path, out: Path, smoke: bool = False) -> None:
+    """Lay out what Sphinx reads: configuration, pages, and the executed notebooks with the run's traces taken off."""
+    import nbformat
+    import yaml
+
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(root / "book", out / "book", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(root / "_toc.yml", out)
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    if smoke:
+        config.setdefault("html", {})["announcement"] = SMOKE_BANNER
+    (out / "_config.yml").write_text(yaml.safe_dump(config))
+    (out / "notebooks").mkdir()
+    for path in sorted(executed.glob("*.ipynb")):
+        notebook = nbformat.read(path, 4)
+        notebook.metadata.pop("papermill", None)  # absolute paths and times
+        for cell in notebook.cells:
+            cell.metadata.pop("papermill", None)
+        nbformat.write(notebook, out / "notebooks" / path.name)
+
+
+def build(root: Path) -> int:
+    """Let Jupyter Book make the static site _build/site from _build/stage; any warning is an error."""
+    tool = Path(sys.executable).with_name("jupyter-book")
+    flags = ["--all", "-W", "-n", "--keep-going", "--quiet"]
+    made, site = root / "_build/jb", root / "_build/site"
+    shutil.rmtree(made, ignore_errors=True)
+    status = subprocess.run(
+        [str(tool), "build", "_build/stage", "--path-output", "_build/jb", *flags], cwd=root, check=False
+    ).returncode
+    if status:
+        print("colorize book: the book was not built; the warnings above say why", file=sys.stderr)
+        return 1
+    shutil.rmtree(site, ignore_errors=True)
+    shutil.move(made / "_build/html", site)
+    print(f"The book is in {site.relative_to(root)}. Read it with\n  python3 -m http.server 8000 -d _build/site")
+    print("and then open http://localhost:8000 in a browser.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
