@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import hashlib
+import http.client
+import importlib.util
 import io
 import json
 import multiprocessing
 import os
 import shutil
 import sys
+import tarfile
 import time
+import urllib.error
+import urllib.request
+import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,7 +40,7 @@ from filelock import FileLock
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from .color import rgb_to_lab, to_unit
+from .color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 
 FORMAT = 1  # of a store; a change of meaning or of resampling raises it, and old caches are prepared anew
 SPLITS = ("train", "val", "test")
@@ -41,6 +49,7 @@ GREY_CHROMA = 2.0  # mean Lab chroma below which a picture is called grey
 CHROMA_PER_STEP = 0.17  # least Lab chroma per step of (largest - smallest 8-bit channel), over the whole sRGB cube
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"}
 CHUNK = 256
+RETRY_SECONDS = 2.0
 
 
 # ---------------------------------------------------------------- store
@@ -49,7 +58,7 @@ CHUNK = 256
 class Store:
     """A folder of equally large pictures: `pixels` uint8 [n, side, side, 3] (memory-mapped) and `index` (n rows).
 
-    `index` has the columns label, source, split and sha (hash of the pixels); `skipped` lists what was left out and why.
+    `index` has the columns label, source, split and sha (hash of the pixels); `skipped` tells what was left out.
     Raises ValueError where the folder is no finished store.
     """
 
@@ -75,7 +84,7 @@ class Store:
         return pd.read_csv(self.path / "skipped.csv")
 
     def rows(self, split: str, limit: int = 0) -> np.ndarray:
-        """Row numbers (int64) of a split, "train", "val" or "test" ("all" takes every row); the first `limit` if > 0."""
+        """Row numbers, int64, of split "train", "val" or "test", or of "all"; only the first `limit` if it is > 0."""
         rows = np.arange(len(self)) if split == "all" else np.flatnonzero(self.index["split"].to_numpy() == split)
         if not len(rows):
             there = ", ".join(f"{name} ({n})" for name, n in self.index["split"].value_counts().items())
@@ -160,84 +169,522 @@ def _fit(image: Image.Image, side: int) -> np.ndarray:
 # ---------------------------------------------------------------- sources
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One picture on its way into a store; `payload` is a path, encoded bytes or pixels."""
 
-    payload: object
+    payload: Path | bytes | np.ndarray
     label: str
     source: str
     split: str
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where pictures come from: how many, an iterator over them, and a key that changes with the files."""
+class Source(NamedTuple):
+    """Where pictures come from. `key` changes with the files; `load(side)` gives their number and the items.
+
+    Loading may download and unpack, so it happens only when there is no store yet.
+    """
 
     kind: str
-    total: int
-    items: Callable[[], Iterator[Item]]
     key: str
+    load: Callable[[int], tuple[int, Iterable[Item]]]
 
 
-def _files_key(files: Iterable[Path], *more: object) -> str:
+def find_source(source: str) -> Source:
+    """What a source is, of these; ValueError for anything else.
+
+    - "synthetic": generated scenes, see `synthetic_scenes`
+    - "miniplaces": the official MiniPlaces archive, downloaded; or the path of that archive, or of its unpacked folder
+    - "places365": the small pictures of Places365 through torchvision, downloaded; "places365:FOLDER" has them already
+    - Parquet files, separated by commas, or a folder of them: columns image (encoded), label, source, split
+    - a folder of pictures, where folders train, val and test are splits and the folders below are labels
+    """
+    name, _, folder = str(source).partition(":")
+    if name == "places365":
+        root = Path(folder).expanduser() if folder else cache_dir() / "places365"
+        return Source("places365", _hash(root.resolve()), lambda side: _places365(root))
+    if source == "miniplaces":
+        return Source("miniplaces", MINIPLACES_MD5[:16], lambda side: _miniplaces(extract(_download_miniplaces())))
+    if source == "synthetic":
+        return Source("synthetic", _hash(SCENES_VERSION, SCENE_CLASSES, SYNTHETIC_SPLITS), _synthetic)
+    paths = [Path(part.strip()).expanduser() for part in str(source).split(",") if part.strip()]
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"no such file or folder: {path}; {_ALLOWED}")
+    if paths and all(path.suffix == ".parquet" for path in paths):
+        return Source("parquet", _files_key(paths), lambda side: _parquet(paths))
+    if len(paths) == 1 and paths[0].is_dir():
+        return _folder_source(paths[0])
+    if len(paths) == 1 and ".tar" in paths[0].suffixes or paths[0].suffix in (".tgz", ".tar"):
+        return Source("miniplaces", _files_key(paths), lambda side: _miniplaces(extract(paths[0])))
+    raise ValueError(f"cannot read data {str(source)!r}; {_ALLOWED}")
+
+
+_ALLOWED = (
+    "data must be a store, Parquet files or a folder of them, a folder of pictures, a MiniPlaces archive or folder, "
+    '"miniplaces", "places365" or "synthetic"'
+)
+
+
+def _folder_source(folder: Path) -> Source:
+    shards = sorted(folder.glob("*.parquet"))
+    if shards:
+        return Source("parquet", _files_key(shards), lambda side: _parquet(shards))
+    files = list_pictures(folder)
+    if _kit(folder):
+        return Source("miniplaces", _files_key(files), lambda side: _miniplaces(folder))
+    return Source("folder", _files_key(files), lambda side: (len(files), _folder_items(folder, files)))
+
+
+def _hash(*values: object) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
+
+
+def _files_key(files: Iterable[Path]) -> str:
     """Hash of names, sizes and modification times: cheap, and changes whenever a file does."""
-    digest = hashlib.sha256(repr(more).encode())
-    for path in files:
-        stat = path.stat()
-        digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
+    stats = ((path, path.stat()) for path in files)
+    return _hash(*((os.path.abspath(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats))
 
 
 def _split_of(name: str) -> str:
     """Split of a picture without one, by the hash of its name: 90 % train, 5 % val, 5 % test."""
-    draw = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % 100
+    draw = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % 100
     return "train" if draw < 90 else "val" if draw < 95 else "test"
+
+
+def _parquet(files: list[Path]) -> tuple[int, Iterator[Item]]:
+    for path in files:
+        if "image" not in (names := pq.read_schema(path).names):
+            raise ValueError(f"{path} has no column 'image' (encoded pictures); it has {', '.join(names)}")
+    return sum(pq.read_metadata(path).num_rows for path in files), _parquet_items(files)
 
 
 def _parquet_items(files: list[Path]) -> Iterator[Item]:
     for path in files:
-        shard = pq.ParquetFile(path)
+        shard, number = pq.ParquetFile(path), 0
         columns = [name for name in ("image", "label", "source", "split") if name in shard.schema_arrow.names]
         for batch in shard.iter_batches(CHUNK, columns=columns):
-            for number, row in enumerate(batch.to_pylist()):
-                image = row["image"]["bytes"] if isinstance(row["image"], dict) else row["image"]
-                source = row.get("source") or f"{path.name}:{number}"
-                yield Item(image, str(row.get("label", "")), source, row.get("split") or _split_of(source))
+            for row in batch.to_pylist():
+                image = row["image"]
+                image = image["bytes"] if isinstance(image, dict) else image  # Hugging Face wraps them
+                source, number = row.get("source") or f"{path.name}:{number}", number + 1
+                yield Item(image or b"", str(row.get("label", "")), source, row.get("split") or _split_of(source))
 
 
-def _parquet_source(files: list[Path]) -> Source:
+def _folder_items(folder: Path, files: list[Path]) -> Iterator[Item]:
     for path in files:
-        if not path.is_file():
-            raise ValueError(f"no such file: {path}")
-        if "image" not in (names := pq.read_schema(path).names):
-            raise ValueError(f"{path} has no column 'image' (encoded pictures); it has {', '.join(names)}")
-    total = sum(pq.read_metadata(path).num_rows for path in files)
-    return Source("parquet", total, lambda: _parquet_items(files), _files_key(files, "parquet"))
+        name = path.relative_to(folder)
+        given = name.parts[0] if len(name.parts) > 1 and name.parts[0] in SPLITS else None
+        label = "/".join(name.parts[bool(given) : -1])
+        yield Item(path, label, name.as_posix(), given or _split_of(name.as_posix()))
 
 
-def _folder_source(folder: Path) -> Source:
-    files = list_pictures(folder)
+def _kit(folder: Path) -> Path | None:
+    """The folder `images` of MiniPlaces in `folder`, or None if this is another data set."""
+    places = (folder, folder / "images", folder / "data" / "images")
+    letters = (place for place in places if (place / "val").is_dir() and any(place.glob("train/[a-z]/*/")))
+    return next(letters, None)
 
+
+def _miniplaces(folder: Path) -> tuple[int, list[Item]]:
+    """MiniPlaces: of each class's official training pictures a tenth is val, by hash of the name; official val is test.
+
+    The layout is train/<letter>/<class>/<number>.jpg and val/<number>.jpg; a class name may hold a slash. The labels of
+    the test pictures are known only where the kit's lists val.txt and categories.txt lie beside them.
+    """
+    images = _kit(folder)
+    if images is None:
+        raise ValueError(f"{folder} does not hold MiniPlaces: no train/<letter> and val in it or its folder images")
+    classes: dict[str, list[str]] = {}
+    for path in list_pictures(images / "train"):
+        name = path.relative_to(images)
+        classes.setdefault("/".join(name.parts[2:-1]), []).append(name.as_posix())
+    items = []
+    for label, names in classes.items():
+        held_out = set(sorted(names, key=_hash)[: round(len(names) / 10)])
+        items += [Item(images / name, label, name, "val" if name in held_out else "train") for name in names]
+    labels = _kit_labels(folder)
+    names = [path.relative_to(images).as_posix() for path in list_pictures(images / "val")]
+    items += [Item(images / name, labels.get(name, ""), name, "test") for name in names]
+    return len(items), items
+
+
+def _kit_labels(folder: Path) -> dict[str, str]:
+    for place in (folder, folder / "data"):
+        if (place / "val.txt").is_file() and (place / "categories.txt").is_file():
+            rows = [line.rsplit(maxsplit=1) for line in (place / "categories.txt").read_text().splitlines()]
+            classes = {number: name[3:] for name, number in rows}  # "/a/abbey 0"
+            rows = [line.split() for line in (place / "val.txt").read_text().splitlines()]
+            return {name: classes[number] for name, number in rows}
+    return {}
+
+
+def _places365(root: Path) -> tuple[int, list[Item]]:
+    """Places365 at 256 pixels: official training pictures are train and (a tenth, by hash) val; official val is test."""
+    from ._compat import torchvision
+
+    root.mkdir(parents=True, exist_ok=True)
+    items = []
+    for split in ("train-standard", "val"):
+        found = torchvision.datasets.Places365(root, split, small=True, download=True)  # only what is not there yet
+        for path, number in found.imgs:
+            name = Path(path).relative_to(root).as_posix()
+            part = "test" if split == "val" else "train" if _split_of(name) == "train" else "val"
+            items.append(Item(Path(path), found.classes[number][3:], name, part))  # "/a/abbey"
+    return len(items), items
+
+
+def _synthetic(side: int) -> tuple[int, Iterator[Item]]:
     def items() -> Iterator[Item]:
-        for path in files:
-            name = path.relative_to(folder)
-            given = name.parts[0] if len(name.parts) > 1 and name.parts[0] in SPLITS else None
-            label = "/".join(name.parts[bool(given) : -1])
-            yield Item(path, label, name.as_posix(), given or _split_of(name.as_posix()))
+        for split, (n, seed) in SYNTHETIC_SPLITS.items():
+            for number, pixels in enumerate(synthetic_scenes(n, side, seed).pixels):
+                yield Item(pixels, "scene", f"scene/{seed}/{number}", split)
 
-    return Source("folder", len(files), items, _files_key(files, "folder"))
+    return sum(n for n, _ in SYNTHETIC_SPLITS.values()), items()
 
 
-def find_source(source: str) -> Source:
-    """What `source` means: Parquet files or a folder of them, or a folder of pictures. ValueError otherwise."""
-    paths = [Path(part.strip()).expanduser() for part in str(source).split(",") if part.strip()]
-    if paths and all(path.suffix == ".parquet" for path in paths):
-        return _parquet_source(paths)
-    if len(paths) == 1 and paths[0].is_dir():
-        shards = sorted(paths[0].glob("*.parquet"))
-        return _parquet_source(shards) if shards else _folder_source(paths[0])
-    raise ValueError(f"cannot read data {str(source)!r}; allowed: a store, Parquet files, a folder of either or of pictures")
+# ---------------------------------------------------------------- download
+
+
+def download(
+    urls: str | Iterable[str],
+    name: str,
+    sha256: str = "",
+    md5: str = "",
+    folder: Path | None = None,
+    progress: bool = True,
+) -> Path:
+    """Download a file from the first of several mirrors that delivers it whole, and return its path.
+
+    An interrupted download goes on where it stopped (HTTP ranges), now and, where a hash is given, also in a later call.
+    `sha256` and `md5` are hex digests or their first digits. A file with another hash is refused: it is moved to
+    `<name>.refused`, and the next mirror is tried. Raises OSError with what went wrong at every mirror.
+    """
+    urls, expected = [urls] if isinstance(urls, str) else list(urls), {"sha256": sha256.lower(), "md5": md5.lower()}
+    target = Path(folder or cache_dir() / "downloads") / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part, failures = target.with_name(f"{name}.part"), []
+    with FileLock(target.with_name(f".{name}.lock")):
+        if target.exists() and not (wrong := _refuse(target, expected)):
+            return target
+        failures += [wrong] if target.exists() else []
+        for url in urls:
+            if not any(expected.values()):
+                part.unlink(missing_ok=True)  # nothing tells whether it is the same file
+            failure = _fetch(url, part, progress) or _refuse(part, expected)
+            if not failure:
+                part.replace(target)
+                return target
+            failures.append(f"{url}: {failure}")
+    raise OSError(f"could not download {name}:\n  " + "\n  ".join(failures))
+
+
+def _refuse(path: Path, expected: dict[str, str]) -> str:
+    """Empty if the file has the expected hashes; else it is moved aside, and the reason returned."""
+    for algorithm, digest in expected.items():
+        if digest and not (found := pooch.file_hash(str(path), alg=algorithm)).startswith(digest):
+            aside = path.with_name(path.name.removesuffix(".part") + ".refused")
+            path.replace(aside)
+            return f"{algorithm} is {found}, expected {digest}; the file was refused and moved to {aside}"
+    return ""
+
+
+def _fetch(url: str, part: Path, progress: bool, attempts: int = 4) -> str:
+    """Fetch `url` into `part`, going on after an interruption; returns why it failed, or an empty string."""
+    if not url.startswith(("http://", "https://")):
+        return "only http and https are allowed"
+    failure = ""
+    for attempt in range(attempts):
+        time.sleep(attempt * RETRY_SECONDS)
+        try:
+            if _fetch_once(url, part, progress):
+                return ""
+            failure = "the connection closed before the file was whole"
+        except urllib.error.HTTPError as error:
+            if error.code != 416:  # "range": our file is not shorter than theirs, so it is whole or another one
+                return f"{error}"
+            if part.exists() and error.headers.get("Content-Range", "").endswith(f"/{part.stat().st_size}"):
+                return ""
+            part.unlink(missing_ok=True)
+        except (OSError, http.client.HTTPException) as error:
+            failure = f"{type(error).__name__}: {error}"
+    return failure
+
+
+def _fetch_once(url: str, part: Path, progress: bool) -> bool:
+    """One request; appends to `part` where the server can go on from its end. Returns whether the file is whole."""
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "colorize-lib", "Accept-Encoding": "identity"}
+    request = urllib.request.Request(url, headers=headers | ({"Range": f"bytes={have}-"} if have else {}))
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        if answer.status == 206 and not resumed:
+            raise OSError(f"the server sent the range {answer.headers.get('Content-Range')}, not from {have}")
+        have = have if resumed else 0
+        total = have + int(answer.headers.get("Content-Length") or 0)
+        with open(part, "ab" if resumed else "wb") as file, _progress(total, "B", progress, have) as bar:
+            while block := answer.read(1 << 18):
+                file.write(block)
+                bar.update(len(block))
+    return part.stat().st_size >= total
+
+
+def extract(archive: Path, folder: Path | None = None) -> Path:
+    """Unpack a tar archive into `folder` (default: in the cache, once) and return the folder.
+
+    Absolute paths, paths or links that lead out of the folder and special files are refused: ValueError, and nothing
+    is left behind. Needs Python 3.11.4 or newer, where tarfile knows the filter "data".
+    """
+    folder = Path(folder or cache_dir() / "unpacked" / f"{archive.name.split('.')[0]}-{_files_key([archive])}")
+    with _appearing(folder, folder.exists) as temp:
+        if temp is None:
+            return folder
+        try:
+            with tarfile.open(archive) as tar:
+                tar.extractall(temp, filter=_no_absolute_path)
+        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{archive} was refused: {type(error).__name__}: {error}") from error
+    return folder
+
+
+def _no_absolute_path(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    if member.name.startswith(("/", "\\")):  # the filter "data" would quietly make it relative
+        raise tarfile.AbsolutePathError(member)
+    return tarfile.data_filter(member, folder)
+
+
+MINIPLACES_URLS = (
+    "https://places.csail.mit.edu/miniplaces/data/data.tar.gz",
+    "http://miniplaces.csail.mit.edu/data/data.tar.gz",
+    "https://web.cs.ucla.edu/~smo3/data.tar.gz",
+)
+MINIPLACES_MD5 = "265825ec94f79390e4f1e38045a69059"  # from one public course loader, unconfirmed
+RELEASED_URL = "https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth"
+
+
+def _download_miniplaces() -> Path:
+    return download(MINIPLACES_URLS, "miniplaces.tar.gz", md5=MINIPLACES_MD5)
+
+
+def released_weights(folder: Path | None = None) -> Path:
+    """Download the network released by Zhang et al. (PyTorch port, 129 MB); its name carries its hash."""
+    name = RELEASED_URL.rsplit("/", 1)[1]
+    return download(RELEASED_URL, name, sha256=name.removesuffix(".pth").rsplit("-", 1)[1], folder=folder)
+
+
+# ---------------------------------------------------------------- bundled photographs
+
+_BUNDLED = {
+    "astronaut": "astronaut.png",
+    "chelsea": "chelsea.png",
+    "coffee": "coffee.png",
+    "rocket": "rocket.jpg",
+    "motorcycle": "motorcycle_left.png",
+    "hubble": "hubble_deep_field.jpg",
+    "retina": "retina.jpg",
+}
+
+
+def bundled_photos() -> dict[str, np.ndarray]:
+    """Free photographs installed with scikit-image, name -> uint8 [h, w, 3]; nothing is downloaded."""
+    folder = Path(importlib.util.find_spec("skimage").origin).parent / "data"
+    return {name: read_picture(folder / file) for name, file in _BUNDLED.items() if (folder / file).is_file()}
+
+
+# ---------------------------------------------------------------- synthetic scenes
+
+
+@dataclass(frozen=True)
+class SceneClass:
+    """Objects that look alike in grey: lightness in `lightness` +- `amplitude`, and a colour drawn for each object.
+
+    `colours` are pairs ab in CIE units, `probabilities` theirs. All are inside the sRGB cube at all these lightnesses.
+    """
+
+    name: str
+    lightness: float
+    amplitude: float
+    colours: tuple[tuple[float, float], ...]
+    probabilities: tuple[float, ...] = (1.0,)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Conditional mean of ab given this grey appearance, float64 [2]: what squared error can at best predict."""
+        return np.array(self.probabilities) @ np.array(self.colours)
+
+    @property
+    def mean_chroma(self) -> float:
+        """Expected chroma E|ab|; never below the chroma of `mean`, and their gap is the greying of squared error."""
+        return float(np.array(self.probabilities) @ np.linalg.norm(self.colours, axis=1))
+
+
+_THIRD = (1 / 3, 1 / 3, 1 / 3)
+SCENE_CLASSES = (
+    SceneClass("sky", 78, 8, ((-4.0, -20.0),)),
+    SceneClass("cloud", 93, 2, ((0.0, 0.0),)),
+    SceneClass("hill", 42, 4, ((-20.0, 12.0), (12.0, 22.0)), (0.6, 0.4)),
+    SceneClass("grass", 54, 5, ((-26.0, 36.0), (-30.0, 40.0), (-34.0, 44.0)), (0.25, 0.5, 0.25)),
+    SceneClass("sand", 76, 3, ((5.0, 28.0),)),
+    SceneClass("wall", 68, 3, ((0.0, 0.0),)),
+    SceneClass("brick", 46, 6, ((28.0, 26.0), (18.0, 24.0)), (0.7, 0.3)),
+    SceneClass("roof", 34, 4, ((34.0, 26.0), (-2.0, -18.0)), (0.5, 0.5)),
+    SceneClass("window", 24, 2, ((0.0, 0.0),)),
+    SceneClass("trunk", 30, 3, ((12.0, 18.0),)),
+    SceneClass("leaves", 40, 7, ((-28.0, 28.0), (34.0, 34.0)), (0.7, 0.3)),
+    SceneClass(
+        "car", 47, 3, ((54.0, 34.0), (4.0, 46.0), (-40.0, 30.0), (-12.0, -24.0), (8.0, -38.0), (0.0, 0.0)), (1 / 6,) * 6
+    ),
+    SceneClass("tyre", 18, 2, ((0.0, 0.0),)),
+    SceneClass("ball", 60, 6, ((46.0, 28.0), (2.0, 55.0), (2.0, -42.0)), _THIRD),
+    SceneClass("flower", 70, 4, ((34.0, -6.0), (4.0, 62.0), (18.0, -30.0)), _THIRD),
+)
+"""Every class of the synthetic scenes; a class number in `SyntheticScenes.classes` is a place in this table."""
+_CLASS = {kind.name: number for number, kind in enumerate(SCENE_CLASSES)}
+_SCENES_AT_ONCE = 256
+SCENES_VERSION = 1  # raise it when the painting changes, so that cached stores are made anew
+SYNTHETIC_SPLITS = {"train": (2048, 0), "val": (256, 1), "test": (256, 2)}
+"""Number of scenes and seed of each split of the source "synthetic"; `synthetic_scenes` makes the same ones again."""
+
+
+class SyntheticScenes(NamedTuple):
+    """Pictures uint8 [n, side, side, 3] and the class of every pixel, uint8 [n, side, side] (see `SCENE_CLASSES`)."""
+
+    pixels: np.ndarray
+    classes: np.ndarray
+    table: tuple[SceneClass, ...] = SCENE_CLASSES
+
+
+def scene_conditional_mean() -> np.ndarray:
+    """Best possible output of squared error, float64 [classes, 2]: mean ab of each class in `SCENE_CLASSES`."""
+    return np.stack([kind.mean for kind in SCENE_CLASSES])
+
+
+class _Canvas:
+    """Many scenes painted at once, back to front. Masks and patterns are [n, side, side]; lengths are shares of it."""
+
+    def __init__(self, n: int, side: int, rng: np.random.Generator):
+        self.n, self.side, self.rng = n, side, rng
+        self.y, self.x = (np.mgrid[:side, :side].astype(np.float32) + 0.5)[:, None] / side
+        grain = np.arange(side) * min(side, 64) // side  # rows and columns of textures, at least a pixel
+        self.row, self.column = grain[:, None], grain[None]
+        self.lab = np.zeros((n, side, side, 3), np.float32)
+        self.classes = np.zeros((n, side, side), np.uint8)
+
+    def between(self, low: float, high: float) -> np.ndarray:
+        """One number per scene, [n, 1, 1]."""
+        return self.rng.uniform(low, high, (self.n, 1, 1)).astype(np.float32)
+
+    def noise(self, height: int | None = None) -> np.ndarray:
+        """Uniform noise in -1..1, [n, side, side], or [n, 1, side] that is the same down a column."""
+        return self.rng.uniform(-1, 1, (self.n, height or self.side, self.side)).astype(np.float32)
+
+    def paint(self, name: str, mask: np.ndarray, pattern: np.ndarray) -> None:
+        """Paint one object a scene, its lightness by `pattern` in -1..1, its colour drawn independently of all else."""
+        kind = SCENE_CLASSES[_CLASS[name]]
+        draw = self.rng.choice(len(kind.colours), self.n, p=kind.probabilities)
+        colour = np.array(kind.colours, np.float32)[draw]
+        scene, row, column = np.nonzero(np.broadcast_to(mask, self.classes.shape))
+        lightness = kind.lightness + kind.amplitude * np.broadcast_to(pattern, self.classes.shape).clip(-1, 1)
+        self.lab[scene, row, column, 0] = lightness[scene, row, column]
+        self.lab[scene, row, column, 1:] = colour[scene]
+        self.classes[scene, row, column] = _CLASS[name]
+
+    def disc(self, x: np.ndarray, y: np.ndarray, radius: np.ndarray, flat: float = 1) -> np.ndarray:
+        """Squared distance from (x, y) in radii; below 1 inside. `flat` < 1 makes it wider than high."""
+        return ((self.x - x) ** 2 + ((self.y - y) / flat) ** 2) / radius**2
+
+    def box(self, x: np.ndarray, top: np.ndarray, bottom: np.ndarray, half: np.ndarray) -> np.ndarray:
+        return (abs(self.x - x) < half) & (self.y >= top) & (self.y < bottom)
+
+
+def _paint_land(canvas: _Canvas) -> tuple[np.ndarray, np.ndarray]:
+    """Sky, clouds, hills and ground; returns the height of the horizon and whether the ground is grass, [n, 1, 1]."""
+    horizon, grassy = canvas.between(0.48, 0.62), canvas.between(0, 1) < 0.7
+    canvas.paint("sky", np.array(True), 2 * canvas.y / horizon - 1)
+    for _ in range(2):
+        x, y, radius = canvas.between(0, 1), canvas.between(0.08, 0.24), canvas.between(0.08, 0.16)
+        lobe = canvas.disc(x + radius, y + 0.2 * radius, 0.8 * radius, 0.5)
+        cloud = np.minimum(canvas.disc(x, y, radius, 0.5), lobe)
+        canvas.paint("cloud", cloud < 1, 1 - 2 * cloud)
+    for _ in range(2):
+        wave = np.sin(2 * np.pi * (canvas.between(0.6, 1.3) * canvas.x + canvas.between(0, 1)))
+        ridge = horizon - canvas.between(0.04, 0.12) * (1 + wave)
+        canvas.paint("hill", canvas.y > ridge, 1 - 6 * (canvas.y - ridge))
+    ground = canvas.y >= horizon
+    canvas.paint("grass", ground & grassy, 0.75 * canvas.noise(1) + 0.25 * canvas.noise())
+    canvas.paint("sand", ground & ~grassy, canvas.noise())
+    return horizon, grassy
+
+
+def _paint_house(canvas: _Canvas, horizon: np.ndarray) -> np.ndarray:
+    """A house of brick or plaster with roof and windows in most scenes; returns its middle, [n, 1, 1]."""
+    x, half, there = canvas.between(0.2, 0.8), canvas.between(0.13, 0.19), canvas.between(0, 1) < 0.8
+    bottom, top = horizon + canvas.between(0.04, 0.1), horizon - canvas.between(0.1, 0.16)
+    walls, bricks = canvas.box(x, top, bottom, half) & there, canvas.between(0, 1) < 0.5
+    mortar = (canvas.row % 3 == 0) | ((canvas.column + 3 * (canvas.row // 3 % 2)) % 6 == 0)
+    canvas.paint("brick", walls & bricks, np.where(mortar, 1, -0.6 + 0.4 * canvas.noise()))
+    canvas.paint("wall", walls & ~bricks, 0.3 * canvas.noise())
+    slope = top - 0.16 + 0.16 * abs(canvas.x - x) / (half + 0.04)
+    canvas.paint("roof", (canvas.y > slope) & (canvas.y < top) & there, canvas.row % 2 * 2 - 1)
+    for shift in (-0.5, 0.5):
+        window = canvas.box(x + shift * half, top + 0.05, top + 0.13, 0.2 * half + 0.012)
+        canvas.paint("window", window & there, 1 - 20 * (canvas.y - top - 0.05))
+    return x
+
+
+def _paint_tree(canvas: _Canvas, horizon: np.ndarray, house: np.ndarray) -> None:
+    x, there = (house + canvas.between(0.35, 0.65)) % 1, canvas.between(0, 1) < 0.75
+    foot, radius = horizon + canvas.between(0.06, 0.14), canvas.between(0.1, 0.15)
+    canvas.paint("trunk", canvas.box(x, foot - 0.25, foot, np.float32(0.024)) & there, canvas.noise(1))
+    crown = canvas.disc(x, foot - 0.17 - radius, radius, 1.2)
+    canvas.paint("leaves", (crown < 1 + 0.3 * canvas.noise()) & there, canvas.noise())
+
+
+def _paint_car(canvas: _Canvas) -> None:
+    x, bottom, there = canvas.between(0.15, 0.85), canvas.between(0.78, 0.86), canvas.between(0, 1) < 0.6
+    body = canvas.box(x, bottom - 0.1, bottom, np.float32(0.17))
+    cabin = canvas.box(x, bottom - 0.18, bottom - 0.1, 0.1 - 0.4 * (bottom - 0.1 - canvas.y))
+    canvas.paint("car", (body | cabin) & there, 1 - 12 * (canvas.y - bottom + 0.16))
+    canvas.paint("window", canvas.box(x, bottom - 0.155, bottom - 0.1, np.float32(0.065)) & there, np.array(0.0))
+    for shift in (-0.095, 0.095):
+        wheel = canvas.disc(x + shift, bottom, np.float32(0.042))
+        canvas.paint("tyre", (wheel < 1) & there, 1 - 2 * wheel)
+
+
+def _paint_toys(canvas: _Canvas, grassy: np.ndarray) -> None:
+    """Balls anywhere in front, flowers only in grass."""
+    for _ in range(6):
+        x, y = canvas.between(0.03, 0.97), canvas.between(0.72, 0.97)
+        flower = canvas.disc(x, y, canvas.between(0.032, 0.045))
+        canvas.paint("flower", (flower < 1) & grassy & (canvas.between(0, 1) < 0.8), 1 - 2 * flower)
+    for _ in range(2):
+        x, y, radius = canvas.between(0.1, 0.9), canvas.between(0.72, 0.88), canvas.between(0.08, 0.12)
+        light = canvas.disc(x - 0.35 * radius, y - 0.4 * radius, radius)
+        there = canvas.between(0, 1) < 0.75
+        canvas.paint("ball", (canvas.disc(x, y, radius) < 1) & there, 1 - 1.1 * light)
+
+
+def _scene_chunk(side: int, seed: int, chunk: int) -> tuple[np.ndarray, np.ndarray]:
+    canvas = _Canvas(_SCENES_AT_ONCE, side, np.random.default_rng([seed, chunk]))
+    horizon, grassy = _paint_land(canvas)
+    _paint_tree(canvas, horizon, _paint_house(canvas, horizon))
+    _paint_car(canvas)
+    _paint_toys(canvas, grassy)
+    lab = torch.from_numpy(canvas.lab).movedim(-1, 1)
+    return to_uint8(lab_to_rgb(lab)).contiguous().numpy(), canvas.classes
+
+
+def synthetic_scenes(n: int, side: int, seed: int = 0) -> SyntheticScenes:
+    """Make n little landscapes whose colours are random given their grey appearance, with known probabilities.
+
+    Lightness is drawn first and is the same whatever colours follow, every object draws its colour from its class
+    alone (`SCENE_CLASSES`), and all of it lies inside the sRGB cube. So given the lightness picture, the
+    distribution of every pixel's colour is the one in the table. The first scenes are the same for every n.
+    """
+    if n < 1 or side < 16:
+        raise ValueError(f"need n >= 1 scenes of side >= 16, got n={n}, side={side}")
+    chunks = [_scene_chunk(side, seed, chunk) for chunk in range(-(-n // _SCENES_AT_ONCE))]
+    pixels, classes = (np.concatenate(parts)[:n] for parts in zip(*chunks, strict=True))
+    return SyntheticScenes(pixels, classes)
 
 
 # ---------------------------------------------------------------- preparing
@@ -319,41 +766,43 @@ def _decoded(items: Iterator[Item], side: int, workers: int | None) -> Iterator[
         pool.shutdown(cancel_futures=True)
 
 
-class _Progress:
-    """A bar on a terminal; elsewhere a plain line every ten seconds with the time left."""
+_PLAIN = "{n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left"
 
-    def __init__(self, total: int, unit: str, show: bool):
-        self.bar = tqdm(total=total, unit=unit, disable=not (show and sys.stderr.isatty()), unit_scale=True)
-        self.total, self.unit, self.plain = total, unit, show and not sys.stderr.isatty()
-        self.done, self.start, self.last = 0, time.monotonic(), time.monotonic()
 
-    def update(self, n: int) -> None:
-        self.bar.update(n)
-        self.done += n
-        now = time.monotonic()
-        if self.plain and now - self.last > 10:
-            self.last, rate = now, self.done / (now - self.start)
-            left = f", {(self.total - self.done) / rate:.0f} s left" if self.total else ""
-            print(f"{self.done:,} of {self.total:,} {self.unit}, {rate:,.0f}/s{left}", file=sys.stderr, flush=True)
+class _Lines:
+    """Stands in for the terminal where there is none: what tqdm draws over and over becomes plain lines."""
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            print(text.strip(), file=sys.stderr, flush=True)
+
+    def flush(self) -> None: ...
+
+
+def _progress(total: int, unit: str, show: bool, done: int = 0) -> tqdm:
+    """A bar with the time left on a terminal; elsewhere a plain line every ten seconds."""
+    options = {"total": total or None, "initial": done, "unit": unit, "unit_scale": True, "disable": not show}
+    if not sys.stderr.isatty():
+        options |= {"file": _Lines(), "mininterval": 10, "delay": 10, "miniters": 1, "bar_format": _PLAIN}
+    return tqdm(**options)
 
 
 def _write_pixels(out: Path, source: Source, side: int, split: str | None, keep_grey: bool, workers, progress: bool):
     """Write pixels.npy under `out`; returns (index rows, skipped rows)."""
     index, skipped = [], []
-    bar = _Progress(source.total, "pictures", progress)
-    with open(out / "pixels.npy", "wb") as file:
+    total, items = source.load(side)
+    with open(out / "pixels.npy", "wb") as file, _progress(total, " pictures", progress) as bar:
         _write_header(file, 0, side)
-        for chunk, pixels, shas, spread, reasons in _decoded(source.items(), side, workers):
+        for chunk, pixels, shas, spread, reasons in _decoded(items, side, workers):
             if not keep_grey:
                 _mark_grey(pixels, spread, reasons)
-            file.write(pixels[[not reason for reason in reasons]].tobytes())
+            file.write(pixels[[not reason for reason in reasons]] if any(reasons) else pixels)
             for item, sha, reason in zip(chunk, shas, reasons, strict=True):
                 if reason:
                     skipped.append((item.source, reason))
                 else:
                     index.append((item.label, item.source, split or item.split, sha))
             bar.update(len(chunk))
-        bar.bar.close()
         _write_header(file, len(index), side)
     return index, skipped
 
@@ -370,7 +819,7 @@ def _make_store(source: Source, out: Path, side: int, key: str, **options) -> No
     index, skipped = _write_pixels(out, source, side, **options)
     if not index:
         reasons = Counter(reason.split(":")[0] for _, reason in skipped)
-        raise ValueError(f"no usable picture among {source.total} ({dict(reasons)})")
+        raise ValueError(f"no usable picture; left out: {dict(reasons)}; first: {skipped[:1]}")
     frame = pd.DataFrame(index, columns=["label", "source", "split", "sha"])
     frame.to_parquet(out / "index.parquet")
     pd.DataFrame(skipped, columns=["source", "reason"]).to_csv(out / "skipped.csv", index=False)
@@ -409,23 +858,36 @@ def prepare(
     if split not in (None, *SPLITS):
         raise ValueError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
     found = find_source(source)
-    key = _files_key([], found.key, side, split, keep_grey, FORMAT)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temp = out.with_name(f".{out.name}.part")
-    with FileLock(out.with_name(f".{out.name}.lock")):  # several processes may ask for the same store at once
-        if _holds(out, key):
+    key = _hash(FORMAT, found.key, side, split, keep_grey)
+    with _appearing(out, lambda: _holds(out, key)) as temp:
+        if temp is None:
             return Store(out)
-        shutil.rmtree(temp, ignore_errors=True)  # left by a killed run: while we hold the lock it has no owner
-        temp.mkdir()
-        try:
-            _make_store(found, temp, side, key, split=split, keep_grey=keep_grey, workers=workers, progress=progress)
-            temp.rename(out)
-        finally:
-            shutil.rmtree(temp, ignore_errors=True)
+        _make_store(found, temp, side, key, split=split, keep_grey=keep_grey, workers=workers, progress=progress)
     store = Store(out)
     if progress:
         _print_summary(store)
     return store
+
+
+@contextlib.contextmanager
+def _appearing(folder: Path, there: Callable[[], bool]) -> Iterator[Path | None]:
+    """Yield a temporary folder that gets the name `folder` when the block ends well, or None if it is `there` already.
+
+    Nothing half-made is ever seen under the name, and several processes may ask for the same folder at once.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temp = folder.with_name(f".{folder.name}.part")
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if there():
+            yield None
+            return
+        shutil.rmtree(temp, ignore_errors=True)  # left by a killed run: while we hold the lock it has no owner
+        temp.mkdir()
+        try:
+            yield temp
+            temp.rename(folder)
+        finally:
+            shutil.rmtree(temp, ignore_errors=True)
 
 
 def _holds(out: Path, key: str) -> bool:
