@@ -77,33 +77,58 @@ _NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "p
 
 PROFILES: dict[str, dict] = {
     # Everything at toy size: made for tests, continuous integration and one live training in the book.
-    "smoke": dict(
-        data="synthetic", side=32, train_photos=512, width=0.125, batch=32, steps=48, lr=3e-3,
-        schedule="one_cycle", eval_every=12,
-    ),
+    "smoke": {
+        "data": "synthetic",
+        "side": 32,
+        "train_photos": 512,
+        "width": 0.125,
+        "batch": 32,
+        "steps": 48,
+        "lr": 3e-3,
+        "schedule": "one_cycle",
+        "eval_every": 12,
+    },
     # A first real result on two CPU cores: one shard of MiniPlaces, a quarter of the width.
-    "laptop": dict(
-        train_photos=14386, width=0.25, batch=32, steps=2500, lr=2e-3, schedule="one_cycle", eval_every=125,
-    ),
+    "laptop": {
+        "train_photos": 14386,
+        "width": 0.25,
+        "batch": 32,
+        "steps": 2500,
+        "lr": 2e-3,
+        "schedule": "one_cycle",
+        "eval_every": 125,
+    },
     # The student paper's budget: 30 epochs of 256 at 64 px, Adam 1e-3 (.9, .999) 1e-8, no decay mentioned.
-    "student": dict(width=1.0, batch=256, epochs=30, precision="bf16", eval_every=500),
+    "student": {"width": 1.0, "batch": 256, "epochs": 30, "precision": "bf16", "eval_every": 500},
     # The original's: crops of 176, batch 40, the newer of the two stored Caffe schedules.
-    "zhang": dict(
-        side=176, batch=40, steps=450_000, lr=3.16e-5, betas=(0.9, 0.99), weight_decay=1e-3, schedule="steps",
-        lr_steps=(215_000, 430_000), init="data", neighbours=10, reduction="sum", eval_every=5000,
-    ),
+    "zhang": {
+        "side": 176,
+        "batch": 40,
+        "steps": 450_000,
+        "lr": 3.16e-5,
+        "betas": (0.9, 0.99),
+        "weight_decay": 1e-3,
+        "schedule": "steps",
+        "lr_steps": (215_000, 430_000),
+        "init": "data",
+        "neighbours": 10,
+        "reduction": "sum",
+        "eval_every": 5000,
+    },
 }
 
 
 def load_config(profile: str = "smoke", **overrides) -> Config:
     """Build the configuration of `profile` with some fields replaced.
 
-    Lists become tuples and whole floats become ints where the field wants it, because papermill and the
-    command line know no tuples. Raises `ValueError` naming the value and what is allowed.
+    An empty `data` keeps the profile's own. Lists become tuples and whole floats become ints where the field
+    wants it, because papermill and the command line know no tuples. Raises `ValueError` naming the value and what is allowed.
     """
     if profile not in PROFILES:
         raise ValueError(f"profile={profile!r} is unknown; choose one of {', '.join(PROFILES)}")
     names = {field.name for field in dataclasses.fields(Config)}
+    if not overrides.get("data", True):
+        del overrides["data"]
     for name in overrides:
         if name not in names:
             close = difflib.get_close_matches(name, names, 1)
@@ -176,6 +201,13 @@ def identity(config: Config) -> dict:
     """
     default = dataclasses.asdict(Config())
     return {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY and v != default[k]}
+
+
+def from_identity(values: dict, **more) -> Config:
+    """The configuration that `identity` describes, whatever the profiles are now; for reading old runs."""
+    config = dataclasses.replace(Config(), **{"steps": 1} | {k: _plain(k, v) for k, v in {**values, **more}.items()})
+    _check(config)
+    return config
 
 
 def run_id(config: Config, arm: str, seed: int, fingerprint: str) -> str:

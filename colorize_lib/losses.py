@@ -171,6 +171,4 @@ def make_objective(arm: str, config, prior: Tensor | None = None) -> Objective:
     if prior is None:
         raise ValueError(f"arm {arm!r} needs the prior of the training data")
     lambda_ = config.lambda_ if arm == "ce_rebal" else 1.0
-    return CrossEntropy(
-        arm, prior, lambda_, config.neighbours, config.sigma, config.temperature, config.reduction
-    )
+    return CrossEntropy(arm, prior, lambda_, config.neighbours, config.sigma, config.temperature, config.reduction)

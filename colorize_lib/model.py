@@ -203,7 +203,9 @@ def from_released(state: dict[str, Tensor], centers: Tensor) -> ColorNet:
     rest = set(state) - set(keys) - {"model_out.weight"}
     missing = set(keys) - set(state)
     if rest or missing:
-        raise ValueError(f"not the released eccv16 checkpoint: unknown {sorted(rest)[:3]}, missing {sorted(missing)[:3]}")
+        raise ValueError(
+            f"not the released eccv16 checkpoint: unknown {sorted(rest)[:3]}, missing {sorted(missing)[:3]}"
+        )
     if "model_out.weight" in state:
         decode = state["model_out.weight"][:, :, 0, 0].T.float()
         if decode.shape != centers.shape or not any(torch.allclose(decode * s, centers, atol=0.01) for s in (1, 110)):

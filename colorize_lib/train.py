@@ -8,7 +8,6 @@ run takes exactly the steps an uninterrupted one would have taken.
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 import math
 import os
@@ -26,7 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .color import chroma, lab_to_rgb, rgb_to_lab, to_uint8, to_unit
-from .config import Config, identity, load_config, run_id
+from .config import Config, from_identity, identity, run_id
 from .data import Store, batch_order
 from .gamut import prior_from_ab
 from .losses import CrossEntropy, Objective, make_objective, subsample
@@ -339,8 +338,7 @@ class Colorizer:
                 raise ValueError(f"{path} holds no passport; it was not written by this library")
             about = json.loads(file.metadata()["passport"])
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        known = {field.name for field in dataclasses.fields(Config)}
-        config = load_config(about["profile"], **{k: v for k, v in about["config"].items() if k in known})
+        config = from_identity(about["config"])
         objective = make_objective(about["arm"], config, state.pop("prior", None))
         network = make_network(config, objective.channels, 0)
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})

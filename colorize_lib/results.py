@@ -1,0 +1,436 @@
+"""From finished runs to the small result files that the book reads, and from those to verdicts.
+
+`record` measures every run on the test photographs and writes `book/results/<profile>/`; `load` reads such a folder.
+A **system** is an arm with its decoder, for example `l2`, `ce@1` or `ce_rebal@0.38` (the number is the temperature),
+or one of the two yardsticks `grey` and `ceiling`. Every number carries an interval; every run its passport.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from . import metrics, stats
+from .config import ARMS, Config, from_identity
+from .data import Store, open_data
+from .losses import CrossEntropy
+from .stats import Interval
+from .train import RUNS, WEIGHTS, Colorizer, Run, data_prior, load_colorizer, load_run
+
+BOOK = Path(__file__).resolve().parent.parent / "book"
+YARDSTICKS = ("grey", "ceiling")
+SWEEP = (0.77, 0.58, 0.29, 0.14, 0.01)
+"""Temperatures of the paper's sweep besides 1 and 0.38, the last standing for 0; measured for the first seed."""
+PAIRS = (
+    ("ce@1", "l2"), ("ce@0.38", "ce@1"), ("ce_rebal@1", "ce@1"), ("ce_rebal@0.38", "ce@0.38"),
+    ("ce_rebal@0.38", "ce_rebal@1"), ("ce_rebal@0.38", "l2"), ("student_mse", "l2"), ("ce@1", "student_mse"),
+    ("l2", "grey"), ("ce@1", "grey"), ("student_mse", "grey"), ("ce_rebal@0.38", "grey"),
+)  # fmt: skip
+"""Systems whose differences are recorded for every metric, paired by picture and seed."""
+STRATA: dict[str, tuple[str, Callable]] = {
+    "all": ("all pictures", lambda t: t.n > 0),
+    "dark": ("mean L below 25", lambda t: t.mean_L < 25),
+    "bright": ("more than a fifth of the pixels with L above 90", lambda t: t.share_white > 0.2),
+    "muted": ("mean chroma below 6", lambda t: t.mean_chroma < 6),
+    "vivid": ("mean chroma above 20", lambda t: t.mean_chroma > 20),
+}
+"""Kinds of pictures, by rules on the truth."""
+STRATUM_METRICS = ("auc", "ab_error", "skill", "ciede2000", "chroma_ratio", "colourfulness", "colourfulness_true")
+
+
+def system_name(arm: str, temperature: float | None = None) -> str:
+    """Name of an arm with its decoder: `l2`, `ce@0.38`."""
+    return arm if temperature is None else f"{arm}@{temperature:g}"
+
+
+def system_title(name: str) -> str:
+    """Name of a system for a reader."""
+    arm, _, temperature = name.partition("@")
+    titles = {
+        "student_mse": "MSE on RGB (student)", "l2": "L2 on ab", "ce": "cross entropy", "ce_rebal": "rebalanced",
+        "grey": "grey baseline", "ceiling": "encoding ceiling", "truth": "truth", "input": "input",
+    }  # fmt: skip
+    return titles[arm] + (f", T = {temperature}" if temperature else "")
+
+
+# ---------------------------------------------------------------------------------------------- measuring
+
+
+def _say_progress(what: str, say) -> Callable[[int, int], None] | None:
+    return (lambda done, n: say(f"{what}: {done}/{n} pictures")) if say else None
+
+
+def measure_systems(
+    colorizer: Colorizer, pixels: np.ndarray, prior: torch.Tensor, temperatures=(1.0, 0.38), say=None
+) -> dict[str, metrics.Measured]:
+    """Measure a network with each decoder; a regression arm has only one."""
+    objective = colorizer.objective
+    if not isinstance(objective, CrossEntropy):
+        temperatures = (None,)
+    out = {}
+    for t in temperatures:
+        name = system_name(colorizer.arm, t)
+        predict = lambda batch, t=t: colorizer.predict(batch, t)  # noqa: E731
+        out[name] = metrics.measure(predict, pixels, prior, progress=_say_progress(name, say))
+    return out
+
+
+def measure_yardsticks(pixels: np.ndarray, prior: torch.Tensor, config: Config) -> dict[str, metrics.Measured]:
+    """The grey baseline, and what a classifier would show that predicts every soft target exactly."""
+
+    def ceiling(batch):
+        return metrics.ceiling_prediction(batch, config.neighbours, config.sigma, config.temperature)
+
+    return {
+        "grey": metrics.measure(metrics.grey_prediction, pixels, prior),
+        "ceiling": metrics.measure(ceiling, pixels, prior),
+    }
+
+
+def evaluate(
+    colorizer: Colorizer, store: Store, split: str = "test", limit: int = 0, temperatures=None, say=None
+) -> dict:
+    """Every metric of one network on the pictures of a store, with intervals over pictures, as plain JSON values."""
+    rows = store.rows(split, limit)
+    config = from_identity(colorizer.passport["config"])
+    temperatures = temperatures or (1.0, config.temperature)
+    prior = getattr(colorizer.objective, "prior", None)
+    prior = load_colorizer("ce", "cpu").objective.prior if prior is None else prior
+    pixels = store.pixels[rows]
+    measured = measure_systems(colorizer, pixels, prior, temperatures, say) | measure_yardsticks(pixels, prior, config)
+    return {
+        "pictures": len(rows),
+        "split": split,
+        "data": store.fingerprint(rows),
+        "passport": colorizer.passport,
+        "systems": {name: _summary([m.table]) for name, m in measured.items()},
+    }
+
+
+def _summary(tables: list[pd.DataFrame]) -> dict[str, list]:
+    """Every metric with its interval: {name: [value, low, high]}."""
+    return {
+        name: _triple(interval)
+        for name, interval in stats.bootstrap_metrics(tables, metrics.available(tables[0])).items()
+    }
+
+
+def _triple(interval: Interval) -> list:
+    return [float(f"{x:.6g}") if math.isfinite(x) else None for x in (interval.value, interval.low, interval.high)]
+
+
+# ---------------------------------------------------------------------------------------------- recording
+
+
+def finished_runs(config: Config, store: Store, runs: Path = RUNS) -> dict[tuple[str, int], Path]:
+    """Folders of the finished runs of a configuration, {(arm, seed): folder}."""
+    found = {}
+    for arm in config.arms:
+        for seed in config.seeds:
+            folder = Run(config, arm, seed, store, runs).folder
+            if (folder / WEIGHTS).exists():
+                found[arm, seed] = folder
+    return found
+
+
+def _measured_run(folder: Path, store: Store, rows: np.ndarray, prior, temperatures, say) -> dict:
+    """Measure a run, or read what an earlier call measured: the tables are kept in the run's folder."""
+    key, out, missing = store.fingerprint(rows), {}, []
+    colorizer = load_run(folder)
+    classifier = isinstance(colorizer.objective, CrossEntropy)
+    for t in temperatures if classifier else (None,):
+        path = folder / f"measured-{key}-{system_name(colorizer.arm, t)}.npz"
+        if path.exists():
+            out[system_name(colorizer.arm, t)] = _read_measured(path)
+        else:
+            missing.append(t)
+    if missing:
+        fresh = measure_systems(colorizer, store.pixels[rows], prior, missing, say)
+        for name, m in fresh.items():
+            _write_measured(folder / f"measured-{key}-{name}.npz", m)
+        out |= fresh
+    return out
+
+
+def _write_measured(path: Path, m: metrics.Measured) -> None:
+    arrays = {f"column_{c}": m.table[c].to_numpy() for c in m.table.columns}
+    with open(path.with_suffix(".tmp"), "wb") as file:
+        np.savez_compressed(file, hist_pred=m.hist_pred, hist_true=m.hist_true, **arrays)
+    path.with_suffix(".tmp").rename(path)
+
+
+def _read_measured(path: Path) -> metrics.Measured:
+    with np.load(path) as file:
+        table = pd.DataFrame({k.removeprefix("column_"): file[k] for k in file.files if k.startswith("column_")})
+        return metrics.Measured(table, file["hist_pred"], file["hist_true"])
+
+
+def collect(config: Config, store: Store, runs: Path = RUNS, limit: int = 0, say=None) -> Results:
+    """Measure the finished runs of a configuration on the test pictures and gather everything the book needs.
+
+    limit: only the first so many test pictures. Raises ValueError if no run is finished.
+    """
+    found = finished_runs(config, store, runs)
+    if not found:
+        raise ValueError(f"no finished run of profile {config.profile!r} on this data; train first (`colorize train`)")
+    rows = store.rows("test", limit)
+    prior = _prior(found, config, store)
+    systems = {n: {None: m} for n, m in measure_yardsticks(store.pixels[rows], prior, config).items()}
+    for (_, seed), folder in found.items():
+        temperatures = [1.0, config.temperature, *(SWEEP if seed == config.seeds[0] else ())]
+        for name, m in _measured_run(folder, store, rows, prior, temperatures, say).items():
+            systems.setdefault(name, {})[seed] = m
+    summary = _summarise(systems)
+    summary |= {
+        "profile": config.profile,
+        "seeds": list(config.seeds),
+        "pictures": len(rows),
+        "test_data": store.fingerprint(rows),
+    }
+    summary["passports"] = {folder.name: load_run(folder, "cpu").passport for folder in found.values()}
+    histories = [pd.read_csv(f / "history.csv").assign(arm=arm, seed=seed) for (arm, seed), f in found.items()]
+    return Results(summary, pd.concat(histories, ignore_index=True))
+
+
+def _prior(found: dict, config: Config, store: Store) -> torch.Tensor:
+    """The prior of the training data: kept by the classifiers, else computed as training does."""
+    for (arm, _), folder in found.items():
+        if arm.startswith("ce"):
+            return load_run(folder, "cpu").objective.prior
+    return data_prior(store, store.rows("train", config.train_photos), config, torch.device("cpu"))
+
+
+def _summarise(systems: dict[str, dict]) -> dict:
+    """All derived numbers from the measured systems {name: {seed: Measured}}."""
+    tables = {name: {seed: m.table for seed, m in by_seed.items()} for name, by_seed in systems.items()}
+    out: dict = {"systems": {}, "differences": {}, "strata": {}, "confusion": {}, "calibration": {}, "by_seed": {}}
+    for name, by_seed in tables.items():
+        out["systems"][name] = {
+            "seeds": [s for s in by_seed if s is not None],
+            "metrics": _summary(list(by_seed.values())),
+        }
+        pooled = pd.concat(by_seed.values(), ignore_index=True)
+        out["confusion"][name] = metrics.confusion(pooled).round(5).to_dict("index")
+        if "nll" in pooled:
+            out["calibration"][name] = metrics.calibration(pooled).round(5).replace(np.nan, None).to_dict("list")
+        out["by_seed"][name] = [
+            {"seed": s} | {n: float(f"{metrics.value(t, n):.6g}") for n in metrics.available(t)}
+            for s, t in by_seed.items()
+        ]
+    for a, b in PAIRS:
+        if a in tables and b in tables:
+            out["differences"][f"{a} - {b}"] = _difference(tables[a], tables[b])
+    for stratum, (_, rule) in STRATA.items():
+        out["strata"][stratum] = {name: _stratum(by_seed, rule) for name, by_seed in tables.items()}
+    out["histograms"] = _histograms(systems)
+    return out
+
+
+def _points(table: pd.DataFrame) -> dict[str, float | None]:
+    """Every metric of one table without an interval."""
+    values = {n: metrics.value(table, n) for n in metrics.available(table)}
+    return {n: float(f"{v:.6g}") if math.isfinite(v) else None for n, v in values.items()}
+
+
+def _paired(a: dict, b: dict) -> tuple[list, list]:
+    """Tables of the seeds both have; a yardstick has no seed and is paired with every one."""
+    seeds = list(b if None in a else a)
+    pick = lambda t, s: t[s] if s in t else t.get(None)  # noqa: E731
+    pairs = [(pick(a, s), pick(b, s)) for s in seeds]
+    pairs = [(x, y) for x, y in pairs if x is not None and y is not None]
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def _difference(a: dict, b: dict) -> dict[str, list]:
+    left, right = _paired(a, b)
+    names = [n for n in metrics.available(left[0]) if n in metrics.available(right[0])]
+    return {n: _triple(stats.bootstrap_difference(left, right, n)) for n in names}
+
+
+def _stratum(by_seed: dict, rule: Callable) -> dict:
+    chosen = [t[rule(t)] for t in by_seed.values()]
+    if not len(chosen[0]):
+        return {"pictures": 0}
+    found = stats.bootstrap_metrics(chosen, list(STRATUM_METRICS))
+    return {"pictures": len(chosen[0])} | {n: _triple(i) for n, i in found.items()}
+
+
+def _histograms(systems: dict) -> dict:
+    """Shares of the 313 colours for truth and systems, and each system's divergence from the truth."""
+    truth = systems["grey"][None].hist_true.sum(0)
+    out = {"truth": [round(float(x), 7) for x in truth / truth.sum()], "divergence": {}}
+    for name, by_seed in systems.items():
+        counts = sum(m.hist_pred.sum(0) for m in by_seed.values())
+        out[name] = [round(float(x), 7) for x in counts / counts.sum()]
+        out["divergence"][name] = round(metrics.histogram_distance(counts, truth), 6)
+    return out
+
+
+def for_config(config: Config, runs: Path = RUNS) -> Results:
+    """What the notebooks read: recorded results where no data is named, else those of the runs on that data.
+
+    Recorded results exist for the first seed, the first two, and so on up to all that were recorded.
+    """
+    if not config.data:
+        return load(config.profile, config.seeds).only(config.arms)
+    return collect(config, open_data(config.data, config.side), runs)
+
+
+# ---------------------------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything recorded of one profile. summary: the content of summary.json. history: one row a validation."""
+
+    summary: dict
+    history: pd.DataFrame
+
+    @property
+    def profile(self) -> str:
+        return self.summary["profile"]
+
+    @property
+    def systems(self) -> list[str]:
+        """Names of the systems measured, yardsticks last."""
+        names = sorted(self.summary["systems"], key=lambda n: (ARMS + YARDSTICKS).index(n.partition("@")[0]))
+        return [n for n in names if self.seeds(n) or n in YARDSTICKS]
+
+    @cached_property
+    def main_systems(self) -> list[str]:
+        """The systems to compare: regression arms, the classifiers with both decoders, yardsticks."""
+        return [n for n in self.systems if "@" not in n or n.partition("@")[2] in ("1", "0.38")]
+
+    def seeds(self, system: str) -> list[int]:
+        """Seeds behind a system's numbers; none for a yardstick."""
+        return self.summary["systems"][system]["seeds"]
+
+    def interval(self, system: str, metric: str) -> Interval:
+        """Value and 95 % interval of a metric. Raises ValueError naming what is there."""
+        known = self.summary["systems"]
+        if system not in known or metric not in known[system]["metrics"]:
+            names = ", ".join(known) if system not in known else ", ".join(known[system]["metrics"])
+            raise ValueError(f"no result {system}/{metric} in profile {self.profile!r}; there are: {names}")
+        return self._interval(known[system]["metrics"][metric], self.seeds(system))
+
+    def value(self, system: str, metric: str) -> float:
+        """The value alone, a plain float for glue."""
+        return float(self.interval(system, metric).value)
+
+    def difference(self, a: str, b: str, metric: str) -> Interval:
+        """Difference a - b of a metric, paired by picture and seed."""
+        found = self.summary["differences"].get(f"{a} - {b}", {})
+        if metric not in found:
+            raise ValueError(
+                f"difference {a} - {b} of {metric} was not recorded; pairs: {', '.join(self.summary['differences'])}"
+            )
+        return self._interval(found[metric], [s for s in self.seeds(a) if s in self.seeds(b) or b in YARDSTICKS])
+
+    def stratum(self, name: str, system: str, metric: str) -> Interval:
+        """A metric on the pictures of one of `STRATA`."""
+        return self._interval(self.summary["strata"][name][system][metric], self.seeds(system))
+
+    def _interval(self, triple: list, seeds: list) -> Interval:
+        value, low, high = (math.nan if x is None else x for x in triple)
+        return Interval(value, low, high, max(1, len(seeds)), self.summary["pictures"])
+
+    def table(self, names: list[str], systems: list[str] | None = None, digits: int = 3) -> pd.DataFrame:
+        """A table to show: systems by metrics, value with its interval."""
+        rows = {}
+        for system in systems or self.main_systems:
+            known = self.summary["systems"][system]["metrics"]
+            cells = [_cell(self.interval(system, n), digits) if n in known else "" for n in names]
+            rows[system_title(system)] = dict(zip([metrics.metric(n).title for n in names], cells, strict=True))
+        return pd.DataFrame(rows).T
+
+    def confusion(self, system: str) -> pd.DataFrame:
+        """Where vivid colours went, true sectors in rows."""
+        return pd.DataFrame(self.summary["confusion"][system]).T
+
+    def only(self, arms) -> Results:
+        """The part that concerns some arms, with the yardsticks."""
+        missing = set(arms) - set(self.history.arm)
+        if missing:
+            raise ValueError(
+                f"arm {sorted(missing)[0]!r} was not recorded in {self.profile!r}; there are: {', '.join(self.history.arm.unique())}"
+            )
+        kept = {n: s for n, s in self.summary["systems"].items() if n.partition("@")[0] in (*arms, *YARDSTICKS)}
+        return Results({**self.summary, "systems": kept}, self.history[self.history.arm.isin(arms)])
+
+    def save(self, folder: Path, name: str = "summary") -> None:
+        """Write <name>.json, runs.csv, history/*.csv and env.json, each through a temporary file."""
+        (folder / "history").mkdir(parents=True, exist_ok=True)
+        save_json(self.summary, folder / f"{name}.json")
+        rows = [{"system": n} | row for n, by_seed in self.summary["by_seed"].items() for row in by_seed]
+        _replace(folder / "runs.csv", pd.DataFrame(rows).to_csv(index=False))
+        for (arm, seed), part in self.history.groupby(["arm", "seed"]):
+            text = part.drop(columns=["arm", "seed"]).to_csv(index=False, float_format="%.6g")
+            _replace(folder / "history" / f"{arm}-s{seed}.csv", text)
+        first = next(iter(self.summary["passports"].values()))
+        save_json({k: first[k] for k in ("versions", "device", "precision", "commit")}, folder / "env.json")
+
+
+def _cell(interval: Interval, digits: int) -> str:
+    if not math.isfinite(interval.value):
+        return ""
+    return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
+def _replace(path: Path, text: str) -> None:
+    path.with_suffix(".tmp").write_text(text)
+    path.with_suffix(".tmp").rename(path)
+
+
+def save_json(value, path: Path) -> None:
+    """Write JSON with a line for each entry and lists of numbers on one line, through a temporary file."""
+    text = json.dumps(value, indent=1, allow_nan=False)
+    text = re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found.group()), text)
+    _replace(Path(path), text + "\n")
+
+
+def load(profile: str, seeds: tuple[int, ...] | None = None, folder: Path | None = None) -> Results:
+    """Read the recorded results of a profile, of all seeds or of the first few.
+
+    Raises FileNotFoundError saying how to make them, and ValueError for seeds that were not recorded together.
+    """
+    folder = folder or BOOK / "results" / profile
+    if not (folder / "summary.json").exists():
+        have = sorted(p.parent.name for p in folder.parent.glob("*/summary.json"))
+        raise FileNotFoundError(
+            f"no recorded results for profile {profile!r} (recorded: {', '.join(have) or 'none'}); name a data set to "
+            f"train on, for example `colorize train --profile {profile} --data FOLDER`"
+        )
+    summaries = [json.loads(path.read_text()) for path in sorted(folder.glob("summary*.json"))]
+    by_seeds = {tuple(s["seeds"]): s for s in summaries}
+    wanted = tuple(seeds) if seeds else max(by_seeds, key=len)
+    if wanted not in by_seeds:
+        raise ValueError(
+            f"seeds={list(wanted)} of {profile!r} are not recorded; there are: {sorted(map(list, by_seeds))}"
+        )
+    parts = []
+    for path in sorted((folder / "history").glob("*.csv")):
+        arm, _, seed = path.stem.rpartition("-s")
+        if int(seed) in wanted:
+            parts.append(pd.read_csv(path).assign(arm=arm, seed=int(seed)))
+    return Results(by_seeds[wanted], pd.concat(parts, ignore_index=True))
+
+
+def record(config: Config, store: Store, folder: Path | None = None, runs: Path = RUNS, say=print) -> Results:
+    """Measure the finished runs on all test pictures and write them as the recorded results of the profile.
+
+    Besides the summary of all seeds one is written for the first seed, the first two, and so on.
+    """
+    folder = folder or BOOK / "results" / config.profile
+    for k in range(1, len(config.seeds) + 1):
+        found = collect(replace(config, seeds=config.seeds[:k]), store, runs, say=say)
+        found.save(folder, "summary" if k == len(config.seeds) else f"summary-first-{k}")
+    return found
