@@ -212,7 +212,15 @@ def _prior(found: dict, config: Config, store: Store) -> torch.Tensor:
 def _summarise(systems: dict[str, dict]) -> dict:
     """All derived numbers from the measured systems {name: {seed: Measured}}."""
     tables = {name: {seed: m.table for seed, m in by_seed.items()} for name, by_seed in systems.items()}
-    out: dict = {"systems": {}, "differences": {}, "strata": {}, "confusion": {}, "calibration": {}, "by_seed": {}}
+    out: dict = {
+        "systems": {},
+        "differences": {},
+        "strata": {},
+        "confusion": {},
+        "calibration": {},
+        "contrasts": {},
+        "by_seed": {},
+    }
     for name, by_seed in tables.items():
         out["systems"][name] = {
             "seeds": [s for s in by_seed if s is not None],
@@ -222,6 +230,7 @@ def _summarise(systems: dict[str, dict]) -> dict:
         out["confusion"][name] = metrics.confusion(pooled).round(5).to_dict("index")
         if "nll" in pooled:
             out["calibration"][name] = metrics.calibration(pooled).round(5).replace(np.nan, None).to_dict("list")
+        out["contrasts"][name] = _contrasts(by_seed)
         out["by_seed"][name] = [
             {"seed": s} | {n: float(f"{metrics.value(t, n):.6g}") for n in metrics.available(t)}
             for s, t in by_seed.items()
@@ -253,7 +262,20 @@ def _paired(a: dict, b: dict) -> tuple[list, list]:
 def _difference(a: dict, b: dict) -> dict[str, list]:
     left, right = _paired(a, b)
     names = [n for n in metrics.available(left[0]) if n in metrics.available(right[0])]
-    return {n: _triple(stats.bootstrap_difference(left, right, n)) for n in names}
+    return {n: _triple(i) for n, i in stats.bootstrap_differences(left, right, names).items()}
+
+
+def _contrasts(by_seed: dict) -> dict[str, list]:
+    """Differences within one system: the chroma ratio of blue less that of every other hue (hypothesis H8)."""
+    out, blue = {}, metrics.metric("chroma_ratio_blue")
+    for sector in metrics.SECTORS:
+        other = metrics.metric(f"chroma_ratio_{sector}")
+        names = {other.numerator: blue.numerator, other.denominator: blue.denominator}
+        renamed = [t[list(names)].rename(columns=names) for t in by_seed.values()]
+        if sector != "blue":
+            effect = stats.bootstrap_difference(list(by_seed.values()), renamed, blue.name)
+            out[f"{blue.name} - {other.name}"] = _triple(effect)
+    return out
 
 
 def _stratum(by_seed: dict, rule: Callable) -> dict:
