@@ -382,9 +382,8 @@ class Results:
         """The part that concerns some arms, with the yardsticks."""
         missing = set(arms) - set(self.history.arm)
         if missing:
-            raise ValueError(
-                f"arm {sorted(missing)[0]!r} was not recorded in {self.profile!r}; there are: {', '.join(self.history.arm.unique())}"
-            )
+            have = ", ".join(self.history.arm.unique())
+            raise ValueError(f"arm {sorted(missing)[0]!r} was not recorded in {self.profile!r}; there are: {have}")
         kept = {n: s for n, s in self.summary["systems"].items() if n.partition("@")[0] in (*arms, *YARDSTICKS)}
         return Results({**self.summary, "systems": kept}, self.history[self.history.arm.isin(arms)])
 
