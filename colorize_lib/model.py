@@ -161,8 +161,8 @@ def receptive_field(until: str = "conv7") -> list[tuple[str, int]]:
     for stage in STAGES:
         for i in range(stage.convolutions):
             if i == 0 and stage.upsample:
+                field += step  # a 4 x 4 transposed convolution with stride 2 reads 2 x 2 inputs, `step` pixels apart
                 step //= 2
-                field += step  # a 4 x 4 transposed convolution with stride 2 reads 2 x 2 inputs
             else:
                 field += 2 * stage.dilation * step
             if i == stage.convolutions - 1:
