@@ -18,8 +18,10 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tarfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -114,7 +116,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode != "RGB":
         if image.mode.startswith("I") or image.mode == "F":
             values = np.asarray(image, np.float64)
-            scale = 255 if image.mode == "F" and values.max() <= 1 else 1 / 257 if values.max() > 255 else 1
+            scale = 1 / 257 if image.mode != "F" else 255 if values.max() <= 1 else 1
             return Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8)).convert("RGB")
         if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
             image = image.convert("RGBA")
@@ -157,12 +159,13 @@ def list_pictures(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def _fit(image: Image.Image, side: int) -> np.ndarray:
-    """Centre crop to a square, then shrink to `side`: box means at whole factors, Lanczos otherwise. uint8."""
+    """Crop to the central square, then resize to `side`: exact means at whole factors, Lanczos otherwise; uint8."""
     if image.size != (side, side):
         edge = min(image.size)
         left, top = (image.width - edge) // 2, (image.height - edge) // 2
-        resample = Image.Resampling.BOX if edge % side == 0 else Image.Resampling.LANCZOS
-        image = image.resize((side, side), resample, box=(left, top, left + edge, top + edge))
+        box = (left, top, left + edge, top + edge)
+        whole = edge % side == 0
+        image = image.reduce(edge // side, box) if whole else image.resize((side, side), Image.Resampling.LANCZOS, box)
     return np.asarray(image)
 
 
@@ -226,6 +229,8 @@ _ALLOWED = (
 
 
 def _folder_source(folder: Path) -> Source:
+    if (folder / "store.json").is_file():
+        raise ValueError(f"{folder} is a finished store already; open it with `open_data`")
     shards = sorted(folder.glob("*.parquet"))
     if shards:
         return Source("parquet", _files_key(shards), lambda side: _parquet(shards))
@@ -319,7 +324,7 @@ def _kit_labels(folder: Path) -> dict[str, str]:
 
 
 def _places365(root: Path) -> tuple[int, list[Item]]:
-    """Places365 at 256 pixels: official training pictures are train and (a tenth, by hash) val; official val is test."""
+    """Places365 at 256 pixels: official training pictures are train and, a tenth by hash, val; its val is test."""
     from ._compat import torchvision
 
     root.mkdir(parents=True, exist_ok=True)
@@ -355,7 +360,7 @@ def download(
 ) -> Path:
     """Download a file from the first of several mirrors that delivers it whole, and return its path.
 
-    An interrupted download goes on where it stopped (HTTP ranges), now and, where a hash is given, also in a later call.
+    An interrupted download goes on where it stopped (HTTP ranges); in a later call only where a hash is given.
     `sha256` and `md5` are hex digests or their first digits. A file with another hash is refused: it is moved to
     `<name>.refused`, and the next mirror is tried. Raises OSError with what went wrong at every mirror.
     """
@@ -736,8 +741,21 @@ def _pool(workers: int | None) -> Executor:
     """
     workers = workers or min(16, os.cpu_count() or 1)
     if sys.platform.startswith("linux"):
-        return ProcessPoolExecutor(workers, multiprocessing.get_context("fork"))
+        fork = multiprocessing.get_context("fork")
+        return ProcessPoolExecutor(workers, fork, initializer=_end_with, initargs=(os.getpid(),))
     return ThreadPoolExecutor(workers)
+
+
+def _end_with(parent: int) -> None:
+    """Let a worker leave Ctrl-C to its parent, and end when the parent was killed: it would keep the store locked."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
@@ -837,7 +855,7 @@ def _make_store(source: Source, out: Path, side: int, key: str, **options) -> No
 
 
 def prepare(
-    source: str,
+    source: str | Source,
     out: str | Path,
     side: int = 64,
     split: str | None = None,
@@ -857,7 +875,7 @@ def prepare(
         raise ValueError(f"side must be a positive multiple of 8, got {side}")
     if split not in (None, *SPLITS):
         raise ValueError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
-    found = find_source(source)
+    found = source if isinstance(source, Source) else find_source(source)
     key = _hash(FORMAT, found.key, side, split, keep_grey)
     with _appearing(out, lambda: _holds(out, key)) as temp:
         if temp is None:
@@ -927,4 +945,5 @@ def open_data(data: str | Path, side: int, progress: bool = True) -> Store:
             raise ValueError(f"{path} holds pictures of {store.side} px, smaller than the {side} px asked for")
         return store
     found = find_source(str(data))
-    return prepare(str(data), cache_dir() / "stores" / f"{found.kind}-{side}-{found.key}", side, progress=progress)
+    folder = cache_dir() / "stores" / f"{found.kind}-{side}-{_hash(FORMAT, found.key)}"
+    return prepare(found, folder, side, progress=progress)
