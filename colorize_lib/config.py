@@ -122,7 +122,8 @@ def load_config(profile: str = "smoke", **overrides) -> Config:
     """Build the configuration of `profile` with some fields replaced.
 
     An empty `data` keeps the profile's own. Lists become tuples and whole floats become ints where the field
-    wants it, because papermill and the command line know no tuples. Raises `ValueError` naming the value and what is allowed.
+    wants it, because papermill and the command line know no tuples. Raises `ValueError` naming the value and what
+    is allowed.
     """
     if profile not in PROFILES:
         raise ValueError(f"profile={profile!r} is unknown; choose one of {', '.join(PROFILES)}")
@@ -132,7 +133,7 @@ def load_config(profile: str = "smoke", **overrides) -> Config:
     for name in overrides:
         if name not in names:
             close = difflib.get_close_matches(name, names, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = f"; did you mean {close[0]!r}?" if close else "."
             raise ValueError(f"parameter {name!r} is unknown{hint} Allowed: {', '.join(sorted(names))}")
     values = {"profile": profile, **PROFILES[profile], **{k: _plain(k, v) for k, v in overrides.items()}}
     values["profile"] = profile
@@ -155,7 +156,7 @@ def _plain(name: str, value):
                 raise ValueError
             return value in (True, "true", "True")
         return str(value) if isinstance(default, str) else _number(type(default), value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # int(inf) overflows
         raise ValueError(f"{name}={value!r} cannot be read; it should look like {default!r}") from None
 
 
@@ -187,7 +188,7 @@ def _check(config: Config) -> None:
         value = getattr(config, name)
         need(math.isfinite(value) and value > 0, name, "a finite number above 0")
     for name in ("train_photos", "steps", "epochs", "weight_decay"):
-        need(getattr(config, name) >= 0, name, "0 or more")
+        need(0 <= getattr(config, name) < math.inf, name, "0 or more")
     for name in ("batch", "eval_every"):
         need(getattr(config, name) >= 1, name, "1 or more")
     need(len(config.betas) == 2 and all(0 <= b < 1 for b in config.betas), "betas", "two numbers in [0, 1)")
