@@ -31,6 +31,7 @@ def _import_torchvision():
             _declared.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import torchvision
     import torchvision.transforms.v2  # the only part the library uses
+
     return torchvision
 
 

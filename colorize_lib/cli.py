@@ -148,10 +148,10 @@ def prepare(options) -> None:
 
 def train(options) -> None:
     """Train what is missing: every arm with every seed; finished runs are kept, interrupted ones resumed."""
-    from .train import train_run
-
     config = _config(options)
     store = _store(config)
+    from .train import train_run
+
     for seed in config.seeds:
         for arm in config.arms:
             print(f"{arm} seed {seed}: {train_run(config, arm, seed, store)}", flush=True)
@@ -165,16 +165,18 @@ def evaluate(options) -> None:
 
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
     store = open_data(options.data, colorizer.side)
-    results.save_json(results.evaluate(colorizer, store, store.rows(options.split, options.limit)), options.json)
-    print(f"wrote {options.json}")
+    measured = results.evaluate(colorizer, store, options.split, options.limit, say=_show)
+    results.save_json(measured, Path(options.json))
+    print(f"wrote {options.json}: {measured['pictures']} pictures, {', '.join(measured['systems'])}")
 
 
 def photo(options) -> None:
     """Colorize pictures of any size; only their lightness is looked at."""
     import numpy as np
+    import torch
     from PIL import Image
-    from skimage.color import gray2rgb, rgb2gray
 
+    from .color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
     from .data import list_pictures, read_picture
     from .train import load_colorizer
 
@@ -191,9 +193,10 @@ def photo(options) -> None:
             continue
         result = colorizer.photo(picture, options.temperature)
         if options.side_by_side:
-            grey = (gray2rgb(rgb2gray(picture)) * 255).round().astype(np.uint8)
-            result = np.concatenate([grey, result], axis=1)
-        name = path.stem if path.stem not in written else f"{path.stem}-{len(written)}"
+            lab = rgb_to_lab(to_unit(torch.from_numpy(picture.copy())[None]))
+            lab[:, 1:] = 0
+            result = np.concatenate([to_uint8(lab_to_rgb(lab))[0].numpy(), result], axis=1)
+        name = path.stem if path.stem not in written else f"{path.stem}-{len(written)}"  # same name, other folder
         written.add(name)
         Image.fromarray(result).save(out / f"{name}.tmp", "png")
         print((out / f"{name}.tmp").rename(out / f"{name}.png"))
@@ -203,10 +206,10 @@ def photo(options) -> None:
 
 def bench(options) -> None:
     """Time whole training steps beside bare forward, backward and optimiser steps of the same network."""
-    from .train import benchmark
-
     config = load_config(**{"profile": "laptop", "data": "synthetic", "train_photos": 512, **parameters(options)})
     store = _store(config)
+    from .train import benchmark
+
     for arm in config.arms:
         row = benchmark(config, store, arm)
         times = f"bare step {1000 * row['bare']:.1f} ms, whole step {1000 * row['full']:.1f} ms"
@@ -215,22 +218,32 @@ def bench(options) -> None:
 
 def record(options) -> None:
     """Measure the finished runs of a profile and write book/results/<profile>, from which the book is made."""
+    config = _config(options)
+    store = _store(config)
     from . import results
 
-    config = _config(options)
-    print(results.record(config, _store(config)))
+    found = results.record(config, store)
+    print(f"recorded {', '.join(found.systems)} of profile {config.profile}")
 
 
 def export(options) -> None:
     """Ship finished runs: write their networks as fp16 into the package, from the first seed asked for."""
-    from .config import run_id
-    from .train import RUNS, export_weights
-
     config = _config(options)
     store = _store(config)
-    fingerprint = store.fingerprint(store.rows("train", config.train_photos))
+    from . import results
+    from .train import export_weights
+
+    found = results.finished_runs(config, store)
     for arm in config.arms:
-        print(export_weights(RUNS / run_id(config, arm, config.seeds[0], fingerprint), HERE / "weights"))
+        if (arm, config.seeds[0]) not in found:
+            raise ValueError(f"{arm} with seed {config.seeds[0]} is not trained yet; run `colorize train` first")
+        print(export_weights(found[arm, config.seeds[0]], HERE / "weights"))
+
+
+def _show(line: str) -> None:
+    """Progress on one line of the terminal; silent where nobody watches."""
+    if sys.stderr.isatty():
+        print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
 
 
 # ----------------------------------------------------------------------------------------------- notebooks and book
