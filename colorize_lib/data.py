@@ -14,6 +14,7 @@ import hashlib
 import http.client
 import importlib.util
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -50,7 +51,7 @@ MAX_PIXELS = 50_000_000  # larger pictures are left out: they are scans, maps or
 GREY_CHROMA = 2.0  # mean Lab chroma below which a picture is called grey
 CHROMA_PER_STEP = 0.17  # least Lab chroma per step of (largest - smallest 8-bit channel), over the whole sRGB cube
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"}
-CHUNK = 256
+CHUNK = 128
 RETRY_SECONDS = 2.0
 
 
@@ -206,10 +207,11 @@ def find_source(source: str) -> Source:
         root = Path(folder).expanduser() if folder else cache_dir() / "places365"
         return Source("places365", _hash(root.resolve()), lambda side: _places365(root))
     if source == "miniplaces":
-        return Source("miniplaces", MINIPLACES_MD5[:16], lambda side: _miniplaces(extract(_download_miniplaces())))
+        return Source("miniplaces", MINIPLACES_MD5[:16], lambda side: _miniplaces(extract(_miniplaces_archive())))
     if source == "synthetic":
         return Source("synthetic", _hash(SCENES_VERSION, SCENE_CLASSES, SYNTHETIC_SPLITS), _synthetic)
-    paths = [Path(part.strip()).expanduser() for part in str(source).split(",") if part.strip()]
+    parts = [str(source)] if os.path.exists(source) else str(source).split(",")
+    paths = [Path(part.strip()).expanduser() for part in parts if part.strip()]
     for path in paths:
         if not path.exists():
             raise ValueError(f"no such file or folder: {path}; {_ALLOWED}")
@@ -217,7 +219,7 @@ def find_source(source: str) -> Source:
         return Source("parquet", _files_key(paths), lambda side: _parquet(paths))
     if len(paths) == 1 and paths[0].is_dir():
         return _folder_source(paths[0])
-    if len(paths) == 1 and ".tar" in paths[0].suffixes or paths[0].suffix in (".tgz", ".tar"):
+    if len(paths) == 1 and {".tar", ".tgz"} & set(paths[0].suffixes):
         return Source("miniplaces", _files_key(paths), lambda side: _miniplaces(extract(paths[0])))
     raise ValueError(f"cannot read data {str(source)!r}; {_ALLOWED}")
 
@@ -272,7 +274,8 @@ def _parquet_items(files: list[Path]) -> Iterator[Item]:
                 image = row["image"]
                 image = image["bytes"] if isinstance(image, dict) else image  # Hugging Face wraps them
                 source, number = row.get("source") or f"{path.name}:{number}", number + 1
-                yield Item(image or b"", str(row.get("label", "")), source, row.get("split") or _split_of(source))
+                label = "" if row.get("label") is None else str(row["label"])
+                yield Item(image or b"", label, source, row.get("split") or _split_of(source))
 
 
 def _folder_items(folder: Path, files: list[Path]) -> Iterator[Item]:
@@ -293,8 +296,8 @@ def _kit(folder: Path) -> Path | None:
 def _miniplaces(folder: Path) -> tuple[int, list[Item]]:
     """MiniPlaces: of each class's official training pictures a tenth is val, by hash of the name; official val is test.
 
-    The layout is train/<letter>/<class>/<number>.jpg and val/<number>.jpg; a class name may hold a slash. The labels of
-    the test pictures are known only where the kit's lists val.txt and categories.txt lie beside them.
+    The layout is train/<letter>/<class>/<number>.jpg and val/<number>.jpg, where a class name may hold a slash; so the
+    test pictures have no label.
     """
     images = _kit(folder)
     if images is None:
@@ -307,20 +310,8 @@ def _miniplaces(folder: Path) -> tuple[int, list[Item]]:
     for label, names in classes.items():
         held_out = set(sorted(names, key=_hash)[: round(len(names) / 10)])
         items += [Item(images / name, label, name, "val" if name in held_out else "train") for name in names]
-    labels = _kit_labels(folder)
-    names = [path.relative_to(images).as_posix() for path in list_pictures(images / "val")]
-    items += [Item(images / name, labels.get(name, ""), name, "test") for name in names]
+    items += [Item(path, "", path.relative_to(images).as_posix(), "test") for path in list_pictures(images / "val")]
     return len(items), items
-
-
-def _kit_labels(folder: Path) -> dict[str, str]:
-    for place in (folder, folder / "data"):
-        if (place / "val.txt").is_file() and (place / "categories.txt").is_file():
-            rows = [line.rsplit(maxsplit=1) for line in (place / "categories.txt").read_text().splitlines()]
-            classes = {number: name[3:] for name, number in rows}  # "/a/abbey 0"
-            rows = [line.split() for line in (place / "val.txt").read_text().splitlines()]
-            return {name: classes[number] for name, number in rows}
-    return {}
 
 
 def _places365(root: Path) -> tuple[int, list[Item]]:
@@ -353,8 +344,8 @@ def _synthetic(side: int) -> tuple[int, Iterator[Item]]:
 def download(
     urls: str | Iterable[str],
     name: str,
-    sha256: str = "",
-    md5: str = "",
+    sha256: str | None = None,
+    md5: str | None = None,
     folder: Path | None = None,
     progress: bool = True,
 ) -> Path:
@@ -364,7 +355,8 @@ def download(
     `sha256` and `md5` are hex digests or their first digits. A file with another hash is refused: it is moved to
     `<name>.refused`, and the next mirror is tried. Raises OSError with what went wrong at every mirror.
     """
-    urls, expected = [urls] if isinstance(urls, str) else list(urls), {"sha256": sha256.lower(), "md5": md5.lower()}
+    urls = [urls] if isinstance(urls, str) else list(urls)
+    expected = {"sha256": (sha256 or "").lower(), "md5": (md5 or "").lower()}
     target = Path(folder or cache_dir() / "downloads") / name
     target.parent.mkdir(parents=True, exist_ok=True)
     part, failures = target.with_name(f"{name}.part"), []
@@ -466,7 +458,7 @@ MINIPLACES_MD5 = "265825ec94f79390e4f1e38045a69059"  # from one public course lo
 RELEASED_URL = "https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth"
 
 
-def _download_miniplaces() -> Path:
+def _miniplaces_archive() -> Path:
     return download(MINIPLACES_URLS, "miniplaces.tar.gz", md5=MINIPLACES_MD5)
 
 
@@ -758,22 +750,11 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
-    chunk: list[Item] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _decoded(items: Iterator[Item], side: int, workers: int | None) -> Iterator[tuple]:
+def _decoded(items: Iterable[Item], side: int, workers: int | None) -> Iterator[tuple]:
     """Chunks and their decoded pictures, in order; a few chunks ahead of the reader, never the whole source."""
-    pool, waiting = _pool(workers), deque()
+    pool, waiting, items = _pool(workers), deque(), iter(items)
     try:
-        for chunk in _chunks(items):
+        for chunk in iter(lambda: list(itertools.islice(items, CHUNK)), []):
             waiting.append((chunk, pool.submit(_decode, [item.payload for item in chunk], side)))
             if len(waiting) > 8:
                 chunk, future = waiting.popleft()
@@ -809,9 +790,10 @@ def _write_pixels(out: Path, source: Source, side: int, split: str | None, keep_
     """Write pixels.npy under `out`; returns (index rows, skipped rows)."""
     index, skipped = [], []
     total, items = source.load(side)
-    with open(out / "pixels.npy", "wb") as file, _progress(total, " pictures", progress) as bar:
+    bar, decoded = _progress(total, " pictures", progress), _decoded(items, side, workers)
+    with open(out / "pixels.npy", "wb") as file, bar, contextlib.closing(decoded) as chunks:
         _write_header(file, 0, side)
-        for chunk, pixels, shas, spread, reasons in _decoded(items, side, workers):
+        for chunk, pixels, shas, spread, reasons in chunks:
             if not keep_grey:
                 _mark_grey(pixels, spread, reasons)
             file.write(pixels[[not reason for reason in reasons]] if any(reasons) else pixels)
@@ -870,7 +852,7 @@ def prepare(
     A finished store made from the same files is returned as it is, another one is never overwritten (ValueError).
     The store appears under its name only when whole, so that an interrupted run leaves nothing half-made.
     """
-    out = Path(out)
+    out = Path(os.path.abspath(out))
     if side < 8 or side % 8:
         raise ValueError(f"side must be a positive multiple of 8, got {side}")
     if split not in (None, *SPLITS):
@@ -883,7 +865,10 @@ def prepare(
         _make_store(found, temp, side, key, split=split, keep_grey=keep_grey, workers=workers, progress=progress)
     store = Store(out)
     if progress:
-        _print_summary(store)
+        parts, left_out = (
+            ", ".join(f"{n:,} {name}" for name, n in store.meta[key].items()) or "none" for key in ("splits", "skipped")
+        )
+        print(f"{out}: {len(store):,} pictures of {side} px ({parts}); left out: {left_out}", file=sys.stderr)
     return store
 
 
@@ -922,12 +907,6 @@ def _holds(out: Path, key: str) -> bool:
     raise ValueError(f"{out} is a finished store made from other files or settings; delete it or choose another folder")
 
 
-def _print_summary(store: Store) -> None:
-    splits = ", ".join(f"{n:,} {name}" for name, n in store.meta["splits"].items())
-    left_out = ", ".join(f"{n:,} {reason}" for reason, n in store.meta["skipped"].items()) or "none"
-    print(f"{store.path}: {len(store):,} pictures of {store.side} px ({splits}); left out: {left_out}", file=sys.stderr)
-
-
 def cache_dir() -> Path:
     """Folder for prepared stores and downloads: $COLORIZE_CACHE, or the user's cache folder."""
     return Path(os.environ.get("COLORIZE_CACHE") or pooch.os_cache("colorize"))
@@ -938,11 +917,10 @@ def open_data(data: str | Path, side: int, progress: bool = True) -> Store:
 
     A store with larger pictures than `side` is returned as it is (training crops); a smaller one is a ValueError.
     """
-    path = Path(data)
-    if (path / "store.json").is_file():
-        store = Store(path)
+    if os.path.isfile(os.path.join(data, "store.json")):  # unlike Path.is_file, no error for a long list of files
+        store = Store(data)
         if store.side < side:
-            raise ValueError(f"{path} holds pictures of {store.side} px, smaller than the {side} px asked for")
+            raise ValueError(f"{data} holds pictures of {store.side} px, smaller than the {side} px asked for")
         return store
     found = find_source(str(data))
     folder = cache_dir() / "stores" / f"{found.kind}-{side}-{_hash(FORMAT, found.key)}"
