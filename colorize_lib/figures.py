@@ -10,9 +10,16 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
+import torch
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from .color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
+from .gamut import GRID, ab_gamut_centers, annealed_mean, rebalancing_weights
+from .model import STAGES
 from .results import system_title
 
 plt.style.use(Path(__file__).with_name("book.mplstyle"))
@@ -90,6 +97,225 @@ def show_picture(axis, picture: np.ndarray) -> None:
 
 
 # ------------------------------------------------------------------------------------- chapters 1 to 4: the method
+
+
+def _colours_of(ab: np.ndarray, lightness: float = 62.0) -> np.ndarray:
+    """Colours to draw with, rgb [n, 3] clipped to what a screen shows, of ab [n, 2] at one lightness."""
+    ab = torch.as_tensor(np.asarray(ab), dtype=torch.float32)
+    lab = torch.cat([torch.full_like(ab[:, :1], lightness), ab], 1)
+    return lab_to_rgb(lab.T[None, :, :, None]).clamp(0, 1)[0, :, :, 0].T.numpy()
+
+
+def _ab_axis(axis, title: str = "", reach: float = 118) -> None:
+    """An ab plane: equal units, a to the right, b upwards."""
+    axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="a", ylabel="b", title=title)
+
+
+def _squares(axis, ab: np.ndarray, colours, **more) -> None:
+    """One square a grid colour, as large as the grid is wide."""
+    low = np.asarray(ab) - GRID / 2
+    squares = [plt.Rectangle(tuple(corner), GRID, GRID) for corner in low]
+    axis.add_collection(PatchCollection(squares, **({"facecolor": colours, "edgecolor": "white", "lw": 0.3} | more)))
+
+
+def plot_lab(picture: np.ndarray, lightness: float = 65.0) -> Figure:
+    """A photograph uint8 [h, w, 3] and its three planes: L alone, and a and b alone at one lightness."""
+    lab = rgb_to_lab(to_unit(torch.from_numpy(np.array(picture))[None]))
+    parts = {"the photograph": lab}
+    for i, name in enumerate(("L alone", "a alone", "b alone")):
+        part = torch.zeros_like(lab)
+        part[:, 0] = lightness
+        part[:, i] = lab[:, i]
+        parts[name] = part
+    row = {name: to_uint8(lab_to_rgb(part))[0].numpy() for name, part in parts.items()}
+    return picture_grid({"": row}, titles={name: name for name in row})
+
+
+def plot_gamut_rules(rules: dict[str, np.ndarray], unused: np.ndarray) -> Figure:
+    """The colours each rule keeps; the first rule is right, and the others are compared with it.
+
+    rules: {rule: ab [n, 2]}. unused: those of the first rule to mark with a dot, ab [m, 2].
+    """
+    figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 5.4), sharex=True, sharey=True)
+    right = {tuple(c) for c in next(iter(rules.values()))}
+    for axis, (rule, kept) in zip(axes.flat, rules.items(), strict=True):
+        found = {tuple(c) for c in kept}
+        missing, extra = (np.array(sorted(s)).reshape(-1, 2) for s in (right - found, found - right))
+        _ab_axis(axis, f"{rule}: {len(kept)}")
+        axis.title.set_fontsize(8)
+        _squares(axis, kept, _colours_of(kept))
+        _squares(axis, missing, "none", edgecolor="#555555", lw=0.6)
+        axis.plot(*extra.T, "x", color="black", ms=4)
+        axis.label_outer()
+    axes[0, 0].plot(*np.asarray(unused).T, ".", color="black", ms=2.5)
+    return _done(figure)
+
+
+def plot_colour_shares(shares: dict[str, np.ndarray]) -> Figure:
+    """Distributions over the 313 colours as maps of the ab plane, on one logarithmic scale; {title: [313]}."""
+    figure, axes = plt.subplots(1, len(shares), figsize=(WIDTH, 3.6), sharey=True, squeeze=False)
+    ab, scale = ab_gamut_centers().numpy(), LogNorm(1e-6, 0.3, clip=True)
+    for axis, (title, share) in zip(axes[0], shares.items(), strict=True):
+        _ab_axis(axis, title)
+        _squares(axis, ab, plt.get_cmap("cividis")(scale(np.maximum(share, 1e-9))))
+        axis.label_outer()
+    bar = figure.colorbar(plt.cm.ScalarMappable(scale, "cividis"), ax=axes, shrink=0.8, label="share of the positions")
+    bar.outline.set_visible(False)
+    return _done(figure)
+
+
+_KINDS = {"halves the side": "#E69F00", "dilated": "#0072B2", "plain": "#BBBBBB", "doubles the side": "#009E73"}
+
+
+def _kind(stage) -> str:
+    if stage.upsample:
+        return "doubles the side"
+    return "halves the side" if stage.stride == 2 else "dilated" if stage.dilation == 2 else "plain"
+
+
+def plot_architecture(side: int = 64, outputs: str = "2, 3 or 313") -> Figure:
+    """The table of stages as blocks: as high as the map's side, as wide as its channels, for an input of `side`."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 2.9))
+    rows, size = [("input", "L", side, 0.12, "white")], side
+    for stage in STAGES:
+        size = size * 2 if stage.upsample else size // stage.stride
+        label = f"{stage.channels}\n{stage.convolutions} conv."
+        rows.append((stage.name, label, size, 0.2 + stage.channels / 512, _KINDS[_kind(stage)]))
+    rows += [("head", outputs + "\n1 x 1", size, 0.2, "#DDDDDD"), ("colour", "ab\nenlarged x 4", side, 0.16, "white")]
+    x = 0.0
+    for name, label, size, wide, colour in rows:
+        high = 0.12 + size / side
+        axis.add_patch(plt.Rectangle((x, -high / 2), wide, high, facecolor=colour, edgecolor="#333333", lw=0.8))
+        axis.text(x + wide / 2, high / 2 + 0.04, f"{name}\n{size} px", ha="center", va="bottom", fontsize=7.5)
+        axis.text(x + wide / 2, -high / 2 - 0.04, label, ha="center", va="top", fontsize=7)
+        x += wide + 0.42
+        axis.annotate("", (x - 0.04, 0), (x - 0.38, 0), arrowprops={"arrowstyle": "->", "color": "#333333", "lw": 0.8})
+    axis.texts[-1].remove()
+    axis.legend(handles=[plt.Rectangle((0, 0), 1, 1, color=c, label=k) for k, c in _KINDS.items()], loc="lower center",
+                ncols=4, bbox_to_anchor=(0.5, -0.1))  # fmt: skip
+    axis.set(xlim=(-0.3, x - 0.1), ylim=(-1.05, 0.95))
+    axis.axis("off")
+    return _done(figure)
+
+
+def plot_receptive_field(fields: list[tuple[str, int]], sides: tuple[int, ...] = (64, 128, 256)) -> Figure:
+    """How much of the input one output of each layer sees, beside the sides of possible inputs."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.0))
+    names, field = zip(*fields, strict=True)
+    axis.step(names, field, where="mid", color=ARM_COLOURS["ce_rebal"])
+    axis.plot(names, field, "o", color=ARM_COLOURS["ce_rebal"])
+    for side in sides:
+        axis.axhline(side, color="#D55E00", lw=1, ls="--")
+        axis.text(-0.4, side, f"input of {side} px", color="#D55E00", fontsize=8, va="bottom")
+    axis.set(ylabel="receptive field, px", ylim=(0, None))
+    axis.tick_params(axis="x", rotation=60)
+    axis.grid(axis="x", visible=False)
+    return _done(figure)
+
+
+def plot_expected_loss(
+    ends: np.ndarray, shares: tuple[float, ...], loss: np.ndarray, lightness: float, names: tuple[str, str]
+) -> Figure:
+    """Expected squared error along the line between two colours, a curve for each share of the second colour.
+
+    ends: ab [2, 2]. shares: of the second colour. loss: [len(shares), n], at n positions from the first colour to the
+    second. The strip below shows the colours predicted at those positions.
+    """
+    figure, (axis, strip) = plt.subplots(2, 1, figsize=(WIDTH, 3.6), height_ratios=(6, 1), sharex=True)
+    at = np.linspace(0, 1, loss.shape[1])
+    path = ends[0] + at[:, None] * (ends[1] - ends[0])
+    for share, curve, style in zip(shares, loss, ("-", "--", ":"), strict=False):
+        axis.plot(at, curve, style, color="#333333", label=f"{share:.0%} {names[1]}")
+        least = curve.argmin()
+        colour = _colours_of(path[[least]], lightness)
+        axis.scatter(at[least], curve[least], s=110, c=colour, edgecolor="#333333", zorder=3)
+    axis.set(ylabel="expected squared error", ylim=(0, None))
+    axis.legend(title="the pixel is", loc="upper center", ncols=len(shares))
+    strip.imshow(_colours_of(path, lightness)[None], aspect="auto", extent=(0, 1, 0, 1))
+    strip.set(yticks=[], xticks=(0, 0.5, 1), xticklabels=(names[0], "predicted colour", names[1]))
+    strip.grid(False)
+    return _done(figure)
+
+
+def plot_soft_encoding(ab: np.ndarray, near: np.ndarray, weights: np.ndarray) -> Figure:
+    """One colour ab [2], the grid colours that share it [k, 2], and their weights [k]."""
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.6, 3.3))
+    grid = ab_gamut_centers().numpy()
+    _squares(axis, grid, _colours_of(grid), edgecolor="white", lw=1.5)
+    axis.scatter(*near.T, s=1500 * weights, color="white", edgecolor="#333333", zorder=2)
+    for place, weight in zip(near, weights, strict=True):
+        axis.annotate(f"{weight:.2f}", place, (0, -14), textcoords="offset points", ha="center", fontsize=8, zorder=4)
+    axis.plot(*ab, "x", color="black", ms=8, mew=2, zorder=5)
+    axis.set(xlim=ab[0] + np.array([-22, 22]), ylim=ab[1] + np.array([-22, 22]), aspect="equal", xlabel="a", ylabel="b")
+    axis.grid(False)
+    return _done(figure)
+
+
+def plot_rebalancing(prior: torch.Tensor, lambdas: tuple[float, ...] = (0.25, 0.5, 0.75)) -> Figure:
+    """The prior [313], the weights that eq. 4 makes of it, and the mean chroma of the weighted training signal."""
+    ab, steps = ab_gamut_centers(), torch.linspace(0, 1, 41).tolist()
+    radius = torch.linalg.vector_norm(ab, dim=1)
+    figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 2.9))
+    axes[0].scatter(radius, prior, s=9, c=_colours_of(ab))
+    for lambda_, style in zip(lambdas, ("o", "^", "s"), strict=False):
+        axes[1].plot(radius, rebalancing_weights(prior, lambda_), style, ms=2.5, label=f"lambda = {lambda_:g}")
+    axes[2].plot(steps, [float((prior * rebalancing_weights(prior, s)) @ radius) for s in steps], color="#333333")
+    for axis, title in zip(axes, ("prior", "weight", "mean chroma after weighting"), strict=True):
+        axis.set(title=title, xlabel="chroma of the colour")
+    axes[0].set(yscale="log")
+    axes[1].set(yscale="log")
+    axes[1].legend(markerscale=2)
+    axes[2].set(xlabel="lambda (1: no rebalancing)", ylim=(0, None))
+    return _done(figure)
+
+
+def plot_annealing(pixels: dict[str, torch.Tensor], temperatures: tuple[float, ...], lightness: float = 62.0) -> Figure:
+    """What the annealed mean makes of one pixel's distribution, for several distributions {name: [313]}.
+
+    Left the chroma against T, right the decoded colours as patches, from T = 1 to the mode.
+    """
+    figure, (axis, patches) = plt.subplots(1, 2, figsize=(WIDTH, 2.9), width_ratios=(1.2, 1))
+    fine = torch.logspace(0, -1.5, 60).tolist()
+    for row, ((name, p), style) in enumerate(zip(pixels.items(), ("-", "--", ":"), strict=False)):
+        logits = p.clamp_min(1e-12).log()[None, :, None, None]
+        curve = [float(annealed_mean(logits, t).norm()) for t in fine]
+        axis.plot(fine, curve, style, color="#333333", label=name)
+        decoded = np.concatenate([annealed_mean(logits, t)[:, :, 0, 0].numpy() for t in temperatures])
+        patches.imshow(_colours_of(decoded, lightness)[None], extent=(0, len(temperatures), -row - 0.9, -row))
+        patches.text(0, -row + 0.04, name, fontsize=8, va="bottom")
+    axis.set(xscale="log", xlabel="temperature T", ylabel="chroma of the decoded colour", ylim=(0, None))
+    axis.invert_xaxis()
+    axis.set_xticks(temperatures, [f"{t:g}" for t in temperatures])
+    axis.minorticks_off()
+    axis.legend()
+    middle = np.arange(len(temperatures)) + 0.5
+    patches.set(
+        xlim=(0, len(temperatures)), ylim=(-len(pixels), 0.35), yticks=[], xlabel="temperature T", aspect="auto"
+    )
+    patches.set_xticks(middle, [f"{t:g}" for t in temperatures])
+    patches.grid(False)
+    return _done(figure)
+
+
+def plot_training(history: pd.DataFrame) -> Figure:
+    """Curves of a training, a line for each arm and seed: loss, nats above the floor, colour error, chroma ratio."""
+    first = history.groupby(["arm", "seed"])["loss"].transform("first")
+    shown = history.assign(relative=history.loss / first)
+    shown.loc[~shown.arm.str.startswith("ce"), "val_excess"] = np.nan
+    panels = {
+        "relative": "training loss, first value = 1", "val_excess": "nats above the floor (validation)",
+        "val_ab_error": "mean ab error (validation)", "val_chroma_ratio": "chroma ratio (validation, T = 1)",
+    }  # fmt: skip
+    arms = [arm for arm in ARM_LINES if arm in set(history.arm)]
+    style = {"hue": "arm", "style": "arm", "hue_order": arms, "style_order": arms, "palette": ARM_COLOURS}
+    style |= {"dashes": ARM_LINES, "units": "seed", "estimator": None}
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 5.0), sharex=True)
+    for axis, (column, title) in zip(axes.flat, panels.items(), strict=True):
+        sns.lineplot(shown, x="step", y=column, ax=axis, legend="full" if column == "relative" else False, **style)
+        axis.set(title=title, ylabel="", ylim=(0, None))
+    for text in axes[0, 0].legend(title="").get_texts():
+        text.set_text(system_title(text.get_text()))
+    return _done(figure)
 
 
 # ---- results chapters
