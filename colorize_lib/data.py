@@ -481,10 +481,14 @@ _BUNDLED = {
 }
 
 
-def bundled_photos() -> dict[str, np.ndarray]:
-    """Free photographs installed with scikit-image, name -> uint8 [h, w, 3]; nothing is downloaded."""
+def bundled_photos(side: int = 0) -> dict[str, np.ndarray]:
+    """Free photographs installed with scikit-image, name -> uint8 [h, w, 3]; nothing is downloaded.
+
+    side: 0 for their own size, else the central square at so many pixels, as a store would hold it.
+    """
     folder = Path(importlib.util.find_spec("skimage").origin).parent / "data"
-    return {name: read_picture(folder / file) for name, file in _BUNDLED.items() if (folder / file).is_file()}
+    photos = {name: read_picture(folder / file) for name, file in _BUNDLED.items() if (folder / file).is_file()}
+    return {name: _fit(Image.fromarray(photo), side) for name, photo in photos.items()} if side else photos
 
 
 # ---------------------------------------------------------------- synthetic scenes
@@ -553,6 +557,23 @@ class SyntheticScenes(NamedTuple):
 def scene_conditional_mean() -> np.ndarray:
     """Best possible output of squared error, float64 [classes, 2]: mean ab of each class in `SCENE_CLASSES`."""
     return np.stack([kind.mean for kind in SCENE_CLASSES])
+
+
+def scene_colours(seed: int) -> np.ndarray:
+    """One colour drawn for each class of `SCENE_CLASSES`, float64 [classes, 2]."""
+    rng = np.random.default_rng(seed)
+    return np.stack([kind.colours[rng.choice(len(kind.colours), p=kind.probabilities)] for kind in SCENE_CLASSES])
+
+
+def repaint(scenes: SyntheticScenes, ab: np.ndarray) -> np.ndarray:
+    """The scenes with the colour ab [classes, 2] for every pixel of a class, same lightness: uint8 [n, side, side, 3].
+
+    With `scene_conditional_mean()` this is the best that squared error can paint, with `scene_colours(seed)` another
+    picture that the same grey one could have come from.
+    """
+    lightness = rgb_to_lab(to_unit(torch.from_numpy(scenes.pixels)))[:, :1]
+    colours = torch.from_numpy(ab[scenes.classes]).to(lightness).movedim(-1, 1)
+    return to_uint8(lab_to_rgb(torch.cat([lightness, colours], 1))).numpy()
 
 
 class _Canvas:

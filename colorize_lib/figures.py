@@ -106,7 +106,7 @@ def _colours_of(ab: np.ndarray, lightness: float = 62.0) -> np.ndarray:
     return lab_to_rgb(lab.T[None, :, :, None]).clamp(0, 1)[0, :, :, 0].T.numpy()
 
 
-def _ab_axis(axis, title: str = "", reach: float = 118) -> None:
+def _ab_axis(axis, title: str = "", reach: float = 128) -> None:
     """An ab plane: equal units, a to the right, b upwards."""
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="a", ylabel="b", title=title)
 
@@ -136,13 +136,13 @@ def plot_gamut_rules(rules: dict[str, np.ndarray], unused: np.ndarray) -> Figure
 
     rules: {rule: ab [n, 2]}. unused: those of the first rule to mark with a dot, ab [m, 2].
     """
-    figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 5.4), sharex=True, sharey=True)
+    figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 5.6), sharex=True, sharey=True)
     right = {tuple(c) for c in next(iter(rules.values()))}
     for axis, (rule, kept) in zip(axes.flat, rules.items(), strict=True):
         found = {tuple(c) for c in kept}
         missing, extra = (np.array(sorted(s)).reshape(-1, 2) for s in (right - found, found - right))
-        _ab_axis(axis, f"{rule}: {len(kept)}")
-        axis.title.set_fontsize(8)
+        _ab_axis(axis, f"{rule}:\n{len(kept)} colours")
+        axis.title.set_fontsize(8.5)
         _squares(axis, kept, _colours_of(kept))
         _squares(axis, missing, "none", edgecolor="#555555", lw=0.6)
         axis.plot(*extra.T, "x", color="black", ms=4)
@@ -157,7 +157,9 @@ def plot_colour_shares(shares: dict[str, np.ndarray]) -> Figure:
     ab, scale = ab_gamut_centers().numpy(), LogNorm(1e-6, 0.3, clip=True)
     for axis, (title, share) in zip(axes[0], shares.items(), strict=True):
         _ab_axis(axis, title)
-        _squares(axis, ab, plt.get_cmap("cividis")(scale(np.maximum(share, 1e-9))))
+        seen = np.asarray(share) > 0
+        _squares(axis, ab[seen], plt.get_cmap("cividis")(scale(np.asarray(share)[seen])))
+        _squares(axis, ab[~seen], "white", edgecolor="#bbbbbb")
         axis.label_outer()
     bar = figure.colorbar(plt.cm.ScalarMappable(scale, "cividis"), ax=axes, shrink=0.8, label="share of the positions")
     bar.outline.set_visible(False)
@@ -188,12 +190,12 @@ def plot_architecture(side: int = 64, outputs: str = "2, 3 or 313") -> Figure:
         axis.add_patch(plt.Rectangle((x, -high / 2), wide, high, facecolor=colour, edgecolor="#333333", lw=0.8))
         axis.text(x + wide / 2, high / 2 + 0.04, f"{name}\n{size} px", ha="center", va="bottom", fontsize=7.5)
         axis.text(x + wide / 2, -high / 2 - 0.04, label, ha="center", va="top", fontsize=7)
-        x += wide + 0.42
-        axis.annotate("", (x - 0.04, 0), (x - 0.38, 0), arrowprops={"arrowstyle": "->", "color": "#333333", "lw": 0.8})
+        x += wide + 0.46
+        axis.annotate("", (x - 0.04, 0), (x - 0.42, 0), arrowprops={"arrowstyle": "->", "color": "#333333", "lw": 0.8})
     axis.texts[-1].remove()
     axis.legend(handles=[plt.Rectangle((0, 0), 1, 1, color=c, label=k) for k, c in _KINDS.items()], loc="lower center",
-                ncols=4, bbox_to_anchor=(0.5, -0.1))  # fmt: skip
-    axis.set(xlim=(-0.3, x - 0.1), ylim=(-1.05, 0.95))
+                ncols=4, bbox_to_anchor=(0.5, -0.06))  # fmt: skip
+    axis.set(xlim=(-0.3, x), ylim=(-1.0, 0.9))
     axis.axis("off")
     return _done(figure)
 
@@ -244,28 +246,29 @@ def plot_soft_encoding(ab: np.ndarray, near: np.ndarray, weights: np.ndarray) ->
     _squares(axis, grid, _colours_of(grid), edgecolor="white", lw=1.5)
     axis.scatter(*near.T, s=1500 * weights, color="white", edgecolor="#333333", zorder=2)
     for place, weight in zip(near, weights, strict=True):
-        axis.annotate(f"{weight:.2f}", place, (0, -14), textcoords="offset points", ha="center", fontsize=8, zorder=4)
+        below = (0, -np.sqrt(1500 * weight) / 2 - 10)
+        axis.annotate(f"{weight:.2f}", place, below, textcoords="offset points", ha="center", fontsize=8, zorder=4)
     axis.plot(*ab, "x", color="black", ms=8, mew=2, zorder=5)
     axis.set(xlim=ab[0] + np.array([-22, 22]), ylim=ab[1] + np.array([-22, 22]), aspect="equal", xlabel="a", ylabel="b")
     axis.grid(False)
     return _done(figure)
 
 
-def plot_rebalancing(prior: torch.Tensor, lambdas: tuple[float, ...] = (0.25, 0.5, 0.75)) -> Figure:
-    """The prior [313], the weights that eq. 4 makes of it, and the mean chroma of the weighted training signal."""
+def plot_rebalancing(prior: torch.Tensor, lambda_: float = 0.5) -> Figure:
+    """The prior [313], the weights that eq. 4 makes of it at `lambda_`, and the mean chroma for every other lambda."""
     ab, steps = ab_gamut_centers(), torch.linspace(0, 1, 41).tolist()
-    radius = torch.linalg.vector_norm(ab, dim=1)
+    radius, seen = torch.linalg.vector_norm(ab, dim=1), prior > 0
     figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 2.9))
-    axes[0].scatter(radius, prior, s=9, c=_colours_of(ab))
-    for lambda_, style in zip(lambdas, ("o", "^", "s"), strict=False):
-        axes[1].plot(radius, rebalancing_weights(prior, lambda_), style, ms=2.5, label=f"lambda = {lambda_:g}")
-    axes[2].plot(steps, [float((prior * rebalancing_weights(prior, s)) @ radius) for s in steps], color="#333333")
-    for axis, title in zip(axes, ("prior", "weight", "mean chroma after weighting"), strict=True):
-        axis.set(title=title, xlabel="chroma of the colour")
-    axes[0].set(yscale="log")
-    axes[1].set(yscale="log")
-    axes[1].legend(markerscale=2)
+    for axis, values in zip(axes, (prior, rebalancing_weights(prior, lambda_)), strict=False):
+        axis.scatter(radius[seen], values[seen], s=10, c=_colours_of(ab[seen]))
+        axis.set(yscale="log", xlabel="chroma of the colour")
+    axes[1].axhline(1, color="#555555", lw=0.8, ls="--")
+    means = [float((prior * rebalancing_weights(prior, step)) @ radius) for step in (*steps, lambda_)]
+    axes[2].plot(steps, means[:-1], color="#333333")
+    axes[2].plot(lambda_, means[-1], "o", color="#333333", ms=7)
     axes[2].set(xlabel="lambda (1: no rebalancing)", ylim=(0, None))
+    for axis, title in zip(axes, ("prior", f"weight at lambda = {lambda_:g}", "weighted mean chroma"), strict=True):
+        axis.set_title(title)
     return _done(figure)
 
 
@@ -281,16 +284,17 @@ def plot_annealing(pixels: dict[str, torch.Tensor], temperatures: tuple[float, .
         curve = [float(annealed_mean(logits, t).norm()) for t in fine]
         axis.plot(fine, curve, style, color="#333333", label=name)
         decoded = np.concatenate([annealed_mean(logits, t)[:, :, 0, 0].numpy() for t in temperatures])
-        patches.imshow(_colours_of(decoded, lightness)[None], extent=(0, len(temperatures), -row - 0.9, -row))
+        patches.imshow(_colours_of(decoded, lightness)[None], extent=(0, len(temperatures), -row - 0.75, -row))
         patches.text(0, -row + 0.04, name, fontsize=8, va="bottom")
     axis.set(xscale="log", xlabel="temperature T", ylabel="chroma of the decoded colour", ylim=(0, None))
     axis.invert_xaxis()
     axis.set_xticks(temperatures, [f"{t:g}" for t in temperatures])
     axis.minorticks_off()
+    axis.tick_params(axis="x", labelsize=7)
     axis.legend()
     middle = np.arange(len(temperatures)) + 0.5
     patches.set(
-        xlim=(0, len(temperatures)), ylim=(-len(pixels), 0.35), yticks=[], xlabel="temperature T", aspect="auto"
+        xlim=(0, len(temperatures)), ylim=(0.2 - len(pixels), 0.3), yticks=[], xlabel="temperature T", aspect="auto"
     )
     patches.set_xticks(middle, [f"{t:g}" for t in temperatures])
     patches.grid(False)
@@ -300,7 +304,7 @@ def plot_annealing(pixels: dict[str, torch.Tensor], temperatures: tuple[float, .
 def plot_training(history: pd.DataFrame) -> Figure:
     """Curves of a training, a line for each arm and seed: loss, nats above the floor, colour error, chroma ratio."""
     first = history.groupby(["arm", "seed"])["loss"].transform("first")
-    shown = history.assign(relative=history.loss / first)
+    shown = history.assign(relative=history.loss / first).reset_index(drop=True)
     shown.loc[~shown.arm.str.startswith("ce"), "val_excess"] = np.nan
     panels = {
         "relative": "training loss, first value = 1", "val_excess": "nats above the floor (validation)",

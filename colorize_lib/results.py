@@ -33,9 +33,11 @@ SWEEP = (0.77, 0.58, 0.29, 0.14, 0.01)
 PAIRS = (
     ("ce@1", "l2"), ("ce@0.38", "ce@1"), ("ce_rebal@1", "ce@1"), ("ce_rebal@0.38", "ce@0.38"),
     ("ce_rebal@0.38", "ce_rebal@1"), ("ce_rebal@0.38", "l2"), ("student_mse", "l2"), ("ce@1", "student_mse"),
-    ("l2", "grey"), ("ce@1", "grey"), ("student_mse", "grey"), ("ce_rebal@0.38", "grey"),
+    ("ce@0.38", "l2"), ("ce@0.38", "student_mse"), ("l2", "grey"), ("ce@1", "grey"), ("student_mse", "grey"), ("ce_rebal@0.38", "grey"),
 )  # fmt: skip
 """Systems whose differences are recorded for every metric, paired by picture and seed."""
+LOST_HUES = tuple(f"confusion_{true}_{seen}" for true in ("red", "yellow") for seen in ("blue", "gray"))
+"""Where the student paper says that reds and yellows go; recorded besides the metrics of `METRICS`."""
 STRATA: dict[str, tuple[str, Callable]] = {
     "all": ("all pictures", lambda t: t.n > 0),
     "dark": ("mean L below 25", lambda t: t.mean_L < 25),
@@ -118,10 +120,8 @@ def evaluate(
 
 def _summary(tables: list[pd.DataFrame]) -> dict[str, list]:
     """Every metric with its interval: {name: [value, low, high]}."""
-    return {
-        name: _triple(interval)
-        for name, interval in stats.bootstrap_metrics(tables, metrics.available(tables[0])).items()
-    }
+    names = [*metrics.available(tables[0]), *LOST_HUES]
+    return {name: _triple(interval) for name, interval in stats.bootstrap_metrics(tables, names).items()}
 
 
 def _triple(interval: Interval) -> list:
@@ -192,13 +192,22 @@ def collect(config: Config, store: Store, runs: Path = RUNS, limit: int = 0, say
     summary = _summarise(systems)
     summary |= {
         "profile": config.profile,
-        "seeds": list(config.seeds),
+        "seeds": [seed for seed in config.seeds if any(seed == s for _, s in found)],
         "pictures": len(rows),
         "test_data": store.fingerprint(rows),
     }
     summary["passports"] = {folder.name: load_run(folder, "cpu").passport for folder in found.values()}
     histories = [pd.read_csv(f / "history.csv").assign(arm=arm, seed=seed) for (arm, seed), f in found.items()]
-    return Results(summary, pd.concat(histories, ignore_index=True))
+    return Results(_finite(summary), pd.concat(histories, ignore_index=True))
+
+
+def _finite(value):
+    """The same with None in place of NaN and infinity, which JSON does not know."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _prior(found: dict, config: Config, store: Store) -> torch.Tensor:
@@ -229,7 +238,7 @@ def _summarise(systems: dict[str, dict]) -> dict:
         pooled = pd.concat(by_seed.values(), ignore_index=True)
         out["confusion"][name] = metrics.confusion(pooled).round(5).to_dict("index")
         if "nll" in pooled:
-            out["calibration"][name] = metrics.calibration(pooled).round(5).replace(np.nan, None).to_dict("list")
+            out["calibration"][name] = metrics.calibration(pooled).round(5).to_dict("list")
         out["contrasts"][name] = _contrasts(by_seed)
         out["by_seed"][name] = [
             {"seed": s} | {n: float(f"{metrics.value(t, n):.6g}") for n in metrics.available(t)}
@@ -244,12 +253,6 @@ def _summarise(systems: dict[str, dict]) -> dict:
     return out
 
 
-def _points(table: pd.DataFrame) -> dict[str, float | None]:
-    """Every metric of one table without an interval."""
-    values = {n: metrics.value(table, n) for n in metrics.available(table)}
-    return {n: float(f"{v:.6g}") if math.isfinite(v) else None for n, v in values.items()}
-
-
 def _paired(a: dict, b: dict) -> tuple[list, list]:
     """Tables of the seeds both have; a yardstick has no seed and is paired with every one."""
     seeds = list(b if None in a else a)
@@ -261,7 +264,7 @@ def _paired(a: dict, b: dict) -> tuple[list, list]:
 
 def _difference(a: dict, b: dict) -> dict[str, list]:
     left, right = _paired(a, b)
-    names = [n for n in metrics.available(left[0]) if n in metrics.available(right[0])]
+    names = [n for n in metrics.available(left[0]) if n in metrics.available(right[0])] + list(LOST_HUES)
     return {n: _triple(i) for n, i in stats.bootstrap_differences(left, right, names).items()}
 
 
@@ -358,8 +361,18 @@ class Results:
         return self._interval(found[metric], [s for s in self.seeds(a) if s in self.seeds(b) or b in YARDSTICKS])
 
     def stratum(self, name: str, system: str, metric: str) -> Interval:
-        """A metric on the pictures of one of `STRATA`."""
-        return self._interval(self.summary["strata"][name][system][metric], self.seeds(system))
+        """A metric on the pictures of one of `STRATA`; all NaN where there is no such picture."""
+        known = self.summary["strata"].get(name, {})
+        if system not in known or metric not in STRATUM_METRICS:
+            allowed = f"{', '.join(STRATA)}; {', '.join(known or self.systems)}; {', '.join(STRATUM_METRICS)}"
+            raise ValueError(f"no result {name}/{system}/{metric} in profile {self.profile!r}; there are: {allowed}")
+        triple = known[system].get(metric, [None, None, None])
+        return replace(self._interval(triple, self.seeds(system)), pictures=known[system]["pictures"])
+
+    def contrasts(self, system: str) -> dict[str, Interval]:
+        """Chroma ratio of blue less that of each other hue, within one system, by name."""
+        found = self.summary["contrasts"][system]
+        return {name: self._interval(triple, self.seeds(system)) for name, triple in found.items()}
 
     def _interval(self, triple: list, seeds: list) -> Interval:
         value, low, high = (math.nan if x is None else x for x in triple)
@@ -376,7 +389,7 @@ class Results:
 
     def confusion(self, system: str) -> pd.DataFrame:
         """Where vivid colours went, true sectors in rows."""
-        return pd.DataFrame(self.summary["confusion"][system]).T
+        return pd.DataFrame(self.summary["confusion"][system]).T.astype(float)
 
     def only(self, arms) -> Results:
         """The part that concerns some arms, with the yardsticks."""
@@ -418,6 +431,11 @@ def save_json(value, path: Path) -> None:
     _replace(Path(path), text + "\n")
 
 
+def recorded(folder: Path | None = None) -> list[str]:
+    """Names of the profiles with recorded results."""
+    return sorted(path.parent.name for path in (folder or BOOK / "results").glob("*/summary.json"))
+
+
 def load(profile: str, seeds: tuple[int, ...] | None = None, folder: Path | None = None) -> Results:
     """Read the recorded results of a profile, of all seeds or of the first few.
 
@@ -425,7 +443,7 @@ def load(profile: str, seeds: tuple[int, ...] | None = None, folder: Path | None
     """
     folder = folder or BOOK / "results" / profile
     if not (folder / "summary.json").exists():
-        have = sorted(p.parent.name for p in folder.parent.glob("*/summary.json"))
+        have = recorded(folder.parent)
         raise FileNotFoundError(
             f"no recorded results for profile {profile!r} (recorded: {', '.join(have) or 'none'}); name a data set to "
             f"train on, for example `colorize train --profile {profile} --data FOLDER`"
@@ -445,13 +463,22 @@ def load(profile: str, seeds: tuple[int, ...] | None = None, folder: Path | None
     return Results(by_seeds[wanted], pd.concat(parts, ignore_index=True))
 
 
-def record(config: Config, store: Store, folder: Path | None = None, runs: Path = RUNS, say=print) -> Results:
+def record(
+    config: Config, store: Store, folder: Path | None = None, runs: Path = RUNS, limit: int = 0, say=print
+) -> Results:
     """Measure the finished runs on all test pictures and write them as the recorded results of the profile.
 
     Besides the summary of all seeds one is written for the first seed, the first two, and so on.
     """
     folder = folder or BOOK / "results" / config.profile
-    for k in range(1, len(config.seeds) + 1):
-        found = collect(replace(config, seeds=config.seeds[:k]), store, runs, say=say)
-        found.save(folder, "summary" if k == len(config.seeds) else f"summary-first-{k}")
+    trained = [seed for seed in config.seeds if finished_runs(replace(config, seeds=(seed,)), store, runs)]
+    parts = [
+        collect(replace(config, seeds=tuple(trained[:k])), store, runs, limit, say) for k in range(1, len(trained))
+    ]
+    found = collect(config, store, runs, limit, say)
+    for old in [*folder.glob("summary*.json"), *folder.glob("history/*.csv")]:  # of an earlier recording
+        old.unlink()
+    for k, part in enumerate(parts, 1):
+        part.save(folder, f"summary-first-{k}")
+    found.save(folder)
     return found

@@ -239,6 +239,11 @@ def train_run(
     return run.finish() if run.step == run.steps else run.folder
 
 
+def train_all(config: Config, store: Store, runs: Path = RUNS, say=print) -> dict[tuple[str, int], Path]:
+    """Train what is missing of every arm with every seed; returns the folders of the runs by (arm, seed)."""
+    return {(arm, seed): train_run(config, arm, seed, store, runs, say) for seed in config.seeds for arm in config.arms}
+
+
 def _history_row(run: Run, means: Tensor) -> dict:
     loss, plain, excess = means.tolist()
     row = {"step": run.step, "epoch": run.step * run.config.batch / len(run.rows)}
