@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 
 from . import metrics, stats
+from .color import rgb_to_lab, to_unit
 from .config import ARMS, Config, from_identity
 from .data import Store, open_data
 from .losses import CrossEntropy
@@ -197,8 +198,43 @@ def collect(config: Config, store: Store, runs: Path = RUNS, limit: int = 0, say
         "test_data": store.fingerprint(rows),
     }
     summary["passports"] = {folder.name: load_run(folder, "cpu").passport for folder in found.values()}
+    return Results(_finite(summary), read_histories(found))
+
+
+def read_histories(found: dict[tuple[str, int], Path]) -> pd.DataFrame:
+    """The curves of runs {(arm, seed): folder}, one row a validation."""
     histories = [pd.read_csv(f / "history.csv").assign(arm=arm, seed=seed) for (arm, seed), f in found.items()]
-    return Results(_finite(summary), pd.concat(histories, ignore_index=True))
+    return pd.concat(histories, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """What the networks saw. prior, test: shares of the 313 colours among the training labels (soft-encoded) and the
+    test pixels (nearest colour). pictures: their number by use. fingerprints: of the training and the test pictures.
+    """
+
+    prior: torch.Tensor
+    test: torch.Tensor
+    pictures: dict[str, int]
+    fingerprints: dict[str, str]
+
+
+def data_card(config: Config) -> DataCard:
+    """The data behind the recorded results, or that of the configuration where it names some; trains nothing."""
+    if not config.data:
+        about = load(config.profile, config.seeds).summary
+        run = next(iter(about["passports"].values()))
+        pictures = {"training": run["photos"], "test": about["pictures"]}
+        marks = {"training": run["data"], "test": about["test_data"]}
+        prior = load_colorizer("ce", "cpu").objective.prior
+        return DataCard(prior, torch.tensor(about["histograms"]["truth"]), pictures, marks)
+    store = open_data(config.data, config.side)
+    rows = {"training": store.rows("train", config.train_photos), "test": store.rows("test")}
+    lab = (rgb_to_lab(to_unit(torch.from_numpy(store.pixels[part]))) for part in np.array_split(rows["test"], 50))
+    seen = sum(metrics.histogram_sums(part).sum(0) for part in lab if len(part))
+    prior = data_prior(store, rows["training"], config, torch.device("cpu"))
+    marks = {use: store.fingerprint(r) for use, r in rows.items()}
+    return DataCard(prior, seen / seen.sum(), {use: len(r) for use, r in rows.items()}, marks)
 
 
 def _finite(value):
