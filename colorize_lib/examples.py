@@ -60,14 +60,16 @@ def choose_pictures(config: Config, rule: str = "any", n: int = 6) -> Pictures:
         store = open_data(config.data, config.side)
         rows = store.rows("test")
         ranked = sorted(rows, key=lambda r: -_score(score, store.pixels[r]))
-        picked = [ranked[i] for i in np.linspace(0, max(n, len(ranked) // 10) - 1, n).astype(int)]
+        pool = len(ranked) if rule == "any" else min(len(ranked), max(n, len(ranked) // 10))
+        picked = [ranked[i] for i in np.linspace(0, pool - 1, min(n, pool)).astype(int)]
         items = {f"test photo {r}": np.asarray(store.pixels[r]) for r in picked}
-        where = f"{n} of the tenth of the {len(rows)} test photographs with {text}, evenly spaced"
-        return Pictures(items, where if rule != "any" else f"{n} test photographs, evenly spaced")
+        where = f"{len(items)} of the {pool} test photographs (of {len(rows)}) with {text}, evenly spaced"
+        return Pictures(items, where if rule != "any" else f"{len(items)} of {pool} test photographs, evenly spaced")
     items = shippable_pictures(config)
     ranked = sorted(items, key=lambda name: -_score(score, items[name]))[:n]
     what = "synthetic scenes" if config.data else "photographs bundled with scikit-image and synthetic scenes"
-    where = f"of {len(items)} {what} the {n} with {text}" if rule != "any" else f"the first {n} {what}, {text}"
+    shown = len(ranked)
+    where = f"of {len(items)} {what} the {shown} with {text}" if rule != "any" else f"the first {shown} {what}, {text}"
     return Pictures({name: items[name] for name in ranked}, where)
 
 
