@@ -34,7 +34,8 @@ SWEEP = (0.77, 0.58, 0.29, 0.14, 0.01)
 PAIRS = (
     ("ce@1", "l2"), ("ce@0.38", "ce@1"), ("ce_rebal@1", "ce@1"), ("ce_rebal@0.38", "ce@0.38"),
     ("ce_rebal@0.38", "ce_rebal@1"), ("ce_rebal@0.38", "l2"), ("student_mse", "l2"), ("ce@1", "student_mse"),
-    ("ce@0.38", "l2"), ("ce@0.38", "student_mse"), ("l2", "grey"), ("ce@1", "grey"), ("student_mse", "grey"), ("ce_rebal@0.38", "grey"),
+    ("ce@0.38", "l2"), ("ce@0.38", "student_mse"), ("l2", "grey"), ("ce@1", "grey"), ("student_mse", "grey"),
+    ("ce_rebal@0.38", "grey"),
 )  # fmt: skip
 """Systems whose differences are recorded for every metric, paired by picture and seed."""
 LOST_HUES = tuple(f"confusion_{true}_{seen}" for true in ("red", "yellow") for seen in ("blue", "gray"))

@@ -29,7 +29,7 @@ LAYERS = [
     {"gamut", "model", "data"},
     {"losses", "metrics"},
     {"train", "stats", "results"},
-    {"examples"},
+    {"claims", "examples"},
     {"figures"},
     {"cli"},
 ]
