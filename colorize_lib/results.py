@@ -208,6 +208,19 @@ def read_histories(found: dict[tuple[str, int], Path]) -> pd.DataFrame:
     return pd.concat(histories, ignore_index=True)
 
 
+def training_curves(config: Config, runs: Path = RUNS) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Curves, a row a validation, and passports, a row a run: recorded ones where no data is named, else those of the
+    finished runs. Nothing is measured, so it is quick.
+    """
+    if not config.data:
+        found = load(config.profile, config.seeds).only(config.arms)
+        history, passports = found.history, found.summary["passports"].values()
+    else:
+        folders = finished_runs(config, open_data(config.data, config.side), runs)
+        history, passports = read_histories(folders), [load_run(f, "cpu").passport for f in folders.values()]
+    return history, pd.DataFrame([p for p in passports if p["arm"] in config.arms])
+
+
 @dataclass(frozen=True)
 class DataCard:
     """What the networks saw. prior, test: shares of the 313 colours among the training labels (soft-encoded) and the
