@@ -194,8 +194,10 @@ def check_prior(prior: Tensor) -> None:
     The tests are those that the broken priors in circulation fail: probabilities that sum to 1, a mean chroma below
     50 (one public file has 108, another a histogram over the wrong axis), most mass within 40 units of grey.
     """
-    if prior.shape != (len(_derived()),) or not torch.isfinite(prior).all() or (prior < 0).any():
-        raise ValueError(f"a prior holds {len(_derived())} finite numbers from 0; got shape {tuple(prior.shape)}")
+    wrong = int((~((prior >= 0) & (prior < torch.inf))).sum())
+    if prior.shape != (len(_derived()),) or wrong:
+        found = f"shape {tuple(prior.shape)} with {wrong} negative or not finite"
+        raise ValueError(f"a prior holds {len(_derived())} finite numbers from 0; got {found}")
     radius = torch.linalg.vector_norm(ab_gamut_centers(), dim=1).to(prior)
     facts = {
         "sum": (float(prior.sum()), 1 - 1e-4, 1 + 1e-4),
@@ -204,7 +206,7 @@ def check_prior(prior: Tensor) -> None:
     }
     for name, (value, low, high) in facts.items():
         if not low <= value <= high:
-            raise ValueError(f"{name} of the prior is {value:.4g}; photographs give {low:g} to {high:g}")
+            raise ValueError(f"{name} of the prior is {value:.6g}; photographs give {low:g} to {high:g}")
 
 
 def rebalancing_weights(prior: Tensor, lambda_: float = 0.5) -> Tensor:
