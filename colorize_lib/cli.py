@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -409,14 +410,15 @@ def stage(root: Path, executed: Path, out: Path, smoke: bool = False) -> None:
 def build(root: Path) -> int:
     """Let Jupyter Book make the static site _build/site from _build/stage; any warning is an error."""
     tool = Path(sys.executable).with_name("jupyter-book")
-    flags = ["--all", "-W", "-n", "--keep-going", "--quiet"]
     made, site = root / "_build/jb", root / "_build/site"
     shutil.rmtree(made, ignore_errors=True)
-    status = subprocess.run(
-        [str(tool), "build", "_build/stage", "--path-output", "_build/jb", *flags], cwd=root, check=False
-    ).returncode
-    if status:
-        print("colorize book: the book was not built; the warnings above say why", file=sys.stderr)
+    command = [tool, "build", "_build/stage", "--path-output", "_build/jb", "--all", "-W", "-n", "--keep-going"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        log = done.stdout + done.stderr
+        found = [line for line in log.splitlines() if re.search(r"(WARNING|ERROR|CRITICAL):", line)]
+        print("\n".join(dict.fromkeys(found)) or log, file=sys.stderr)
+        print("colorize book: the book was not built, for the reasons above", file=sys.stderr)
         return 1
     shutil.rmtree(site, ignore_errors=True)
     shutil.move(made / "_build/html", site)
