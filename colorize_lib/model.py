@@ -94,7 +94,7 @@ class ColorNet(nn.Module):
 
 
 def make_network(config, channels: int, seed: int) -> ColorNet:
-    """A fresh network for `config`, its weights a function of the seed alone; the global generator is left as it was."""
+    """A fresh network for `config`, its weights a function of the seed alone; the global generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ColorNet(channels, config.width, config.activation, config.affine)
@@ -207,8 +207,8 @@ def from_released(state: dict[str, Tensor], centers: Tensor) -> ColorNet:
             f"not the released eccv16 checkpoint: unknown {sorted(rest)[:3]}, missing {sorted(missing)[:3]}"
         )
     if "model_out.weight" in state:
-        decode = state["model_out.weight"][:, :, 0, 0].T.float()
-        if decode.shape != centers.shape or not any(torch.allclose(decode * s, centers, atol=0.01) for s in (1, 110)):
+        decode, known = state["model_out.weight"].float(), centers.T[:, :, None, None]
+        if decode.shape != known.shape or not any(torch.allclose(decode * s, known, atol=0.01) for s in (1, 110)):
             raise ValueError("the checkpoint's decode layer does not hold the 313 derived colours")
     network = ColorNet(313, affine=True)
     own = network.state_dict()
