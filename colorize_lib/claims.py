@@ -125,6 +125,11 @@ class Verdict:
     runs: tuple[str, ...] = ()
     remark: str = ""
 
+    def table(self) -> pd.DataFrame:
+        """What was measured, as a table to show: one row a finding."""
+        cells = [(f.title, str(f), f.check.rule, f.verdict or "reported only") for f in self.findings]
+        return pd.DataFrame(cells, columns=["effect", "measured", "must be", "finding"]).set_index("effect")
+
 
 def _need(value: str, allowed, what: str) -> None:
     if value not in allowed:
@@ -211,6 +216,13 @@ def _judge(check: Check, effect: Interval) -> str:
     else:
         confirmed, refuted = (over, under) if check.kind == "above" else (under, over)
     return "confirmed" if confirmed else "refuted" if refuted else "undecided"
+
+
+def decide(name: str, results: Results) -> Verdict:
+    """The verdict on one hypothesis by its id; ValueError for an unknown one."""
+    found = {hypothesis.id: hypothesis for hypothesis in load_hypotheses()}
+    _need(name, found, "hypothesis")
+    return verdict(found[name], results)
 
 
 def verdicts(results: Results) -> pd.DataFrame:

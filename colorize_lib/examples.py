@@ -47,10 +47,11 @@ class Pictures:
     rule: str
 
 
-def choose_pictures(config: Config, rule: str = "any", n: int = 6) -> Pictures:
+def choose_pictures(config: Config, rule: str = "any", n: int = 6, scenes: int = 4) -> Pictures:
     """Choose pictures by a rule of `RULES`: test photographs of the configured data, else pictures that may ship.
 
-    Those are scikit-image's bundled photographs and, if `rule` asks for more than they can give, our synthetic scenes.
+    Those are scikit-image's bundled photographs and as many `scenes` of ours (networks trained on photographs have
+    never seen any); on synthetic data there are scenes only.
     From a data set the n pictures are spread evenly over the top tenth, so that they are not all extreme.
     """
     if rule not in RULES:
@@ -65,9 +66,10 @@ def choose_pictures(config: Config, rule: str = "any", n: int = 6) -> Pictures:
         items = {f"test photo {r}": np.asarray(store.pixels[r]) for r in picked}
         where = f"{len(items)} of the {pool} test photographs (of {len(rows)}) with {text}, evenly spaced"
         return Pictures(items, where if rule != "any" else f"{len(items)} of {pool} test photographs, evenly spaced")
-    items = shippable_pictures(config)
+    items = shippable_pictures(config, scenes)
     ranked = sorted(items, key=lambda name: -_score(score, items[name]))[:n]
-    what = "synthetic scenes" if config.data else "photographs bundled with scikit-image and synthetic scenes"
+    photos = "photographs bundled with scikit-image" + " and synthetic scenes" * (scenes > 0)
+    what = "synthetic scenes" if config.data else photos
     shown = len(ranked)
     where = f"of {len(items)} {what} the {shown} with {text}" if rule != "any" else f"the first {shown} {what}, {text}"
     return Pictures({name: items[name] for name in ranked}, where)
@@ -106,6 +108,16 @@ def colorize_all(pictures: Pictures, networks: dict[str, Colorizer], temperature
         grey = _grey(L)
         out[name] = {"input": grey, "truth": np.asarray(picture)}
         out[name] |= {arm: network.photo(np.asarray(picture), temperature) for arm, network in networks.items()}
+    return out
+
+
+def colorize_systems(pictures: Pictures, networks: dict[str, Colorizer], systems: list[str]) -> dict:
+    """The same for systems, arms with their decoder: {picture: {"input", "truth", "l2", "ce@0.38": uint8 [h, w, 3]}}."""
+    out = colorize_all(pictures, {})
+    for name, picture in pictures.items.items():
+        for system in systems:
+            arm, _, temperature = system.partition("@")
+            out[name][system] = networks[arm].photo(np.asarray(picture), float(temperature) if temperature else None)
     return out
 
 

@@ -380,6 +380,13 @@ class Results:
         names = sorted(self.summary["systems"], key=lambda n: (ARMS + YARDSTICKS).index(n.partition("@")[0]))
         return [n for n in names if self.seeds(n) or n in YARDSTICKS]
 
+    @property
+    def covers(self) -> str:
+        """What the intervals are about, as the end of a sentence: pictures alone where there is one seed."""
+        seeds = len(self.summary["seeds"])
+        over = "alone, because each network was trained once" if seeds == 1 else f"and of {seeds} seeds"
+        return f"the choice of test pictures {over}"
+
     @cached_property
     def main_systems(self) -> list[str]:
         """The systems to compare: regression arms, the classifiers with both decoders, yardsticks."""
@@ -466,7 +473,7 @@ class Results:
 def _cell(interval: Interval, digits: int) -> str:
     if not math.isfinite(interval.value):
         return ""
-    return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    return f"{interval:.{digits}f}"
 
 
 def _replace(path: Path, text: str) -> None:

@@ -43,6 +43,13 @@ class Interval:
         over = "pictures only, one seed" if self.seeds == 1 else f"pictures and {self.seeds} seeds"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] ({self.level:.0%} over {over})"
 
+    def __format__(self, form: str) -> str:
+        """`f"{interval:+.2f}"` is "+0.12 [+0.10, +0.14]"; without a format it is `str`."""
+        if not form:
+            return str(self)
+        value, low, high = (format(x, form) for x in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]" if np.isfinite(self.value) else "nothing to measure"
+
 
 class Equivalence(NamedTuple):
     """p: of the two one-sided tests; equivalent: whether p < alpha."""
