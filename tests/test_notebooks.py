@@ -88,7 +88,7 @@ def test_figures_have_a_label_a_caption_and_alternative_text(path):
 
 # ------------------------------------------------------------------------------------- no number typed into the prose
 
-NUMBER = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.]*\w)|(?<![\w.])\d+(?:\.\d+)?\s?(?:%|per ?cent\b|percentage points?\b)")
+NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?\s?(?:%|per ?cent\b|percentage points?\b)|(?<![\w.])\d+\.\d+(?![\w.]*\w)")
 # numbers that name something rather than measure it
 NAMES = re.compile(
     r"\b(?:[Ss]ections?|[Cc]hapters?|[Ee]q(?:uations?|s?\.)|[Ff]ig(?:ures?|s?\.)|[Tt]ables?|Python|[Vv]ersions?|CUDA|"
