@@ -112,7 +112,7 @@ def colorize_all(pictures: Pictures, networks: dict[str, Colorizer], temperature
 
 
 def colorize_systems(pictures: Pictures, networks: dict[str, Colorizer], systems: list[str]) -> dict:
-    """The same for systems, arms with their decoder: {picture: {"input", "truth", "l2", "ce@0.38": uint8 [h, w, 3]}}."""
+    """The same for systems, arms with their decoder: {picture: {"input", "truth", "ce@0.38": uint8 [h, w, 3]}}."""
     out = colorize_all(pictures, {})
     for name, picture in pictures.items.items():
         for system in systems:
