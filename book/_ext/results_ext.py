@@ -1,41 +1,68 @@
-"""Numbers and verdicts in the pages, read from the result files through `colorize_lib.results`.
+"""Numbers, verdicts and tables in the pages, read from the result files through `colorize_lib.results`.
 
 The role `{result}` puts one number into a sentence. What follows the profile is a system and a metric, a difference
-of two systems and a metric, or any other place in the profile's summary; `:format` is Python's, and `:ci.3f` gives
-value and interval:
+of two systems and a metric, a kind of pictures with both, or any other place in the profile's summary (`n_seeds`
+counts its seeds); `:format` is Python's, and `:ci.3f` gives value and interval:
 
-    {result}`laptop/l2/auc:.3f`   {result}`laptop/ce@1 - l2/chroma_ratio:ci+.2f`   {result}`laptop/pictures:,d`
+    {result}`laptop/l2/auc:.3f`   {result}`laptop/ce@1 - l2/chroma_ratio:ci+.2f`   {result}`laptop/dark/l2/skill:.2f`
+    {result}`laptop/pictures:,d`  {result}`laptop/passports/l2-s0/seconds:.0f` (run ids may be shortened)
 
-A place that does not exist is a warning, and the book is built with warnings as errors. The directive `{verdicts}`
-draws the table of claims.
+The role `{verdict}` names the verdict on a hypothesis (`H5`, or `student/H5` for another profile than laptop), and the
+directives draw tables: `{verdicts}` all hypotheses, `{claim} H5` one in full, `{passports}` what each run cost,
+`{runs}` what is to be trained and how much of it is recorded. A place that does not exist is a warning, and the book
+is built with warnings as errors.
 """
 
+import itertools
+import json
+import math
+import shlex
 from functools import lru_cache
 
 from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from colorize_lib import claims, results
+from colorize_lib.config import Config, identity, load_config
+
 logger = logging.getLogger(__name__)
+MISSING = (AttributeError, IndexError, KeyError, TypeError, ValueError, FileNotFoundError)
+MINUS = "\N{MINUS SIGN}"
 
 
 @lru_cache
-def load(profile: str):
+def load(profile: str) -> results.Results:
     """Results of a profile, read once."""
-    from colorize_lib import results
-
     return results.load(profile)
+
+
+@lru_cache
+def verdict(place: str) -> claims.Verdict:
+    """The verdict on `H5`, or on `student/H5`."""
+    profile, _, name = place.rpartition("/")
+    found = {hypothesis.id: hypothesis for hypothesis in claims.load_hypotheses()}
+    if name not in found:
+        raise ValueError(f"there is no hypothesis {name!r}; there are: {', '.join(found)}")
+    return claims.verdict(found[name], load(profile or "laptop"))
+
+
+# ---------------------------------------------------------------------------------------------------------- one number
 
 
 def lookup(place: str):
     """What lies at a place: an interval (system/metric) or a plain value. ValueError if there is nothing."""
     profile, *keys = place.split("/")
-    results = load(profile)
+    found = load(profile)
+    if keys == ["n_seeds"]:
+        return len(found.summary["seeds"])
     if len(keys) == 2 and " - " in keys[0]:
-        return results.difference(*keys[0].split(" - "), keys[1])
-    if len(keys) == 2 and keys[0] not in results.summary:
-        return results.interval(*keys)
-    value = results.summary
+        return found.difference(*keys[0].split(" - "), keys[1])
+    if len(keys) == 2 and keys[0] not in found.summary:
+        return found.interval(*keys)
+    if len(keys) == 3 and keys[0] in found.summary["strata"]:
+        return found.stratum(*keys)
+    value = found.summary
     for key in keys:
         value = _inside(value, key)
     return value
@@ -52,12 +79,15 @@ def _inside(value, key: str):
 
 
 def show(value, form: str) -> str:
-    """Format a value; "ci" before the format shows an interval whole."""
+    """Format a value; "ci" before the format shows an interval whole. ValueError where nothing could be measured."""
+    numbers = (value.value, value.low, value.high) if hasattr(value, "low") else (value,)
+    if any(isinstance(x, float) and not math.isfinite(x) for x in numbers):
+        raise ValueError("nothing could be measured")
+    text = [format(x, form.removeprefix("ci")) for x in numbers]
     if form.startswith("ci"):
-        number, low, high = (format(x, form[2:]) for x in (value.value, value.low, value.high))
-        return f"{number} [{low}, {high}]".replace("-", "\N{MINUS SIGN}")
-    text = format(getattr(value, "value", value), form)
-    return text if isinstance(value, str) else text.replace("-", "\N{MINUS SIGN}")
+        value, low, high = text  # ValueError for a plain number
+        return f"{value} [{low}, {high}]".replace("-", MINUS)
+    return text[0] if isinstance(numbers[0], str) else text[0].replace("-", MINUS)
 
 
 class Result(SphinxRole):
@@ -68,54 +98,193 @@ class Result(SphinxRole):
         place, _, form = self.text.partition(":")
         try:
             text = show(lookup(place), form)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError, FileNotFoundError) as error:
+        except MISSING as error:
             logger.warning("result %r: %s", self.text, error, location=self.get_location())
             text = f"[no result {self.text}]"
         return [nodes.inline("", text, classes=["pasted-text"])], []
 
 
+def mark(word: str) -> nodes.inline:
+    """A verdict as a word with a sign before it, see custom.css."""
+    return nodes.inline("", word, classes=["verdict", f"verdict-{word}"])
+
+
 class Verdict(SphinxRole):
-    """A verdict as a word with a mark, see custom.css."""
+    """`{verdict}`, see the top of this file; the words of a verdict stand for themselves."""
 
     def run(self) -> tuple[list, list]:
-        """Return the word, with its class."""
-        return [nodes.inline("", self.text, classes=["verdict", f"verdict-{self.text}"])], []
+        """Return the word, with its class, or a warning."""
+        if self.text in ("confirmed", "refuted", "undecided", "mixed", "open"):
+            return [mark(self.text)], []
+        try:
+            return [mark(verdict(self.text).verdict)], []
+        except MISSING as error:
+            logger.warning("verdict %r: %s", self.text, error, location=self.get_location())
+            return [nodes.inline("", f"[no verdict {self.text}]")], []
 
 
-COLUMNS = (("id", "", 6), ("claim", "Claim", 34), ("rule", "Rule, fixed beforehand", 30), ("effect", "Measured", 20))
+# -------------------------------------------------------------------------------------------------------------- tables
 
 
-class Verdicts(SphinxDirective):
-    """The table of claims: one row each with its rule, the measured effect, the verdict and the runs behind it."""
+def table(columns: dict[str, int], rows: list[list[str]], name: str = "") -> str:
+    """MyST source of a table. columns: {title: width}; cells are MyST, on one line each."""
+    widths = " ".join(str(width) for width in columns.values())
+    lines = ["````{list-table}", ":header-rows: 1", f":widths: {widths}", f":class: {name or 'plain'}", ""]
+    for row in [list(columns), *rows]:
+        cells = [" ".join(str(cell).split()) or "\N{NO-BREAK SPACE}" for cell in row]
+        lines += [f"* - {cells[0]}", *(f"  - {cell}" for cell in cells[1:])]
+    return "\n".join([*lines, "````", ""])
 
-    optional_arguments = 1  # profile
+
+def counted(n: int, what: str) -> str:
+    """A number of things: "1 run", "3 runs"."""
+    return f"{n} {what}{'s' * (n != 1)}"
+
+
+class Source(SphinxDirective):
+    """A directive that writes MyST source, or warns that a result is missing."""
+
+    optional_arguments = 1
+    default = "laptop"
 
     def run(self) -> list:
-        """Return the table's nodes."""
-        from colorize_lib import results
-
-        profile = self.arguments[0] if self.arguments else "laptop"
+        """Return the nodes of the source."""
+        argument = self.arguments[0] if self.arguments else self.default
         try:
-            rows = results.verdicts(profile)
-        except (KeyError, ValueError, FileNotFoundError) as error:
-            logger.warning("verdicts: %s", error, location=self.get_location())
+            return self.parse_text_to_nodes(self.source(argument))
+        except MISSING as error:
+            logger.warning("%s %s: %s", self.name, argument, error, location=self.get_location())
             return []
-        return self.parse_text_to_nodes(self._table(rows))
 
-    def _table(self, rows: list[dict]) -> str:
-        widths = " ".join(str(width) for *_, width in COLUMNS)
-        lines = ["````{list-table}", ":header-rows: 1", f":widths: {widths} 12", ":class: claims", ""]
-        lines += ["* - " + COLUMNS[0][1], *(f"  - {title}" for _, title, _ in COLUMNS[1:]), "  - Verdict"]
-        for row in rows:
-            cells = [" ".join(str(row[key]).split()) for key, *_ in COLUMNS]
-            lines += [f"* - {cells[0]}", *(f"  - {cell}" for cell in cells[1:])]
-            lines += [f"  - {{verdict}}`{row['verdict']}`"]
-        return "\n".join([*lines, "````"])
+    def source(self, argument: str) -> str:
+        """The MyST source."""
+        raise NotImplementedError
+
+
+class Verdicts(Source):
+    """`{verdicts} [profile]`: one line a hypothesis."""
+
+    def source(self, argument: str) -> str:
+        """The table."""
+        found = [verdict(f"{argument}/{hypothesis.id}") for hypothesis in claims.load_hypotheses()]
+        columns = {"": 7, "Claim": 48, "Section": 10, "Verdict": 15, "Remark": 20}
+        return table(columns, [self._row(one) for one in found], "claims")
+
+    def _row(self, one: claims.Verdict) -> list[str]:
+        about = one.hypothesis
+        link = f"[{about.id}](#claim-{about.id.lower()})"
+        return [link, about.title, about.section, f"{{verdict}}`{one.verdict}`", one.remark]
+
+
+class Claim(Source):
+    """`{claim} H5`: claim, experiment, rule, what was measured, and the runs behind it."""
+
+    required_arguments, optional_arguments = 1, 0
+
+    def source(self, argument: str) -> str:
+        """A few paragraphs and a table."""
+        one = verdict(argument)
+        about = one.hypothesis
+        where = f" (section {about.section})" if about.section != "-" else ""
+        text = f"**Claim**{where}. {about.claim}\n\n**Experiment.** {about.experiment}\n\n**Rule.** {about.rule}\n\n"
+        remark = f" ({one.remark})" if one.remark else ""
+        text += f"**Verdict.** {{verdict}}`{one.verdict}`{remark}\n\n"
+        if one.findings:
+            columns = {"Effect": 46, "Measured, with 95 % interval": 28, "Must be": 12, "Finding": 14}
+            text += table(columns, [self._row(finding) for finding in one.findings], "findings")
+            text += f"\nRuns: {', '.join(f'`{run}`' for run in one.runs)}\n\n"
+        waits = [entry for entry in claims.read()["runs"] if about.id in entry["decides"]]
+        if one.verdict == "open":
+            text += f"Waits for: {'; '.join(self._wait(entry) for entry in waits)} ([run list](#run-list))\n"
+        return text
+
+    def _row(self, finding: claims.Finding) -> list[str]:
+        word = f"{{verdict}}`{finding.verdict}`" if finding.verdict else "reported only"
+        signed = [text.replace("-", MINUS) for text in (str(finding), finding.check.rule)]
+        return [finding.title, *signed, word]
+
+    def _wait(self, entry: dict) -> str:
+        return entry["about"] + (f" (lacking: {entry['lacking']})" if "lacking" in entry else "")
+
+
+class Passports(Source):
+    """`{passports} [profile]`: each run with what it cost and where it ran."""
+
+    def source(self, argument: str) -> str:
+        """The table."""
+        columns = {"Run": 24, "Pictures": 10, "Steps": 9, "Minutes": 10, "Peak memory": 12, "Device": 20, "Commit": 15}
+        passports = load(argument).summary["passports"]
+        return table(columns, [self._row(run, passport) for run, passport in passports.items()])
+
+    def _row(self, run: str, p: dict) -> list[str]:
+        memory = f"{p['peak_memory_mb'] / 1024:.1f} GB"
+        cost = [f"{p['photos']:,}", f"{p['steps']:,}", f"{p['seconds'] / 60:.1f}", memory]
+        return [f"`{run}`", *cost, f"{p['device']}, {p['precision']}", f"`{p['commit']}`"]
+
+
+# -------------------------------------------------------------------------------------------------------- runs to make
+
+
+def run_list() -> list[dict]:
+    """Every training that a hypothesis needs, with its command and how much of it is recorded.
+
+    Keys: about, decides, command, recorded and wanted (numbers of runs), state (done, part, open), lacking.
+    """
+    done = [passport for name in results.recorded() for passport in results.load(name).summary["passports"].values()]
+    rows = []
+    for entry in claims.read()["runs"]:
+        vary = entry.get("vary", {})
+        rows += [_run_row(entry, dict(zip(vary, v, strict=True)), done) for v in itertools.product(*vary.values())]
+    return rows
+
+
+def _run_row(entry: dict, parameters: dict, done: list[dict]) -> dict:
+    arms, seeds = entry.get("arms", Config.arms), entry.get("seeds", [0, 1, 2])
+    config = load_config(entry["profile"], arms=arms, seeds=seeds, **parameters)
+    wanted = json.loads(json.dumps({**identity(config), "side": config.side}))
+    same = [p for p in done if {k: v for k, v in p["config"].items() if k != "temperature"} == wanted]
+    have = {(p["arm"], p["seed"]) for p in same} & set(itertools.product(arms, seeds))
+    have = set() if "lacking" in entry else have
+    command = [
+        "colorize",
+        "train",
+        "--profile",
+        entry["profile"],
+        "--data",
+        "DATA",
+        "--seeds",
+        ",".join(map(str, seeds)),
+    ]
+    command += ["--arms", ",".join(arms)] if "arms" in entry else []
+    for name, value in parameters.items():
+        command += ["-p", name, value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))]
+    state = "done" if len(have) == len(arms) * len(seeds) else "part" if have else "open"
+    row = {"about": entry["about"], "decides": entry["decides"], "command": shlex.join(command), "state": state}
+    return row | {"recorded": len(have), "wanted": len(arms) * len(seeds), "lacking": entry.get("lacking", "")}
+
+
+class Runs(Source):
+    """`{runs}`: the run list."""
+
+    optional_arguments = 0
+
+    def source(self, argument: str) -> str:
+        """The table."""
+        columns = {"What": 26, "Decides": 14, "Command": 44, "State": 16}
+        return table(columns, [self._row(row) for row in run_list()])
+
+    def _row(self, row: dict) -> list[str]:
+        state = {"part": f"{row['recorded']} of {row['wanted']} runs recorded", "done": "done", "open": "open"}
+        command = f"lacking: {row['lacking']}" if row["lacking"] else f"`{row['command']}`"
+        links = [f"[{name}](#claim-{name.lower()})" for name in row["decides"]]
+        wanted = f" ({counted(row['wanted'], 'run')})" if row["state"] != "part" else ""
+        return [row["about"], ", ".join(links), command, state[row["state"]] + wanted]
 
 
 def setup(app) -> dict:
     """Register with Sphinx."""
     app.add_role("result", Result())
     app.add_role("verdict", Verdict())
-    app.add_directive("verdicts", Verdicts)
+    for directive in (Verdicts, Claim, Passports, Runs):
+        app.add_directive(directive.__name__.lower(), directive)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

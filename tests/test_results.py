@@ -1,0 +1,246 @@
+"""Results of tiny runs: measured, recorded, read again, and refused where something is missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+
+from colorize_lib import metrics, results
+from colorize_lib.config import load_config
+from colorize_lib.results import LOST_HUES, PAIRS, STRATA, STRATUM_METRICS, Results
+from colorize_lib.train import load_run
+
+SWEPT = [f"{arm}@{t:g}" for arm in ("ce", "ce_rebal") for t in tiny.SWEEP]
+MAIN = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@1", "ce_rebal@0.38", "grey", "ceiling"]
+
+
+@pytest.fixture(scope="module")
+def made():
+    return tiny.experiment()
+
+
+@pytest.fixture(scope="module")
+def loaded(made) -> Results:
+    return results.load("smoke", folder=made.folder)
+
+
+# ------------------------------------------------------------------------------------------------------ measuring
+
+
+def test_every_system_is_measured_and_named(made):
+    assert made.results.main_systems == MAIN
+    assert set(made.results.systems) == {*MAIN, *SWEPT}
+    assert all(results.system_title(name) for name in made.results.systems)
+    assert made.results.summary["pictures"] == tiny.LIMIT
+
+
+def test_the_sweep_is_measured_for_the_first_seed_only(made):
+    assert {tuple(made.results.seeds(name)) for name in SWEPT} == {(0,)}
+    assert {tuple(made.results.seeds(name)) for name in MAIN[:-2]} == {(0, 1)}
+    assert made.results.seeds("grey") == []
+
+
+def test_a_value_is_that_of_the_pictures_measured_directly(made):
+    rows = made.store.rows("test", tiny.LIMIT)
+    found = results.finished_runs(made.config, made.store, made.runs)
+    tables = []
+    for seed in made.config.seeds:
+        network = load_run(found["l2", seed])
+        prior = load_run(found["ce", 0]).objective.prior
+        tables.append(metrics.measure(network.predict, made.store.pixels[rows], prior).table)
+    direct = metrics.value(pd.concat(tables), "ab_error")
+    assert made.results.value("l2", "ab_error") == pytest.approx(direct, rel=1e-4)
+
+
+def test_intervals_are_there_and_hold_their_value(made):
+    for system in MAIN:
+        for name in ("auc", "colourfulness", "ciede2000"):
+            interval = made.results.interval(system, name)
+            assert interval.low <= interval.value <= interval.high
+            assert interval.pictures == tiny.LIMIT
+    assert made.results.interval("l2", "auc").seeds == 2
+
+
+def test_differences_are_those_of_the_values(made):
+    for a, b in PAIRS:
+        effect = made.results.difference(a, b, "colourfulness")
+        expected = made.results.value(a, "colourfulness") - made.results.value(b, "colourfulness")
+        assert effect.value == pytest.approx(expected, abs=1e-3)
+        assert effect.low <= effect.value <= effect.high
+        assert effect.seeds == 2
+
+
+def test_where_reds_and_yellows_go_has_an_interval(made):
+    for name in LOST_HUES:
+        interval = made.results.interval("l2", name)
+        _, true, seen = name.split("_")
+        assert interval.value == pytest.approx(made.results.confusion("l2").loc[true, seen], abs=1e-4, nan_ok=True)
+        made.results.difference("ce@1", "l2", name)
+
+
+def test_the_stratum_of_all_pictures_is_the_whole(made):
+    for name in set(STRATUM_METRICS) - {"colourfulness_true"}:
+        assert made.results.stratum("all", "l2", name).value == made.results.value("l2", name)
+
+
+def test_an_empty_stratum_is_nan_and_unknown_names_are_refused(made):
+    empty = [name for name in STRATA if made.results.summary["strata"][name]["l2"]["pictures"] == 0]
+    for name in empty:
+        interval = made.results.stratum(name, "l2", "skill")
+        assert math.isnan(interval.value) and interval.pictures == 0
+    for wrong in (("dim", "l2", "auc"), ("dark", "l3", "auc"), ("dark", "l2", "psnr")):
+        with pytest.raises(ValueError, match="there are: .*dark"):
+            made.results.stratum(*wrong)
+
+
+def test_contrasts_compare_blue_with_every_other_hue(made):
+    found = made.results.contrasts("l2")
+    assert len(found) == len(metrics.SECTORS) - 1
+    for name, effect in found.items():
+        blue, other = (made.results.value("l2", part) for part in name.split(" - "))
+        assert effect.value == pytest.approx(blue - other, abs=1e-3, nan_ok=True)
+
+
+def test_confusion_rows_are_shares(made):
+    for system in MAIN:
+        sums = made.results.confusion(system).sum(axis=1)
+        assert np.isfinite(made.results.confusion(system).to_numpy()).any()
+        assert all(s == pytest.approx(1, abs=1e-3) or s == 0 for s in sums)
+
+
+def test_histograms_are_shares_of_313_colours(made):
+    found = made.results.summary["histograms"]
+    for name in ("truth", "l2", "ce@0.38", "grey"):
+        assert len(found[name]) == 313
+        assert sum(found[name]) == pytest.approx(1, abs=1e-3)
+    assert found["divergence"]["ceiling"] < found["divergence"]["grey"]
+
+
+def test_passports_say_where_each_run_comes_from(made):
+    passports = made.results.summary["passports"]
+    assert len(passports) == 8
+    for run, passport in passports.items():
+        assert run == passport["run"] and passport["data"] and passport["commit"]
+        assert passport["steps"] == 4 and passport["seconds"] > 0 and passport["peak_memory_mb"] > 0
+        assert passport["versions"]["torch"] == torch.__version__
+
+
+def test_measurements_are_kept_beside_the_run(made, monkeypatch):
+    monkeypatch.setattr(results, "measure_systems", lambda *_: pytest.fail("measured twice"))
+    again = results.collect(dataclasses.replace(made.config, arms=("l2",)), made.store, made.runs, tiny.LIMIT)
+    assert again.summary["systems"]["l2"] == made.results.summary["systems"]["l2"]
+
+
+def test_an_arm_without_runs_is_left_out(made):
+    one = dataclasses.replace(made.config, arms=("l2",), seeds=(1, 7))
+    found = results.collect(one, made.store, made.runs, tiny.LIMIT)
+    assert found.systems == ["l2", "grey", "ceiling"]
+    assert found.summary["seeds"] == [1]
+    assert found.value("grey", "auc") == pytest.approx(made.results.value("grey", "auc"), abs=1e-4)
+
+
+def test_no_finished_run_is_an_error(made):
+    with pytest.raises(ValueError, match="no finished run of profile 'smoke'.*colorize train"):
+        results.collect(dataclasses.replace(made.config, seeds=(9,)), made.store, made.runs)
+
+
+def test_evaluate_gives_plain_values_and_the_passport(made, tmp_path):
+    network = load_run(results.finished_runs(made.config, made.store, made.runs)["ce", 0])
+    found = results.evaluate(network, made.store, limit=4)
+    results.save_json(found, tmp_path / "out.json")
+    read = json.loads((tmp_path / "out.json").read_text())
+    assert read["pictures"] == 4 and read["passport"]["arm"] == "ce"
+    assert set(read["systems"]) == {"ce@1", "ce@0.38", "grey", "ceiling"}
+    value, low, high = read["systems"]["ce@1"]["auc"]
+    assert low <= value <= high
+
+
+# ------------------------------------------------------------------------------------------- recorded and read again
+
+
+def test_what_is_read_is_what_was_recorded(made, loaded):
+    assert loaded.summary == json.loads(json.dumps(made.results.summary))
+    assert loaded.profile == "smoke" and loaded.summary["seeds"] == [0, 1]
+    columns = ["arm", "seed", "step"]
+    left, right = (r.history.sort_values(columns).reset_index(drop=True) for r in (loaded, made.results))
+    pd.testing.assert_frame_equal(left[right.columns], right, rtol=1e-4)
+    assert set(json.loads((made.folder / "env.json").read_text())) == {"versions", "device", "precision", "commit"}
+    by_seed = pd.read_csv(made.folder / "runs.csv")
+    assert set(by_seed[by_seed.system == "l2"].seed) == {0, 1}
+
+
+def test_the_first_seeds_have_a_summary_of_their_own(made):
+    first = results.load("smoke", (0,), made.folder)
+    assert set(first.history.seed) == {0}
+    (row,) = first.summary["by_seed"]["l2"]
+    assert row == made.results.summary["by_seed"]["l2"][0] and first.value("l2", "auc") == row["auc"]
+    assert first.interval("l2", "auc").seeds == 1
+    with pytest.raises(ValueError, match=r"seeds=\[1\].*\[\[0\], \[0, 1\]\]"):
+        results.load("smoke", (1,), made.folder)
+
+
+def test_a_recording_replaces_an_earlier_one(made, tmp_path):
+    two = dataclasses.replace(made.config, arms=("l2",))
+    results.record(two, made.store, tmp_path, made.runs, 2, say=None)
+    results.record(dataclasses.replace(two, seeds=(1,)), made.store, tmp_path, made.runs, 2, say=None)
+    assert [p.name for p in tmp_path.glob("summary*.json")] == ["summary.json"]
+    assert [p.name for p in tmp_path.glob("history/*")] == ["l2-s1.csv"]
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_only_some_arms(loaded):
+    part = loaded.only(("l2", "ce"))
+    assert part.main_systems == ["l2", "ce@1", "ce@0.38", "grey", "ceiling"]
+    assert set(part.history.arm) == {"l2", "ce"}
+    with pytest.raises(ValueError, match="arm 'l3' was not recorded.*l2"):
+        loaded.only(("l2", "l3"))
+
+
+def test_the_notebooks_read_what_is_recorded_or_what_they_are_given(made, monkeypatch):
+    monkeypatch.setattr(results, "BOOK", made.folder.parent)
+    (made.folder.parent / "results" / "student").mkdir(exist_ok=True)
+    recorded = load_config("student", seeds=[0, 1], arms=["l2"])
+    with pytest.raises(FileNotFoundError, match="no recorded results for profile 'student'.*colorize train"):
+        results.for_config(recorded)
+    given = results.for_config(dataclasses.replace(made.config, arms=("l2",)), made.runs)
+    assert given.systems == ["l2", "grey", "ceiling"]
+
+
+def test_names_of_recorded_profiles(made, tmp_path):
+    assert results.recorded(tmp_path) == []
+    (tmp_path / "laptop").mkdir()
+    (tmp_path / "laptop" / "summary.json").write_text("{}")
+    assert results.recorded(tmp_path) == ["laptop"]
+
+
+def test_unknown_results_are_refused_with_what_there_is(loaded):
+    with pytest.raises(ValueError, match="no result l3/auc .*there are: .*ce@1"):
+        loaded.interval("l3", "auc")
+    with pytest.raises(ValueError, match="no result l2/nll .*there are: .*auc"):
+        loaded.interval("l2", "nll")
+    with pytest.raises(ValueError, match="l2 - ce@1 of auc was not recorded.*ce@1 - l2"):
+        loaded.difference("l2", "ce@1", "auc")
+
+
+def test_a_table_shows_values_with_intervals(loaded):
+    shown = loaded.table(["auc", "nll"], ["l2", "ce@1"])
+    assert list(shown.columns) == ["AuC", "cross entropy"]
+    assert shown.loc["L2 on ab", "cross entropy"] == ""
+    value = loaded.value("ce@1", "auc")
+    assert shown.loc["cross entropy, T = 1", "AuC"].startswith(f"{value:.3f} [")
+
+
+def test_json_has_no_nan_and_no_half_written_file(tmp_path):
+    with pytest.raises(ValueError):
+        results.save_json({"a": math.nan}, tmp_path / "x.json")
+    assert not (tmp_path / "x.json").exists()
+    results.save_json({"a": [1, 2], "b": {"c": [[0.5], None]}}, tmp_path / "x.json")
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": [1, 2], "b": {"c": [[0.5], None]}}
+    assert '"a": [ 1, 2 ]' in (tmp_path / "x.json").read_text()

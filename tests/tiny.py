@@ -1,0 +1,41 @@
+"""The smallest experiment there is, trained once for all tests that need finished runs: four arms, two seeds."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
+
+from PIL import Image
+
+from colorize_lib import data, results
+from colorize_lib.config import load_config
+from colorize_lib.train import train_run
+
+PICTURES = {"train": 40, "val": 8, "test": 16}
+LIMIT = 8
+"""Test pictures that are measured."""
+SWEEP = (0.14,)
+"""Temperatures besides 1 and 0.38; the book has more."""
+
+
+@lru_cache(maxsize=1)
+def experiment() -> SimpleNamespace:
+    """Train and record it; attributes config, store, runs (folder), folder (of the recorded results), results."""
+    root = Path(tempfile.mkdtemp(prefix="colorize-tests-"))
+    scenes = iter(data.synthetic_scenes(sum(PICTURES.values()), 32, seed=3).pixels)
+    for split, n in PICTURES.items():
+        (root / "pictures" / split).mkdir(parents=True)
+        for i in range(n):
+            Image.fromarray(next(scenes)).save(root / "pictures" / split / f"{i:02}.png")
+    store = data.prepare(root / "pictures", root / "store", 32, progress=False)
+    small = {"side": 32, "width": 1 / 16, "steps": 4, "eval_every": 2, "batch": 8, "train_photos": 32}
+    config = load_config("smoke", data=str(store.path), seeds=[0, 1], **small)
+    for seed in config.seeds:
+        for arm in config.arms:
+            train_run(config, arm, seed, store, root / "runs", say=None)
+    with mock.patch.object(results, "SWEEP", SWEEP):
+        found = results.record(config, store, root / "results", root / "runs", LIMIT, say=None)
+    return SimpleNamespace(config=config, store=store, runs=root / "runs", folder=root / "results", results=found)
