@@ -26,6 +26,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import warnings
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +37,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pooch
 import pyarrow.parquet as pq
 import torch
 from filelock import FileLock
@@ -44,6 +44,10 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from .color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # imported in a notebook it asks for ipywidgets, with a path of the machine
+    import pooch
 
 FORMAT = 1  # of a store; a change of meaning or of resampling raises it, and old caches are prepared anew
 SPLITS = ("train", "val", "test")

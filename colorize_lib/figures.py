@@ -6,6 +6,7 @@ value of its cell. Nothing is computed here that the prose quotes. The only modu
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -75,7 +76,7 @@ def picture_grid(
     heights = [row[columns[0]].shape[0] / row[columns[0]].shape[1] for row in rows.values()]
     tall = width / len(columns) * sum(heights) + 0.35 + 0.05 * len(rows)
     figure, axes = plt.subplots(
-        len(rows), len(columns), figsize=(width, tall), squeeze=False, height_ratios=heights, layout="constrained"
+        len(rows), len(columns), figsize=(width, tall), squeeze=False, height_ratios=heights, layout="compressed"
     )
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     for axis_row, (label, row) in zip(axes, rows.items(), strict=True):
@@ -141,7 +142,7 @@ def plot_gamut_rules(rules: dict[str, np.ndarray], unused: np.ndarray) -> Figure
     for axis, (rule, kept) in zip(axes.flat, rules.items(), strict=True):
         found = {tuple(c) for c in kept}
         missing, extra = (np.array(sorted(s)).reshape(-1, 2) for s in (right - found, found - right))
-        _ab_axis(axis, f"{rule}:\n{len(kept)} colours")
+        _ab_axis(axis, textwrap.fill(f"{rule}: {len(kept)} colours", 32))
         axis.title.set_fontsize(8.5)
         _squares(axis, kept, _colours_of(kept))
         _squares(axis, missing, "none", edgecolor="#555555", lw=0.6)
@@ -164,6 +165,12 @@ def plot_colour_shares(shares: dict[str, np.ndarray]) -> Figure:
     bar = figure.colorbar(plt.cm.ScalarMappable(scale, "cividis"), ax=axes, shrink=0.8, label="share of the positions")
     bar.outline.set_visible(False)
     return _done(figure)
+
+
+def plot_scenes(rows: dict[str, dict[str, np.ndarray]], width: float = 0.75 * WIDTH) -> Figure:
+    """Scenes in columns, versions of them in rows: {version: {scene: uint8 [h, w, 3]}}, versions named as systems."""
+    named = {system_title(name) if name in ("input", "truth") else name: row for name, row in rows.items()}
+    return picture_grid(named, titles={scene: " " for row in rows.values() for scene in row}, width=width)
 
 
 _KINDS = {"halves the side": "#E69F00", "dilated": "#0072B2", "plain": "#BBBBBB", "doubles the side": "#009E73"}
