@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -129,10 +129,12 @@ class Run:
         self.config, self.arm, self.seed, self.store = config, arm, seed, store
         self.device = pick_device(config.device)
         self.rows = store.rows("train", config.train_photos)
+        self.validation = store.rows("val", VALIDATION_PHOTOS)
         self.steps = total_steps(config, len(self.rows))
         self.passport = passport(config, arm, seed, store.fingerprint(self.rows), self.device)
         self.folder = Path(runs) / self.passport["run"]
         self.step, self.seconds, self.history = 0, 0.0, []
+        self.sums, self.since = torch.zeros(3, device=self.device), 0  # of the scores since the last row of history
 
     def prepare(self) -> None:
         """Build network and optimiser, and resume from the checkpoint if there is one."""
@@ -158,12 +160,14 @@ class Run:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
+        self.sums, self.since = state.get("sums", self.sums), state.get("since", self.step)
 
     def save(self) -> None:
         """Write checkpoint and history, each to a temporary file that is then renamed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
         state |= {"step": self.step, "seconds": self.seconds, "history": self.history}
+        state |= {"sums": self.sums, "since": self.since}
         torch.save(state, self.folder / "checkpoint.tmp")
         (self.folder / "checkpoint.tmp").rename(self.folder / "checkpoint.pt")
         write_history(self.history, self.folder / "history.csv")
@@ -174,8 +178,9 @@ class Run:
             group["lr"] = learning_rate(self.config, self.step, self.steps)
         batch = batch_pixels(self.pixels, self.rows, self.config, self.seed, self.step)
         rgb = to_unit(batch.to(self.device))
+        seen = self.objective.network_input(rgb)  # outside of autocast, which would round the lightness
         with torch.autocast("cuda", torch.bfloat16, enabled=_autocast(self.config, self.device)):
-            raw = self.network(self.objective.network_input(rgb))
+            raw = self.network(seen)
         score = self.objective.score(raw.float(), rgb)
         self.optimiser.zero_grad(set_to_none=True)
         score.loss.backward()
@@ -212,22 +217,21 @@ def train_run(
     """Train one arm with one seed and return the run's folder; read it if finished, resume it if begun.
 
     say: called with a line of progress at every validation (None for silence). stop_after: leave after so many
-    steps with a checkpoint written, as an interruption would. Interrupted with Ctrl-C it saves first, too.
+    steps with a checkpoint written. Interrupted with Ctrl-C it goes on from its last validation when called again.
     """
     run = Run(config, arm, seed, store, runs)
     if (run.folder / WEIGHTS).exists():
         return run.folder
     run.prepare()
     last = min(run.steps, stop_after or run.steps)
-    sums, begun, since = torch.zeros(3, device=run.device), time.perf_counter(), run.step
-    before, first = run.seconds, run.step
+    begun, before, first = time.perf_counter(), run.seconds, run.step
     try:
         while run.step < last:
-            sums += run.take_step()
+            run.sums += run.take_step()
             run.seconds = before + time.perf_counter() - begun
             if run.step % config.eval_every == 0 or run.step == run.steps:
-                run.history.append(_history_row(run, sums / (run.step - since)))
-                sums, since = torch.zeros_like(sums), run.step
+                run.history.append(_history_row(run, run.sums / (run.step - run.since)))
+                run.sums, run.since = torch.zeros_like(run.sums), run.step
                 if say:
                     pace = (run.seconds - before) / (run.step - first)
                     say(_line(run, pace))
@@ -264,7 +268,7 @@ def _line(run: Run, pace: float) -> str:
 @torch.no_grad()
 def validate(run: Run) -> dict:
     """Plain score, excess, mean ab error and chroma ratio (T = 1 for classifiers) on the first validation photos."""
-    rows = run.store.rows("val")[:VALIDATION_PHOTOS]
+    rows = run.validation
     run.network.eval()
     sums = torch.zeros(5)
     for i in range(0, len(rows), 64):
@@ -303,7 +307,7 @@ class Colorizer:
 
         Returns Lab [b, 3, h, w], unclipped, and the logits [b, 313, h/4, w/4] (None for a regression arm).
         """
-        rgb = to_unit(torch.as_tensor(np.asarray(pixels)).to(self.device))
+        rgb = to_unit(torch.tensor(np.ascontiguousarray(pixels)).to(self.device))
         raw = self.network(self.objective.network_input(rgb)).float()
         if not isinstance(self.objective, CrossEntropy):
             return self.objective.decode(raw, rgb), None
@@ -317,7 +321,7 @@ class Colorizer:
         at); the predicted ab is enlarged and joined with the full-resolution L. For `student_mse`, too, the
         predicted lightness is replaced by the true one here.
         """
-        rgb = to_unit(torch.from_numpy(np.ascontiguousarray(picture))[None].to(self.device))
+        rgb = to_unit(torch.tensor(np.ascontiguousarray(picture))[None].to(self.device))
         height, width = rgb.shape[-2:]
         factor = (side or self.side) / min(height, width)
         size = [max(16, 8 * round(n * factor / 8)) for n in (height, width)]
@@ -338,11 +342,12 @@ class Colorizer:
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Colorizer:
         """Read a file written by `save`; ValueError if it is not one."""
-        with safe_open(path, "pt") as file:
-            if "passport" not in (file.metadata() or {}):
-                raise ValueError(f"{path} holds no passport; it was not written by this library")
-            about = json.loads(file.metadata()["passport"])
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        try:
+            with safe_open(path, "pt") as file:
+                about = json.loads((file.metadata() or {})["passport"])
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        except (SafetensorError, KeyError):
+            raise ValueError(f"{path} holds no network with a passport; it was not written by this library") from None
         config = from_identity(about["config"])
         objective = make_objective(about["arm"], config, state.pop("prior", None))
         network = make_network(config, objective.channels, 0)
