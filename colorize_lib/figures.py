@@ -6,6 +6,9 @@ value of its cell. Nothing is computed here that the prose quotes. The only modu
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 import textwrap
 from pathlib import Path
 
@@ -17,11 +20,14 @@ import torch
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from PIL import Image
 
 from .color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from .gamut import GRID, ab_gamut_centers, annealed_mean, rebalancing_weights
+from .metrics import SECTORS, metric
 from .model import STAGES
-from .results import system_title
+from .results import Results, system_title
+from .stats import Interval
 
 plt.style.use(Path(__file__).with_name("book.mplstyle"))
 
@@ -330,3 +336,176 @@ def plot_training(history: pd.DataFrame) -> Figure:
 
 
 # ---- results chapters
+
+
+def _system_colour(name: str) -> str:
+    arm = name.partition("@")[0]
+    return ARM_COLOURS.get(arm, "#333333")
+
+
+def _system_title(name: str) -> str:
+    return system_title(name) if name.partition("@")[0] in ARM_COLOURS else name
+
+
+def plot_intervals(panels: dict[str, dict[str, Interval]], marks: dict[str, float] | None = None) -> Figure:
+    """Values with their 95 % intervals: a panel a measure, a row a system (or a step between two), shared by all.
+
+    panels: {title: {system or other name: Interval}}, the rows of the first in that order. marks: {title: x} puts a
+    vertical line into a panel, for example at 0. What could not be measured is left out.
+    """
+    names = list(next(iter(panels.values())))
+    tall = 0.75 + 0.27 * len(names)
+    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, tall), sharey=True, squeeze=False)
+    for axis, (title, values) in zip(axes[0], panels.items(), strict=True):
+        if title in (marks or {}):
+            axis.axvline(marks[title], color="#555555", lw=1, ls="dotted")
+        for y, name in enumerate(names):
+            v = values[name]
+            filled = _system_colour(name) if not name.endswith("@1") else "white"
+            axis.plot([v.low, v.high], [y, y], color=_system_colour(name), lw=2.4, solid_capstyle="round")
+            axis.plot(v.value, y, "o", color=_system_colour(name), mfc=filled, ms=6.5, mew=1.6)
+        axis.set_title(title, fontsize=9)
+        axis.margins(x=0.12)
+        axis.locator_params(axis="x", nbins=4 if len(panels) > 3 else 6)
+    axes[0, 0].set_yticks(range(len(names)), [_system_title(name) for name in names])
+    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    return _done(figure)
+
+
+def plot_confusion(matrices: dict[str, pd.DataFrame], columns: int = 3) -> Figure:
+    """Where vivid colours went: a heat map a system {name: true sectors by seen sectors}, rows summing to 1."""
+    rows = -(-len(matrices) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 0.5 + 2.3 * rows), sharex=True, sharey=True)
+    for axis, (name, shares) in zip(axes.flat, matrices.items(), strict=True):
+        shown = shares.where(shares < 0.995, 1).map(lambda x: f"{x:.2f}"[1:] if 0.005 <= x < 1 else f"{x:.0f}")
+        sns.heatmap(shares, vmin=0, vmax=1, cmap="Blues", annot=shown, fmt="", annot_kws={"fontsize": 7}, ax=axis,
+                    cbar=False, linewidths=0.6)  # fmt: skip
+        axis.set_title(_system_title(name), fontsize=9)
+        axis.tick_params(length=0, labelsize=8, labelrotation=0)
+        axis.tick_params(axis="x", labelrotation=60)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("truth")
+    figure.supxlabel("shown as", fontsize=9.5, color="#222222")
+    return _done(figure)
+
+
+def plot_sweep(found: Results, names: list[str], others: list[str]) -> Figure:
+    """Measures against the temperature of the decoder for both classifiers, with 95 % bands; others: flat lines.
+
+    names: of metrics, a panel each. others: systems without a temperature. The lowest temperature stands for 0.
+    """
+    figure, axes = plt.subplots(1, len(names), figsize=(WIDTH, 3.0), squeeze=False)
+    sweeps = {
+        arm: sorted(float(s.split("@")[1]) for s in found.systems if s.startswith(f"{arm}@"))
+        for arm in ("ce", "ce_rebal")
+    }
+    for axis, name in zip(axes[0], names, strict=True):
+        for arm, temperatures in sweeps.items():
+            seen = [found.interval(f"{arm}@{t:g}", name) for t in temperatures]
+            at = range(len(temperatures))
+            axis.fill_between(
+                at, [v.low for v in seen], [v.high for v in seen], color=ARM_COLOURS[arm], alpha=0.25, lw=0
+            )
+            axis.plot(at, [v.value for v in seen], "o-", color=ARM_COLOURS[arm], label=system_title(arm))
+            axis.set_xticks(at, [f"{t:g}" if t > 0.02 else "0" for t in temperatures])
+        for system in others:
+            style = ARM_LINES.get(system) or (2, 2)
+            axis.axhline(found.value(system, name), color=arm_colour(system), dashes=style, label=system_title(system))
+        axis.set(xlabel="temperature T")
+        axis.invert_xaxis()
+        axis.tick_params(axis="x", labelsize=7)
+        axis.set_title(metric(name).title, fontsize=9)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
+    return _done(figure)
+
+
+def plot_hues(systems: dict[str, dict[str, Interval]]) -> Figure:
+    """A measure hue by hue, {system: {sector: Interval}}: sectors side by side, systems next to each other in each."""
+    sectors = list(next(iter(systems.values())))
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
+    step = 0.8 / len(systems)
+    for i, (name, values) in enumerate(systems.items()):
+        at = np.arange(len(sectors)) + step * (i + 0.5) - 0.4
+        value, low, high = (np.array([getattr(values[s], part) for s in sectors]) for part in ("value", "low", "high"))
+        axis.vlines(at, low, high, color=_system_colour(name), lw=2)
+        axis.plot(at, value, "osD^v"[i % 5], color=_system_colour(name), ms=5.5, label=_system_title(name),
+                  mfc="white" if name.endswith("@1") else None)  # fmt: skip
+    axis.axhline(1, color="#555555", lw=1, ls="dotted")
+    for x, sector in enumerate(sectors):
+        axis.axvspan(x - 0.47, x + 0.47, color=_colours_of(_middle(sector))[0], alpha=0.18, lw=0)
+    axis.set_xticks(range(len(sectors)), sectors)
+    axis.set(ylabel="predicted / true mean chroma", ylim=(0, None), xlim=(-0.5, len(sectors) - 0.5))
+    axis.grid(axis="x", visible=False)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return _done(figure)
+
+
+def _middle(sector: str) -> np.ndarray:
+    """A colour in the middle of a hue sector, ab [1, 2]."""
+    starts = list(SECTORS.values())
+    low = SECTORS[sector]
+    high = starts[(starts.index(low) + 1) % len(starts)]
+    angle = np.deg2rad(low + (high - low) % 360 / 2)
+    return 45 * np.array([[np.cos(angle), np.sin(angle)]])
+
+
+def plot_shifts(shifts: dict[str, tuple[Interval, Interval]]) -> Figure:
+    """Mean shifts along a and b {system: (a, b)} as crosses of intervals, on the colours themselves (L = 75)."""
+    reach = 1.25 * max(2.0, *(abs(x) for pair in shifts.values() for v in pair for x in (v.low, v.high)))
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.72, WIDTH * 0.56))
+    line = np.linspace(-reach, reach, 101)
+    plane = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
+    axis.imshow(_colours_of(plane, 75.0).reshape(101, 101, 3), extent=(-reach, reach) * 2, origin="lower", zorder=0)
+    axis.axhline(0, color="white", lw=1)
+    axis.axvline(0, color="white", lw=1)
+    for (name, (a, b)), marker in zip(shifts.items(), "sDo^vPX*", strict=False):
+        colour = _system_colour(name)
+        axis.plot([a.low, a.high], [b.value] * 2, color=colour, lw=2)
+        axis.plot([a.value] * 2, [b.low, b.high], color=colour, lw=2)
+        axis.plot(a.value, b.value, marker, ms=8, mec="black", mfc=colour, mew=0.8, ls="", label=_system_title(name))
+    _ab_axis(axis, reach=reach)
+    axis.set(xlabel="shift along a (greenish to reddish)", ylabel="shift along b (bluish to yellowish)")
+    axis.grid(False)
+    figure.legend(loc="outside right upper")
+    return _done(figure)
+
+
+def to_html(figure: Figure, alt: str) -> str:
+    """A figure as an HTML image with alternative text, which a page can glue in from another page."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return f'<img alt="{html.escape(alt)}" src="{_data_uri(file.getvalue(), "png")}">'
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def before_after(left: np.ndarray, right: np.ndarray, names: tuple[str, str], width: int = 640) -> str:
+    """HTML of two pictures uint8 [h, w, 3] on top of each other, with a slider that uncovers the one or the other.
+
+    Needs no library and no network; names: what is seen on the left and on the right of the slider.
+    """
+    images = []
+    for picture in (left, right):
+        file, image = io.BytesIO(), Image.fromarray(np.ascontiguousarray(picture))
+        scale = width / image.width
+        kind = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
+        image.resize((width, round(image.height * scale)), kind).save(file, "jpeg", quality=88)
+        images.append(_data_uri(file.getvalue(), "jpeg"))
+    return _SLIDER.format(
+        left=images[0], right=images[1], width=width, a=html.escape(names[0]), b=html.escape(names[1])
+    )
+
+
+_SLIDER = """<div class="before-after" style="max-width:{width}px">
+<div style="display:flex;justify-content:space-between"><span>{a}</span><span>{b}</span></div>
+<div style="position:relative">
+<img alt="The picture colorized by: {b}" src="{right}" style="display:block;width:100%">
+<img alt="The same picture colorized by: {a}" src="{left}"
+ style="position:absolute;inset:0;width:100%;clip-path:inset(0 50% 0 0)">
+</div>
+<input type="range" min="0" max="100" value="50" style="width:100%"
+ aria-label="Share of the picture that shows {a}; the rest shows {b}"
+ oninput="this.previousElementSibling.lastElementChild.style.clipPath='inset(0 '+(100-this.value)+'% 0 0)'">
+</div>"""
