@@ -159,6 +159,14 @@ class CrossEntropy:
 
 Objective = StudentMSE | L2 | CrossEntropy
 
+HEADS = {
+    "student_mse": StudentMSE.channels,
+    "l2": L2.channels,
+    "ce": CrossEntropy.channels,
+    "ce_rebal": CrossEntropy.channels,
+}
+"""Output channels of each arm."""
+
 
 def make_objective(arm: str, config, prior: Tensor | None = None) -> Objective:
     """The objective of an arm; `ce` and `ce_rebal` need the prior of the training data [313]."""
