@@ -229,16 +229,11 @@ def record(options) -> None:
 
 def export(options) -> None:
     """Ship finished runs: write their networks as fp16 into the package, from the first seed asked for."""
-    config = _config(options)
-    store = _store(config)
     from . import results
-    from .train import export_weights
 
-    found = results.finished_runs(config, store)
-    for arm in config.arms:
-        if (arm, config.seeds[0]) not in found:
-            raise ValueError(f"{arm} with seed {config.seeds[0]} is not trained yet; run `colorize train` first")
-        print(export_weights(found[arm, config.seeds[0]], HERE / "weights"))
+    config = _config(options)
+    for path in results.export(config, _store(config), HERE / "weights"):
+        print(path)
 
 
 def _show(line: str) -> None:

@@ -25,7 +25,7 @@ from .config import ARMS, Config, from_identity
 from .data import Store, open_data
 from .losses import CrossEntropy
 from .stats import Interval
-from .train import RUNS, WEIGHTS, Colorizer, Run, data_prior, load_colorizer, load_run
+from .train import RUNS, WEIGHTS, Colorizer, Run, data_prior, export_weights, load_colorizer, load_run
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 YARDSTICKS = ("grey", "ceiling")
@@ -491,6 +491,24 @@ def save_json(value, path: Path) -> None:
 def recorded(folder: Path | None = None) -> list[str]:
     """Names of the profiles with recorded results."""
     return sorted(path.parent.name for path in (folder or BOOK / "results").glob("*/summary.json"))
+
+
+def export(config: Config, store: Store, out: Path, runs: Path = RUNS) -> list[Path]:
+    """Write the finished runs of the first seed as weights to ship, with their recorded metrics in the passport.
+
+    Raises ValueError for an arm that is not trained, FileNotFoundError if nothing is recorded yet.
+    """
+    found, seed, recorded = finished_runs(config, store, runs), config.seeds[0], load(config.profile).summary["by_seed"]
+    missing = [arm for arm in config.arms if (arm, seed) not in found]
+    if missing:
+        raise ValueError(f"{missing[0]} with seed {seed} is not trained yet; run `colorize train` first")
+    paths = []
+    for arm in config.arms:
+        mine = {
+            n: row for n, rows in recorded.items() for row in rows if n.partition("@")[0] == arm and row["seed"] == seed
+        }
+        paths.append(export_weights(found[arm, seed], out, measured=mine))
+    return paths
 
 
 def load(profile: str, seeds: tuple[int, ...] | None = None, folder: Path | None = None) -> Results:

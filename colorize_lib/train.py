@@ -373,10 +373,13 @@ def load_colorizer(arm: str = "ce_rebal", device: str = "auto") -> Colorizer:
         return Colorizer.load(path, device)
 
 
-def export_weights(folder: Path | str, out: Path | str, terms: str = TERMS) -> Path:
-    """Write a finished run's network as fp16 to `out`/<arm>.safetensors, with the terms of its training data."""
+def export_weights(folder: Path | str, out: Path | str, terms: str = TERMS, measured: dict | None = None) -> Path:
+    """Write a finished run's network as fp16 to `out`/<arm>.safetensors.
+
+    Its passport gains the terms of the training data and what was measured ({system: {metric: value}}).
+    """
     colorizer = load_run(folder, "cpu")
-    colorizer.passport["terms"] = terms
+    colorizer.passport |= {"terms": terms, "measured": measured or {}}
     Path(out).mkdir(parents=True, exist_ok=True)
     path = Path(out) / f"{colorizer.arm}.safetensors"
     colorizer.save(path, torch.float16)
