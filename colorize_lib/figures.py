@@ -394,12 +394,14 @@ def plot_sweep(found: Results, names: list[str], others: list[str]) -> Figure:
 
     names: of metrics, a panel each. others: systems without a temperature. The lowest temperature stands for 0.
     """
-    figure, axes = plt.subplots(1, len(names), figsize=(WIDTH, 3.0), squeeze=False)
+    figure, axes = plt.subplots(
+        -(-len(names) // 2), 2, figsize=(WIDTH, 2.6 * (-(-len(names) // 2)) + 0.3), squeeze=False
+    )
     sweeps = {
         arm: sorted(float(s.split("@")[1]) for s in found.systems if s.startswith(f"{arm}@"))
         for arm in ("ce", "ce_rebal")
     }
-    for axis, name in zip(axes[0], names, strict=True):
+    for axis, name in zip(axes.flat, names, strict=True):
         for arm, temperatures in sweeps.items():
             seen = [found.interval(f"{arm}@{t:g}", name) for t in temperatures]
             at = range(len(temperatures))
@@ -413,7 +415,6 @@ def plot_sweep(found: Results, names: list[str], others: list[str]) -> Figure:
             axis.axhline(found.value(system, name), color=arm_colour(system), dashes=style, label=system_title(system))
         axis.set(xlabel="temperature T")
         axis.invert_xaxis()
-        axis.tick_params(axis="x", labelsize=7)
         axis.set_title(metric(name).title, fontsize=9)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     return _done(figure)
@@ -452,7 +453,7 @@ def _middle(sector: str) -> np.ndarray:
 def plot_shifts(shifts: dict[str, tuple[Interval, Interval]]) -> Figure:
     """Mean shifts along a and b {system: (a, b)} as crosses of intervals, on the colours themselves (L = 75)."""
     reach = 1.25 * max(2.0, *(abs(x) for pair in shifts.values() for v in pair for x in (v.low, v.high)))
-    figure, axis = plt.subplots(figsize=(WIDTH * 0.72, WIDTH * 0.56))
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.0))
     line = np.linspace(-reach, reach, 101)
     plane = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
     axis.imshow(_colours_of(plane, 75.0).reshape(101, 101, 3), extent=(-reach, reach) * 2, origin="lower", zorder=0)
@@ -466,7 +467,7 @@ def plot_shifts(shifts: dict[str, tuple[Interval, Interval]]) -> Figure:
     _ab_axis(axis, reach=reach)
     axis.set(xlabel="shift along a (greenish to reddish)", ylabel="shift along b (bluish to yellowish)")
     axis.grid(False)
-    figure.legend(loc="outside right upper")
+    figure.legend(loc="outside right center")
     return _done(figure)
 
 
