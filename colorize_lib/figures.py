@@ -453,7 +453,7 @@ def _middle(sector: str) -> np.ndarray:
 def plot_shifts(shifts: dict[str, tuple[Interval, Interval]]) -> Figure:
     """Mean shifts along a and b {system: (a, b)} as crosses of intervals, on the colours themselves (L = 75)."""
     reach = 1.25 * max(2.0, *(abs(x) for pair in shifts.values() for v in pair for x in (v.low, v.high)))
-    figure, axis = plt.subplots(figsize=(WIDTH, 4.0))
+    figure, axis = plt.subplots(figsize=(WIDTH * 0.85, 4.0))
     line = np.linspace(-reach, reach, 101)
     plane = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
     axis.imshow(_colours_of(plane, 75.0).reshape(101, 101, 3), extent=(-reach, reach) * 2, origin="lower", zorder=0)
@@ -467,19 +467,8 @@ def plot_shifts(shifts: dict[str, tuple[Interval, Interval]]) -> Figure:
     _ab_axis(axis, reach=reach)
     axis.set(xlabel="shift along a (greenish to reddish)", ylabel="shift along b (bluish to yellowish)")
     axis.grid(False)
-    figure.legend(loc="outside right center")
+    axis.legend(loc="center left", bbox_to_anchor=(1.03, 0.5))
     return _done(figure)
-
-
-def to_html(figure: Figure, alt: str) -> str:
-    """A figure as an HTML image with alternative text, which a page can glue in from another page."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    return f'<img alt="{html.escape(alt)}" src="{_data_uri(file.getvalue(), "png")}">'
-
-
-def _data_uri(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def before_after(left: np.ndarray, right: np.ndarray, names: tuple[str, str], width: int = 640) -> str:
@@ -493,7 +482,7 @@ def before_after(left: np.ndarray, right: np.ndarray, names: tuple[str, str], wi
         scale = width / image.width
         kind = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
         image.resize((width, round(image.height * scale)), kind).save(file, "jpeg", quality=88)
-        images.append(_data_uri(file.getvalue(), "jpeg"))
+        images.append(f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}")
     return _SLIDER.format(
         left=images[0], right=images[1], width=width, a=html.escape(names[0]), b=html.escape(names[1])
     )
