@@ -127,8 +127,12 @@ class Verdict:
 
     def table(self) -> pd.DataFrame:
         """What was measured, as a table to show: one row a finding."""
-        cells = [(f.title, str(f), f.check.rule, f.verdict or "reported only") for f in self.findings]
-        return pd.DataFrame(cells, columns=["effect", "measured", "must be", "finding"]).set_index("effect")
+        rows = []
+        for f in self.findings:
+            measure, _, systems = f.title.partition(": ")
+            systems = systems.replace(", minus ", " \u2212 ").replace(" minus ", " \u2212 ")  # pandas cuts long texts
+            rows.append((measure, systems, str(f), f.check.rule, f.verdict or "reported only"))
+        return pd.DataFrame(rows, columns=["measure", "of", "measured", "must be", "finding"]).set_index("measure")
 
 
 def _need(value: str, allowed, what: str) -> None:
