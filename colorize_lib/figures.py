@@ -90,7 +90,8 @@ def picture_grid(
             show_picture(axis, row[column])
         axis_row[0].set_ylabel(label, fontsize=8)
     for axis, column in zip(axes[0], columns, strict=True):
-        axis.set_title((titles or {}).get(column) or system_title(column), fontsize=8.5, loc="center")
+        title = (titles or {}).get(column) or system_title(column).replace(", ", "\n").replace(" (", "\n(")
+        axis.set_title(title, fontsize=8.5, loc="center")
     return _done(figure)
 
 

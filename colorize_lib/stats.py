@@ -7,7 +7,7 @@ pictures serves all seeds of a draw: a hard picture is hard for all of them.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +42,12 @@ class Interval:
     def __str__(self) -> str:
         over = "pictures only, one seed" if self.seeds == 1 else f"pictures and {self.seeds} seeds"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] ({self.level:.0%} over {over})"
+
+    def __sub__(self, number: float) -> Interval:
+        """The interval of the value less a fixed number, for example of a ratio less 1."""
+        draws = None if self.draws is None else self.draws - number
+        moved = {"value": self.value - number, "low": self.low - number, "high": self.high - number}
+        return replace(self, draws=draws, **moved)
 
     def __format__(self, form: str) -> str:
         """`f"{interval:+.2f}"` is "+0.12 [+0.10, +0.14]"; without a format it is `str`."""
