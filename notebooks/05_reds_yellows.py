@@ -149,15 +149,11 @@ h4.table()
 #
 # ## What rebalancing does, and what it costs
 #
-# Rebalancing multiplies the loss of a pixel by a weight that is larger the rarer its true colour is,
-#
-# $$ w_q \propto \Bigl((1 - \lambda)\, p_q + \frac{\lambda}{Q}\Bigr)^{-1}, $$
-#
-# where $p$ is the distribution of colours in the training pictures, $Q$ their number and $\lambda = 1/2$. Weighting
-# a pixel by $w$ has the same effect as meeting it $w$ times as often. The network thus learns the distribution of a
-# world with more reds in it, and bets accordingly in ours. It will find more of the true reds, and it will also see
-# reds where there are none. A higher recall alone is therefore hardly a discovery, it is what was asked for. The
-# question is the exchange rate.
+# Rebalancing multiplies the loss of a pixel by a weight that is larger the rarer its true colour is ({eq}`eq-weights`).
+# A weight of ten has the same effect, on average, as meeting such pixels ten times as often. The network thus learns
+# the distribution of a world with more reds in it, and bets accordingly in ours. It should find more of the true reds,
+# and it should also see reds where there are none. A higher recall alone would therefore hardly be a discovery; it is
+# what was asked for. The question is the exchange rate.
 #
 # For that two accuracies stand side by side. The plain AuC counts every pixel once and so belongs to the greys; the
 # class-balanced one weights a pixel by the rarity of its true colour, so it judges by nearly the weights that
@@ -183,7 +179,7 @@ h3.table()
 h17.table()
 
 # %% [markdown]
-# One dose of rebalancing has been tried here, $\lambda = 1/2$. If it is the cause of the cure, more of it should do
+# One dose of rebalancing has been tried here, the published $\lambda = 1/2$. If it is the cause of the cure, more of it should do
 # more. That takes networks trained at other values; the list of runs in {doc}`/book/reproduce` has them.
 #
 # ## Look at them

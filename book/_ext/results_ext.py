@@ -9,7 +9,8 @@ counts its seeds); `:format` is Python's, and `:ci.3f` gives value and interval:
 
 The role `{verdict}` names the verdict on a hypothesis (`H5`, or `student/H5` for another profile than laptop), and the
 directives draw tables: `{verdicts}` all hypotheses, `{claim} H5` one in full, `{passports}` what each run cost,
-`{runs}` what is to be trained and how much of it is recorded. A place that does not exist is a warning, and the book
+`{runs}` what is to be trained and how much of it is recorded. `{shown}` is a figure glued from a notebook, with
+alternative text, which `{glue}` cannot give across pages. A place that does not exist is a warning, and the book
 is built with warnings as errors.
 """
 
@@ -20,6 +21,8 @@ import shlex
 from functools import lru_cache
 
 from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
@@ -281,10 +284,42 @@ class Runs(Source):
         return [row["about"], ", ".join(links), command, state[row["state"]] + wanted]
 
 
+# ------------------------------------------------------------------------------------------------------------- figures
+
+
+class Shown(SphinxDirective):
+    """`{shown} key` with `:doc:`, `:alt:` and `:name:`: a figure glued in another page; the content is its caption."""
+
+    required_arguments, has_content = 1, True
+    option_spec = dict.fromkeys(("doc", "alt", "name"), directives.unchanged_required)
+
+    def run(self) -> list:
+        """Return the figure; the picture takes its place after all pages are read."""
+        glued = f"```{{glue}} {self.arguments[0]}\n:doc: {self.options['doc']}\n```"
+        figure = nodes.figure("", *self.parse_text_to_nodes(glued), alt=self.options["alt"])
+        figure += nodes.caption("", "", *self.parse_text_to_nodes("\n".join(self.content))[0].children)
+        self.set_source_info(figure)
+        self.add_name(figure)
+        return [figure]
+
+
+class Describe(SphinxPostTransform):
+    """Give the pictures of `{shown}` their alternative text, once the glue is in its place (priority 5)."""
+
+    default_priority = 6
+
+    def run(self, **_) -> None:
+        """Write the text to every picture of such a figure."""
+        for figure in self.document.findall(nodes.figure):
+            for image in figure.findall(nodes.image) if "alt" in figure else ():
+                image["alt"] = figure["alt"]
+
+
 def setup(app) -> dict:
     """Register with Sphinx."""
     app.add_role("result", Result())
     app.add_role("verdict", Verdict())
-    for directive in (Verdicts, Claim, Passports, Runs):
+    for directive in (Verdicts, Claim, Passports, Runs, Shown):
         app.add_directive(directive.__name__.lower(), directive)
+    app.add_post_transform(Describe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
