@@ -86,7 +86,7 @@ PROFILES: dict[str, dict] = {
         "steps": 48,
         "lr": 3e-3,
         "schedule": "one_cycle",
-        "eval_every": 12,
+        "eval_every": 6,
     },
     # A first real result on two CPU cores: one shard of MiniPlaces, a quarter of the width.
     "laptop": {

@@ -81,7 +81,8 @@ def _score(score: Callable, picture: np.ndarray) -> float:
 
 def shippable_pictures(config: Config, scenes: int = 4) -> dict[str, np.ndarray]:
     """Pictures that may be shown anywhere: scikit-image's photographs (not for synthetic data) and synthetic scenes."""
-    drawn = synthetic_scenes(scenes if config.data != "synthetic" else 12, config.side, seed=1000).pixels
+    n = 12 if config.data == "synthetic" else scenes
+    drawn = synthetic_scenes(n, config.side, seed=1000).pixels if n else ()
     made = {f"scene {i + 1}": picture for i, picture in enumerate(drawn)}
     return made if config.data == "synthetic" else bundled_photos() | made
 

@@ -442,6 +442,30 @@ def plot_hues(systems: dict[str, dict[str, Interval]]) -> Figure:
     return _done(figure)
 
 
+def plot_against_grey(systems: dict[str, dict[str, Interval]]) -> Figure:
+    """Errors on kinds of pictures against the error of plain grey on them; below the dashed diagonal is better.
+
+    systems: {system: {kind: Interval}}, with `grey` among them, which gives the places on the x axis.
+    """
+    grey = {kind: v.value for kind, v in systems["grey"].items() if np.isfinite(v.value)}
+    kinds = sorted(grey, key=grey.get)
+    at = np.array([grey[kind] for kind in kinds])
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
+    ends = np.array([0, 1.08 * at.max()])
+    axis.plot(ends, ends, color="#555555", lw=1, ls="--", label=system_title("grey"))
+    for i, (name, values) in enumerate((n, v) for n, v in systems.items() if n != "grey"):
+        value, low, high = (np.array([getattr(values[k], part) for k in kinds]) for part in ("value", "low", "high"))
+        axis.plot(at, value, color=_system_colour(name), lw=1.2, ls="-" if not name.endswith("@1") else ":")
+        axis.vlines(at, low, high, color=_system_colour(name), lw=2)
+        axis.plot(at, value, "osD^v"[i % 5], color=_system_colour(name), ms=5.5, label=_system_title(name),
+                  mfc="white" if name.endswith("@1") else None)  # fmt: skip
+    top = axis.secondary_xaxis("top")
+    top.set_xticks(at, kinds, rotation=60, ha="left", rotation_mode="anchor")
+    axis.set(xlabel="error of plain grey (mean true chroma)", ylabel="mean ab error", xlim=(0, ends[1]), ylim=(0, None))
+    axis.legend(loc="lower right")
+    return _done(figure)
+
+
 def _middle(sector: str) -> np.ndarray:
     """A colour in the middle of a hue sector, ab [1, 2]."""
     starts = list(SECTORS.values())

@@ -136,23 +136,23 @@ class Run:
         self.step, self.seconds, self.history = 0, 0.0, []
         self.sums, self.since = torch.zeros(3, device=self.device), 0  # of the scores since the last row of history
 
-    def prepare(self) -> None:
-        """Build network and optimiser, and resume from the checkpoint if there is one."""
-        config = self.config
+    def prepare(self, resume: bool = True) -> None:
+        """Build network and optimiser, and resume from the checkpoint if there is one (and `resume`)."""
+        config, begun = self.config, resume and (self.folder / "checkpoint.pt").exists()
         prior = data_prior(self.store, self.rows, config, self.device)
         self.objective = make_objective(self.arm, config, prior)
         self.network = make_network(config, self.objective.channels, self.seed)
         self.pixels = self.store.pixels
         if self.device.type == "cuda":  # the whole set fits: 100,000 pictures of 64 px are 1.2 GB
             self.pixels = torch.from_numpy(np.asarray(self.pixels)).to(self.device)
-        if config.init == "data" and not (self.folder / "checkpoint.pt").exists():
+        if config.init == "data" and not begun:
             rgb = to_unit(batch_pixels(self.store.pixels, self.rows, config, self.seed, 0))
             data_dependent_init(self.network, self.objective.network_input(rgb))
         self.network.to(self.device, memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), config.lr, config.betas, config.eps, config.weight_decay
         )
-        if (self.folder / "checkpoint.pt").exists():
+        if begun:
             self._resume()
 
     def _resume(self) -> None:

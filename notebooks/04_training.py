@@ -1,0 +1,218 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Training: one road, four times
+#
+# The last chapter spoke of perfect networks. These are real ones, and they have to get there first. **Do four networks
+# that share everything but the loss all learn, and what can one read off their curves, and what not?**
+#
+# The student paper reads two things off its own: that the loss wavered by about a hundredth, so more pictures would
+# hardly have helped, and that training settles around the tenth epoch. Both are looked at here.
+
+# %% tags=["parameters"]
+profile = "laptop"
+data = ""
+seeds = [0]
+arms = ["student_mse", "l2", "ce", "ce_rebal"]
+
+# %%
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+from myst_nb import glue
+
+from colorize_lib import claims, data as datasets, figures, results, train
+from colorize_lib.config import PROFILES, load_config
+from colorize_lib.losses import HEADS
+from colorize_lib.model import make_network
+
+config = load_config(profile, data=data, seeds=seeds, arms=arms)
+live = config if config.data else load_config("smoke", arms=arms)
+
+# %% [markdown]
+# Two kinds of training appear below. One is *live*: it takes place while this page is made, on generated scenes and at
+# toy size, unless a data set was named, in which case it is the real thing. The other is *recorded*: hours of it, on
+# photographs, of which the page reads the logs.
+#
+# ## What the arms share
+#
+# If two networks saw other pictures, in another order, or began at other weights, then a difference between them might
+# come from that. Here these three are the same for every arm, and they depend on the seed and on nothing else.
+#
+# The weights first. Networks are built body first and head last, so the random numbers of the body are drawn before
+# heads begin to differ:
+
+# %%
+networks = {arm: make_network(config, HEADS[arm], seed=config.seeds[0]) for arm in config.arms}
+bodies = {arm: torch.cat([p.flatten() for p in net.trunk.parameters()]) for arm, net in networks.items()}
+first = next(iter(bodies.values()))
+pd.Series({arm: torch.equal(body, first) for arm, body in bodies.items()}, name="same body as the first").to_frame()
+
+# %% [markdown]
+# Then the pictures. The order of an epoch is a function of seed and epoch number that is never told which arm asks. The
+# same goes for which pictures are mirrored. Every picture comes once an epoch:
+
+# %%
+order = {epoch: datasets.batch_order(1000, seed=0, epoch=epoch) for epoch in (0, 1)}
+print("epoch 0 begins with pictures", order[0][:6], "and epoch 1 with", order[1][:6])
+print("each of a thousand once:", all(len(np.unique(rows)) == 1000 for rows in order.values()))
+
+# %% [markdown]
+# That everything hangs on the numbers of seed and step has another use. A run that was interrupted needs no memory of
+# random generators: it looks up its step and goes on as if nothing had happened.
+#
+# ## The settings
+#
+# Both papers use Adam {cite:p}`kingma2015adam`, which moves each weight by the running mean $m$ of its gradient over
+# the root of the running mean $v$ of its square,
+#
+# $$ \theta \leftarrow \theta - \eta\, \frac{\hat m}{\sqrt{\hat v} + \epsilon} . $$ (eq-adam)
+#
+# Multiply a loss by ten, and $m$ and $\sqrt v$ both grow tenfold. So losses of very different size, a squared error of
+# some hundredths and a cross entropy of some nats, get steps of equal size from one learning rate $\eta$, and none of
+# our arms is favoured by its units. The columns of the table are profiles of the library; `student` and `zhang` follow
+# the two papers, `laptop` is what the recorded results use.
+
+# %%
+settings = ["width", "side", "batch", "steps", "epochs", "lr", "schedule", "betas", "weight_decay", "train_photos"]
+configs = {name: load_config(name, **({} if PROFILES[name].get("data") else {"data": "any"})) for name in PROFILES}
+pd.DataFrame({name: {key: str(getattr(c, key)) for key in settings} for name, c in configs.items()})
+
+# %% [markdown]
+# (A zero for `steps` means that `epochs` counts, a zero for `train_photos` that all are taken.) The schedule *one_cycle*
+# lets the learning rate rise over the first part of the run and then fall along a cosine to nothing. A constant rate,
+# as in the student paper, stays as coarse at the end as it was in the middle.
+#
+# ## Before the first step
+#
+# A network that has learnt nothing is a good test of the plumbing, because one knows what it should say. A classifier
+# with random weights holds all 313 colours for about equally likely, so its cross entropy is close to $\log 313$. A
+# regression answers with the random bias of its last layer, the same arbitrary tint everywhere, and is worse than grey.
+
+# %%
+store = datasets.open_data(live.data, live.side)
+untrained = {}
+for arm in live.arms:
+    run = train.Run(live, arm, live.seeds[0], store)
+    run.prepare(resume=False)
+    untrained[arm] = {"score": (row := train.validate(run))["val_plain"], "mean ab error": row["val_ab_error"],
+                      "chroma ratio": row["val_chroma_ratio"]}  # fmt: skip
+glue("log_313", math.log(313), display=False)
+pd.DataFrame(untrained).T.round(2)
+
+# %% [markdown]
+# $\log 313$ is {glue:text}`log_313:.2f`. The scores are in nats for the classifiers and in squared units for the
+# regressions, so they cannot be compared across losses. The mean $ab$ error can, and does not need to be explained.
+#
+# ## A training, live
+#
+# Now all four, one after the other. Each line is a pass over validation pictures: the mean loss since the line before,
+# the score on pictures that were not trained on, and the chroma ratio, the mean chroma of the answers over that of the
+# truth, with classifiers decoded at $T = 1$.
+
+# %%
+folders = train.train_all(live, store)
+print(f"{len(folders)} runs are finished")
+
+# %% mystnb={"figure": {"name": "fig-live-training", "caption": "The training that took place while this page was made. Squared error and cross entropy have different units, so the first panel shows each relative to its first value; errors in ab units (lower left) are comparable. The first steps undo the arbitrary tint of random weights; the rest is learning which grey belongs to which colour."}, "image": {"alt": "Four panels of curves against the step for four networks trained live: training loss, nats above the floor, ab error and chroma ratio"}}
+figures.plot_training(results.read_histories(folders))
+
+# %% [markdown]
+# ## The recorded trainings
+#
+# The same code, on photographs and with more patience. There is a thin line for every network that was trained.
+
+# %% mystnb={"figure": {"name": "fig-training", "caption": "Curves of the recorded runs behind all results of this book, a line for each arm and seed. The colour error falls fast and then hardly; the chroma ratio jumps about until the learning rate falls, without the loss taking much notice. Read a network's vividness in the middle of a training, and you read luck."}, "image": {"alt": "Four panels of curves against the step for the recorded networks: training loss, nats above the floor, ab error and chroma ratio"}}
+history, passports = results.training_curves(config)
+figures.plot_training(history)
+
+# %% [markdown]
+# The lower right panel deserves a second look. The vividness of a network moves by large amounts from one validation to
+# the next while its error hardly changes. How colourful one and the same network looks thus depends on the moment at
+# which training was stopped, unless the learning rate was lowered first. Whoever compares two pictures of two networks
+# that were trained at a constant rate compares, among other things, two moments.
+
+# %%
+ends = history.sort_values("step").groupby("arm").last().loc[list(config.arms)]
+curves = results.curve_facts(history).loc[list(config.arms)]
+for arm in config.arms:
+    glue(f"{arm}_error", float(ends.val_ab_error[arm]), display=False)
+    glue(f"{arm}_wavers", 100 * float(curves.wavers[arm]), display=False)
+    glue(f"{arm}_ratio_wavers", 100 * float(curves.ratio_wavers[arm]), display=False)
+    glue(f"{arm}_settled_loss", float(curves.settled_loss[arm]), display=False)
+    glue(f"{arm}_settled_ratio", float(curves.settled_ratio[arm]), display=False)
+glue("epochs", float(history.epoch.max()), display=False)
+columns = ["wavers", "ratio_wavers", "settled_loss", "settled_ratio", "epochs"]
+curves[columns].round(3)
+
+# %% [markdown]
+# ## A loss that wavers by a hundredth
+#
+# The student paper is not worried about its smaller number of pictures because its losses only moved by about a
+# hundredth ({ref}`H9 <claim-h9>`). The column `wavers` has our counterpart: the spread of the validation score around a
+# straight line through the middle half of the training, as a share of the score. `ratio_wavers` is the same for the
+# chroma ratio.
+#
+# Whatever the first number is, it does not answer the question. How much a loss moves from line to line depends on how
+# many pictures are averaged in one line and on the learning rate. A network may sit quite still at a place that more
+# pictures would have improved; stillness says that it has stopped, and not that it has arrived. The claim therefore
+# waits for trainings on a tenth, a third and all of the pictures; here it stays **{glue:text}`h9:s`**.
+#
+# And the second number, set beside the first, shows that a calm loss can go with restless colours. The eye watches the
+# colours.
+#
+# ## The tenth epoch
+#
+# Does training settle at epoch ten ({ref}`H10 <claim-h10>`)? The columns `settled_loss` and `settled_ratio` give the
+# first epoch from which on the validation score stays within a fiftieth of its last value, and the chroma ratio within
+# a tenth of its own. The recorded runs end after {glue:text}`epochs:.1f` epochs, so they cannot decide a claim about
+# thirty, and it stays **{glue:text}`h10:s`**. They can show two things about such claims.
+#
+# Under a schedule that takes the learning rate to nothing, every curve becomes flat at the end, because the steps
+# become small. A flat end is then the schedule's doing. And the two columns differ: that the loss has settled does
+# not mean that the colours have.
+
+# %%
+for name in ("H9", "H10"):
+    glue(name.lower(), claims.decide(name, results.for_config(config)).verdict, display=False)
+cost = passports.groupby("arm")[["seconds", "peak_memory_mb"]].mean().loc[list(config.arms)]
+glue("minutes", float(cost.seconds.mean() / 60), display=False)
+glue("photos", int(passports.photos.iloc[0]), display=False)
+glue("steps", int(passports.steps.iloc[0]), display=False)
+glue("trained", len(passports), display=False)
+pd.DataFrame({"minutes": cost.seconds / 60, "GB": cost.peak_memory_mb / 1024}).round(1)
+
+# %% [markdown]
+# ## What it costs
+#
+# The table has the mean time and the largest memory of a recorded run, as written in its passport, on the machine that
+# {doc}`/book/reproduce` names. The losses hardly differ: nearly all of the time goes into the body, which they share.
+#
+# ## What we found
+#
+# - All arms learn. At the end the mean $ab$ error on validation pictures is {glue:text}`student_mse_error:.2f` with
+#   squared error on RGB, {glue:text}`l2_error:.2f` on $ab$, {glue:text}`ce_error:.2f` with cross entropy and
+#   {glue:text}`ce_rebal_error:.2f` with rebalancing, which is asked for something else.
+# - The validation score of squared error on $ab$ wavers by {glue:text}`l2_wavers:.1f` %, that of cross entropy by
+#   {glue:text}`ce_wavers:.1f` %; the chroma ratio of the former by {glue:text}`l2_ratio_wavers:.0f` % at the same time,
+#   of the latter by {glue:text}`ce_ratio_wavers:.0f` %. A calm loss is no sign of calm colours, nor of enough pictures.
+# - Within the {glue:text}`epochs:.1f` epochs of these runs the score of squared error on $ab$ had settled at epoch
+#   {glue:text}`l2_settled_loss:.1f` and its chroma ratio at epoch {glue:text}`l2_settled_ratio:.1f`; for cross entropy
+#   it was {glue:text}`ce_settled_loss:.1f` and {glue:text}`ce_settled_ratio:.1f`. This is no verdict on the tenth epoch
+#   of the student paper.
+# - The numbers stand for {glue:text}`trained:d` runs of {glue:text}`steps:,d` steps on {glue:text}`photos:,d` pictures,
+#   {glue:text}`minutes:.0f` minutes each on average.
+#
+# The networks are trained. What do they get wrong? {doc}`05_reds_yellows` begins with the colours that fade first.
