@@ -62,13 +62,18 @@ def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torc
         "commit": commit,
         "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {os.cpu_count()} cores",
-        "precision": "bf16" if _autocast(config, device) else "fp32",
+        "precision": "bf16" if computes_in_bf16(config, device) else "fp32",
     }
 
 
-def _autocast(config: Config, device: torch.device) -> bool:
-    """bf16 only on CUDA: processors without bf16 units are hundreds of times slower with it."""
-    return config.precision == "bf16" and device.type == "cuda"
+def computes_in_bf16(config: Config, device: torch.device) -> bool:
+    """Whether the network multiplies in bf16: if asked for, on CUDA and on processors with matrix units for it.
+
+    On other processors bf16 is emulated, hundreds of times slower than fp32, which is taken instead; a run's passport
+    says what was used. Weights, losses and the optimiser's state are fp32 in any case.
+    """
+    has_units = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # private; there is no public question
+    return config.precision == "bf16" and (device.type == "cuda" or has_units())
 
 
 def data_prior(store: Store, rows: np.ndarray, config: Config, device: torch.device) -> Tensor:
@@ -179,7 +184,7 @@ class Run:
         batch = batch_pixels(self.pixels, self.rows, self.config, self.seed, self.step)
         rgb = to_unit(batch.to(self.device))
         seen = self.objective.network_input(rgb)  # outside of autocast, which would round the lightness
-        with torch.autocast("cuda", torch.bfloat16, enabled=_autocast(self.config, self.device)):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=computes_in_bf16(self.config, self.device)):
             raw = self.network(seen)
         score = self.objective.score(raw.float(), rgb)
         self.optimiser.zero_grad(set_to_none=True)

@@ -450,7 +450,7 @@ def test_exported_weights_are_half_as_large_and_nearly_the_same(finished, store,
     path = export_weights(finished[arm], tmp_path / "weights", terms="for tests")
     assert path == tmp_path / "weights" / f"{arm}.safetensors"
     exported, original = Colorizer.load(path), load_run(finished[arm])
-    assert exported.passport == original.passport | {"terms": "for tests"}
+    assert exported.passport == original.passport | {"terms": "for tests", "measured": {}}
     with safe_open(path, "pt") as file:
         kinds = {file.get_tensor(key).dtype for key in file.keys() if key.startswith("trunk") and "num" not in key}  # noqa: SIM118
         assert kinds == {torch.float16}
@@ -500,12 +500,15 @@ def test_devices():
             pick_device("cuda")
 
 
-def test_half_precision_is_for_cuda_only(store, tmp_path):
-    asked = dataclasses.replace(TINY, precision="bf16")
+@pytest.mark.parametrize("units", [True, False])
+def test_half_precision_is_for_hardware_with_units_for_it(store, tmp_path, monkeypatch, units):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units, raising=False)
+    asked = dataclasses.replace(TINY, precision="bf16", device="cpu")
     run = Run(asked, "l2", 0, store, tmp_path)
-    assert run.passport["precision"] == "fp32"
+    assert run.passport["precision"] == ("bf16" if units else "fp32")
     run.prepare()
     assert torch.isfinite(run.take_step()).all()
+    assert all(p.dtype == torch.float32 and p.grad.dtype == torch.float32 for p in run.network.parameters())
 
 
 def test_benchmark(store, tmp_path, monkeypatch):
