@@ -1,16 +1,17 @@
 # Two commands: `make book` and `make test`. Each makes the environment first, where it is missing or out of date.
 #   make book PROFILE=laptop DATA=<store, Parquet files or folder>    trains what is missing, then builds the book
+#                            SEEDS=0,1,2                              one network an arm for each seed (default: 0)
 #   make book PROFILE=smoke                                           everything at toy size, with a banner saying so
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 REFERENCE := tests/reference/notebooks
-EXPERIMENT := $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)")
+EXPERIMENT := $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)") $(if $(SEEDS),--seeds "$(SEEDS)")
 
 .PHONY: help book test test-book lint format env bench references browser clean
 help:
-	@sed -n 's/^#   \?//p' Makefile | head -3; echo "targets: book test lint format env bench references browser clean"
+	@sed -n 's/^#   \?//p' Makefile | head -4; echo "targets: book test lint format env bench references browser clean"
 
 book: $(READY)
 	$(BIN)/colorize book $(EXPERIMENT)
@@ -21,7 +22,7 @@ test: $(READY)
 	$(BIN)/python -m pytest
 	rm -rf _build/nbval && mkdir -p _build/nbval
 	cp $(REFERENCE)/*.ipynb _build/nbval
-	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/reference/sanitize.cfg _build/nbval
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/reference/sanitize.cfg _build/nbval
 
 # What only a built book can show: every page in headless Chromium.
 test-book: $(READY)

@@ -39,7 +39,7 @@ class Config:
     profile: str = "smoke"
     data: str = ""  # store, Parquet file or folder, picture folder, or "synthetic"; "" reads recorded results
     arms: tuple[str, ...] = ARMS
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = (0,)  # without data also (): all that are recorded
     # pictures
     side: int = 64  # training side in pixels (the crop, where pictures are larger), a multiple of 8
     train_photos: int = 0  # the first so many training pictures; 0 takes all
@@ -121,7 +121,8 @@ PROFILES: dict[str, dict] = {
 def load_config(profile: str = "smoke", **overrides) -> Config:
     """Build the configuration of `profile` with some fields replaced.
 
-    An empty `data` keeps the profile's own. Lists become tuples and whole floats become ints where the field
+    An empty `data` keeps the profile's own. Empty `seeds` mean seed 0 where networks are trained and, without data, all
+    seeds that are recorded. Lists become tuples and whole floats become ints where the field
     wants it, because papermill and the command line know no tuples. Raises `ValueError` naming the value and what
     is allowed.
     """
@@ -137,6 +138,8 @@ def load_config(profile: str = "smoke", **overrides) -> Config:
             raise ValueError(f"parameter {name!r} is unknown{hint} Allowed: {', '.join(sorted(names))}")
     values = {"profile": profile, **PROFILES[profile], **{k: _plain(k, v) for k, v in overrides.items()}}
     values["profile"] = profile
+    if values.get("seeds") == () and values.get("data"):
+        del values["seeds"]
     config = Config(**values)
     _check(config)
     return config
@@ -176,7 +179,7 @@ def _check(config: Config) -> None:
 
     need(len(config.arms) > 0 and set(config.arms) <= set(ARMS), "arms", f"some of {', '.join(ARMS)}")
     need(len(set(config.arms)) == len(config.arms), "arms", "each arm once")
-    need(len(config.seeds) > 0 and min(config.seeds) >= 0, "seeds", "one or more integers from 0")
+    need(all(seed >= 0 for seed in config.seeds), "seeds", "integers from 0")
     need(len(set(config.seeds)) == len(config.seeds), "seeds", "each seed once")
     need(config.side >= 16 and config.side % 8 == 0, "side", "a multiple of 8, at least 16")
     need(0 < config.width <= 4, "width", "above 0, at most 4")

@@ -376,8 +376,12 @@ def plot_intervals(panels: dict[str, dict[str, Interval]], marks: dict[str, floa
 def plot_confusion(matrices: dict[str, pd.DataFrame], columns: int = 3) -> Figure:
     """Where vivid colours went: a heat map a system {name: true sectors by seen sectors}, rows summing to 1."""
     rows = -(-len(matrices) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 0.5 + 2.3 * rows), sharex=True, sharey=True)
-    for axis, (name, shares) in zip(axes.flat, matrices.items(), strict=True):
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, 0.5 + 2.3 * rows), sharex=True, sharey=True, squeeze=False
+    )
+    for axis in axes.flat[len(matrices) :]:
+        axis.set_visible(False)
+    for axis, (name, shares) in zip(axes.flat, matrices.items(), strict=False):
         shown = shares.where(shares < 0.995, 1).map(lambda x: f"{x:.2f}"[1:] if 0.005 <= x < 1 else f"{x:.0f}")
         sns.heatmap(shares, vmin=0, vmax=1, cmap="Blues", annot=shown, fmt="", annot_kws={"fontsize": 7}, ax=axis,
                     cbar=False, linewidths=0.6)  # fmt: skip

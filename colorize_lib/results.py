@@ -467,12 +467,12 @@ class Results:
         value, low, high = (math.nan if x is None else x for x in triple)
         return Interval(value, low, high, max(1, len(seeds)), self.summary["pictures"])
 
-    def table(self, names: list[str], systems: list[str] | None = None, digits: int = 3) -> pd.DataFrame:
-        """A table to show: systems by metrics, value with its interval."""
+    def table(self, names: list[str], systems: list[str] | None = None) -> pd.DataFrame:
+        """A table to show: systems by metrics, value with its interval, with the digits that suit the metric's unit."""
         rows = {}
         for system in systems or self.main_systems:
             known = self.summary["systems"][system]["metrics"]
-            cells = [_cell(self.interval(system, n), digits) if n in known else "" for n in names]
+            cells = [_cell(self.interval(system, n), metrics.metric(n).unit) if n in known else "" for n in names]
             rows[system_title(system)] = dict(zip([metrics.metric(n).title for n in names], cells, strict=True))
         return pd.DataFrame(rows).T
 
@@ -502,10 +502,9 @@ class Results:
         save_json({k: first[k] for k in ("versions", "device", "precision", "commit")}, folder / "env.json")
 
 
-def _cell(interval: Interval, digits: int) -> str:
-    if not math.isfinite(interval.value):
-        return ""
-    return f"{interval:.{digits}f}"
+def _cell(interval: Interval, unit: str) -> str:
+    digits = {"share": 3, "M3": 1}.get(unit, 2)
+    return f"{interval:.{digits}f}" if math.isfinite(interval.value) else ""
 
 
 def _replace(path: Path, text: str) -> None:

@@ -19,8 +19,8 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-data = ""
-seeds = [0]
+data = ""  # none: recorded results
+seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]
 
 # %%

@@ -244,3 +244,30 @@ def test_json_has_no_nan_and_no_half_written_file(tmp_path):
     results.save_json({"a": [1, 2], "b": {"c": [[0.5], None]}}, tmp_path / "x.json")
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [1, 2], "b": {"c": [[0.5], None]}}
     assert '"a": [ 1, 2 ]' in (tmp_path / "x.json").read_text()
+
+
+# --------------------------------------------------------------------------------------------------------- curves
+
+
+def curve(values: list[float], ratios: list[float] | None = None, arm: str = "l2", seed: int = 0) -> pd.DataFrame:
+    steps = np.arange(1, len(values) + 1)
+    columns = {"step": 10 * steps, "epoch": steps / 2, "val_plain": values, "val_chroma_ratio": ratios or values}
+    return pd.DataFrame(columns).assign(arm=arm, seed=seed)
+
+
+def test_a_straight_curve_does_not_waver_and_noise_does():
+    straight = results.curve_facts(curve(list(np.linspace(2, 1, 16)))).loc["l2"]
+    assert straight.wavers == pytest.approx(0, abs=1e-12) and straight.epochs == 8
+    wavering = [1 + 0.01 * (-1) ** i for i in range(16)]  # its middle half has eight values, and two are fitted
+    assert results.curve_facts(curve(wavering)).wavers["l2"] == pytest.approx(0.01 * math.sqrt(8 / 6), rel=0.05)
+
+
+def test_a_curve_has_settled_where_it_stays_near_its_end():
+    found = results.curve_facts(curve([3.0, 1.01, 1.5, 1.01, 1.0, 1.0], [0.2, 0.3, 0.52, 0.48, 0.5, 0.5])).loc["l2"]
+    assert (found.settled_loss, found.settled_ratio) == (2.0, 1.5)  # the first dip does not count
+    assert math.isnan(found.wavers), "too few validations"
+
+
+def test_facts_of_curves_are_means_over_seeds():
+    both = pd.concat([curve([2.0, 1, 1, 1]), curve([2.0, 2, 2, 1], seed=1), curve([1.0] * 4, arm="ce")])
+    assert results.curve_facts(both).settled_loss.to_dict() == {"ce": 0.5, "l2": 1.5}
