@@ -151,7 +151,7 @@ figures.plot_sweep(found, ["chroma_ratio", "colourfulness", "auc", "ciede2000"],
 # %% [markdown]
 # Read the curves as a question about majorities. If most of a network's bets on a pixel lie near grey, cooling moves
 # the answer to grey, and the curve falls. Rebalancing changes who has the majority, and may turn the same knob around.
-# That the annealed mean hardly matters would need both measures to stay within their margins from 1 to 0.38:
+# That the annealed mean hardly matters would need both measures to stay within their margins from $T = 1$ to $T = 0.38$:
 
 # %%
 h5.table()

@@ -65,7 +65,7 @@ CALLS = {
     "plot_training": lambda: figures.plot_training(history()),
     "plot_intervals": lambda: figures.plot_intervals({"AuC": {"l2": interval(1), "ce@1": interval(2)}}, {"AuC": 0.5}),
     "plot_confusion": lambda: figures.plot_confusion(
-        {s: EVEN for s in ("l2", "ce@1", "ce@0.38", "grey")}
+        dict.fromkeys(("l2", "ce@1", "ce@0.38", "grey"), EVEN)
     ),
     "plot_sweep": lambda: figures.plot_sweep(tiny.experiment().results, ["auc", "chroma_ratio"], ["l2", "grey"]),
     "plot_hues": lambda: figures.plot_hues({s: {h: interval(0.5) for h in SECTORS} for s in ("l2", "ce@1")}),

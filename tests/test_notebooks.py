@@ -96,11 +96,15 @@ NAMES = re.compile(
 )
 
 
+def without_code(text: str) -> str:
+    """Markdown without its header and blocks of code; what stands inside of directives is prose."""
+    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S)
+    return re.sub(r"^(`{3,})(?!\{).*?^\1`*\s*$", "", text, flags=re.S | re.M)
+
+
 def prose(text: str) -> str:
     """Markdown without what may hold numbers: code, formulas, roles and directives' options, links, comments."""
-    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.S)
-    text = re.sub(r"^(`{3,})(?!\{(?:note|tip|important|warning|admonition)).*?^\1`*\s*$", "", text, flags=re.S | re.M)
-    text = re.sub(r"^:\w[\w-]*:.*$", "", text, flags=re.M)
+    text = re.sub(r"^(`{3,}|:\w[\w-]*:).*$", "", without_code(text), flags=re.M)
     text = re.sub(r"<!--.*?-->|\$\$.*?\$\$", "", text, flags=re.S)
     text = re.sub(r"\{[a-z:]+\}`[^`]*`|``.*?``|`[^`]*`|(?<!\\)\$[^$]+\$", "", text)
     text = re.sub(r"\]\([^)]*\)|<?https?://\S+", "]", text)
@@ -110,7 +114,7 @@ def prose(text: str) -> str:
 def typed_numbers(text: str) -> list[str]:
     """Decimals and percentages typed into prose; a paragraph that cites its source may quote published ones."""
     found = []
-    for paragraph in re.split(r"\n\s*\n", text):
+    for paragraph in re.split(r"\n\s*\n", without_code(text)):
         if "{cite" not in paragraph:
             found += [match.group() for match in NUMBER.finditer(prose(paragraph))]
     return found
@@ -131,7 +135,8 @@ def typed_findings(text: str) -> list[str]:
         ("with $T = 0.38$ and `lr=0.001`, see section 3.1, equation 2.2 on Python 3.11", []),
         ("it was {glue:text}`auc:.3f` and {result}`laptop/l2/auc:.3f`", []),
         ("Table 1 of {cite:t}`zhang2016` prints 89.5 %", []),
-        ("```\n0.5\n```\n$$ 0.5 $$", []),
+        ("```\n0.5\n\n0.7\n```\n$$ 0.5 $$", []),
+        ("```{shown} name\n:width: 0.5\n\nA caption of 0.7 units.\n```", ["0.7"]),
         ("256 pictures of 64 px in 2016", []),
     ],
 )
