@@ -214,7 +214,8 @@ def bench(options) -> None:
     for arm in config.arms:
         row = benchmark(config, store, arm)
         times = f"bare step {1000 * row['bare']:.1f} ms, whole step {1000 * row['full']:.1f} ms"
-        print(f"{arm}: {times}, overhead {row['overhead']:+.1%} (batch {row['batch']})", flush=True)
+        about = f"batch {row['batch']}, {row['precision']}"
+        print(f"{arm}: {times}, overhead {row['overhead']:+.1%} ({about})", flush=True)
 
 
 def record(options) -> None:

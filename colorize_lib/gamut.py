@@ -94,11 +94,12 @@ def never_nearest(levels: int = 86) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _candidates(neighbours: int, device: torch.device) -> Tensor:
-    """For every grid cell the bins that can be among the k nearest of one of its colours, int64 [cells**2, m].
+def _candidates(neighbours: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """For every grid cell the bins that can be among the k nearest of one of its colours, int64 [cells**2, m], and
+    their colours [cells**2, m, 2].
 
     A bin can be dropped when k others are nearer to every point of the cell: when its least distance to the cell
-    exceeds the k-th smallest of the greatest distances. Rows are ascending, padded with the bin count.
+    exceeds the k-th smallest of the greatest distances. Rows are ascending, padded with the bin count, infinitely far.
     """
     centers = ab_gamut_centers().double()
     low = torch.arange(-_REACH, _REACH, GRID, dtype=torch.float64)
@@ -108,7 +109,8 @@ def _candidates(neighbours: int, device: torch.device) -> Tensor:
     keep = least <= greatest.kthvalue(neighbours, dim=1, keepdim=True).values
     rows = [row.nonzero()[:, 0] for row in keep]
     table = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=len(centers))
-    return table.to(device)
+    colours = torch.cat([centers, torch.full((1, 2), torch.inf)]).float()[table]
+    return table.to(device), colours.to(device)
 
 
 def _distances(ab: Tensor, centers: Tensor) -> Tensor:
@@ -129,23 +131,16 @@ def soft_encode(ab: Tensor, neighbours: int = 5, sigma: float = 5.0) -> tuple[Te
     centers = ab_gamut_centers().to(ab)
     if not 1 <= neighbours <= len(centers) or not sigma > 0:
         raise ValueError(f"neighbours={neighbours}, sigma={sigma}; allowed: 1 to {len(centers)}, above 0")
-    far = torch.full((1, 2), torch.inf, device=ab.device, dtype=ab.dtype)
-    padded = torch.cat([centers, far])
     cell = torch.floor((ab + _REACH) / GRID).long()
     side = 2 * _REACH // GRID
     if ((cell < 0) | (cell >= side)).any():  # not a displayable colour: compare with every bin
-        candidates = torch.arange(len(centers), device=ab.device).expand(len(ab), -1)
+        candidates, colours = torch.arange(len(centers), device=ab.device).expand(len(ab), -1), centers
     else:
-        candidates = _candidates(neighbours, ab.device)[cell[:, 0] * side + cell[:, 1]]
-    distance = _distances(ab, padded[candidates])
-    picked, squared = [], []
-    for _ in range(neighbours):  # torch.min returns the first, that is the lowest numbered, of equals
-        least = distance.min(1, keepdim=True)
-        picked.append(candidates.gather(1, least.indices))
-        squared.append(least.values)
-        distance = distance.scatter(1, least.indices, torch.inf)
-    weight = torch.softmax(torch.cat(squared, 1) / (-2 * sigma**2), dim=1)
-    return torch.cat(picked, 1), weight
+        candidates, colours = (x[cell[:, 0] * side + cell[:, 1]] for x in _candidates(neighbours, ab.device))
+    # stable: of equals the one that stands first, which has the lowest number
+    squared, order = _distances(ab, colours.to(ab)).sort(dim=1, stable=True)
+    weight = torch.softmax(squared[:, :neighbours] / (-2 * sigma**2), dim=1)
+    return candidates.gather(1, order[:, :neighbours]), weight
 
 
 def soft_encode_map(ab: Tensor, neighbours: int = 5, sigma: float = 5.0) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ._compat import torchvision
-from .color import rgb_to_lab
+from .color import lightness, rgb_to_lab
 from .gamut import annealed_mean, rebalancing_weights, soft_encode_map, soft_entropy
 from .model import OUTPUT_STRIDE
 
@@ -89,7 +89,7 @@ class L2:
 
     def network_input(self, rgb: Tensor) -> Tensor:
         """Lightness L [b, 1, h, w]."""
-        return rgb_to_lab(rgb)[:, :1]
+        return lightness(rgb)
 
     def score(self, raw: Tensor, rgb: Tensor) -> Score:
         """raw: [b, 2, h/4, w/4]; rgb: [b, 3, h, w]."""
@@ -145,8 +145,9 @@ class CrossEntropy:
         The weights stand in the forward value here; in Caffe they act on the gradient only, which comes to the same.
         """
         index, weight = self.targets(rgb)
-        log_probability = raw.gather(1, index) - raw.logsumexp(1, keepdim=True)
-        cross_entropy = -(weight * log_probability).sum(1)
+        # with the colours as the last axis, as the network lays them out in memory, this is three times as fast
+        log_probability = torch.log_softmax(raw.movedim(1, -1), -1).gather(-1, index.movedim(1, -1))
+        cross_entropy = -(weight.movedim(1, -1) * log_probability).sum(-1)
         plain = cross_entropy.mean()
         loss = reduce(self.pixel_weights(rgb, index) * cross_entropy, self.reduction)
         return Score(loss, plain, plain - soft_entropy(weight).mean())

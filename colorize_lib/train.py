@@ -391,31 +391,35 @@ def export_weights(folder: Path | str, out: Path | str, terms: str = TERMS, meas
     return path
 
 
-def benchmark(config: Config, store: Store, arm: str = "ce_rebal", steps: int = 10, rounds: int = 3) -> dict:
+def benchmark(config: Config, store: Store, arm: str = "ce_rebal", steps: int = 10, rounds: int = 5) -> dict:
     """Seconds of a full training step beside those of the bare forward, backward and optimiser step.
 
-    Both run in alternating rounds on the same network and batch size within one process; the best round of each
-    counts. Returns bare, full (seconds a step) and overhead (full / bare - 1).
+    Both run in alternating rounds within one process, on two networks of the same kind: the bare step learns nonsense,
+    and sharing a network would give the other one logits out of the ordinary. The best round of each counts.
+    Returns bare, full (seconds a step), overhead (full / bare - 1), arm, batch and precision.
     """
-    run = Run(config, arm, 0, store)
-    run.prepare()
-    rgb = to_unit(batch_pixels(run.pixels, run.rows, config, 0, 0).to(run.device))
-    fixed = run.objective.network_input(rgb)
+    full, bare = (Run(config, arm, 0, store) for _ in range(2))
+    for run in (full, bare):
+        run.prepare(resume=False)
+    rgb = to_unit(batch_pixels(bare.pixels, bare.rows, config, 0, 0).to(bare.device))
+    fixed = bare.objective.network_input(rgb)
     times = {"bare": [], "full": []}
     for _ in range(rounds + 1):
-        for kind, step in (("bare", lambda: _bare_step(run, fixed)), ("full", run.take_step)):
+        for kind, step in (("bare", lambda: _bare_step(bare, fixed)), ("full", full.take_step)):
             begun = time.perf_counter()
             for _ in range(steps):
                 last = step()
             last.sum().item()  # waits for the device
             times[kind].append((time.perf_counter() - begun) / steps)
     best = {kind: min(values[1:]) for kind, values in times.items()}
-    return {**best, "overhead": best["full"] / best["bare"] - 1, "arm": arm, "batch": config.batch}
+    about = {"arm": arm, "batch": config.batch, "precision": full.passport["precision"]}
+    return {**best, "overhead": best["full"] / best["bare"] - 1, **about}
 
 
 def _bare_step(run: Run, fixed: Tensor) -> Tensor:
     """Forward, backward from a constant gradient, optimiser step: what no training loop can avoid."""
-    raw = run.network(fixed)
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=computes_in_bf16(run.config, run.device)):
+        raw = run.network(fixed)
     run.optimiser.zero_grad(set_to_none=True)
     raw.backward(torch.full_like(raw, 1e-6))
     run.optimiser.step()

@@ -12,6 +12,7 @@ from colorize_lib.color import (
     clip_rgb,
     hue,
     lab_to_rgb,
+    lightness,
     out_of_gamut_share,
     rgb_to_lab,
     to_uint8,
@@ -54,6 +55,14 @@ def test_lab_agrees_with_scikit_image_in_double_precision_below_the_knee():
         * torch.tensor([1, 0.7, 0.3])[:, None, None]
     )
     np.testing.assert_allclose(rgb_to_lab(dark), referee(dark), rtol=0, atol=1e-6)
+
+
+def test_lightness_alone_is_the_first_channel_of_lab():
+    cube = lattice(33)
+    assert lightness(cube[None]).shape == (1, 1, 33**2, 33)
+    assert torch.allclose(lightness(cube), rgb_to_lab(cube)[:1], rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="rgb must be floating point"):
+        lightness(cube[:1])
 
 
 def test_rgb_agrees_with_scikit_image_on_displayable_colours():

@@ -514,7 +514,7 @@ def test_half_precision_is_for_hardware_with_units_for_it(store, tmp_path, monke
 def test_benchmark(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = benchmark(TINY, store, steps=2, rounds=1)
-    assert set(found) == {"bare", "full", "overhead", "arm", "batch"}
+    assert set(found) == {"bare", "full", "overhead", "arm", "batch", "precision"}
     assert found["bare"] > 0 and found["full"] > 0 and (found["arm"], found["batch"]) == ("ce_rebal", 8)
     assert found["overhead"] == pytest.approx(found["full"] / found["bare"] - 1)
     assert not list(tmp_path.iterdir())  # it leaves nothing behind
