@@ -16,13 +16,13 @@ from importlib import resources
 import pandas as pd
 
 from . import metrics, stats
-from .results import PAIRS, STRATA, STRATUM_METRICS, Results, system_title
+from .results import PAIRS, STRATA, STRATUM_METRICS, YARDSTICKS, Results, system_title
 from .stats import Interval
 
 KINDS = ("above", "below", "within", "contrast", "report")
 COMBINE = ("all", "any", "each")
 STATUS = ("decidable", "open")
-SYSTEM = re.compile(r"student_mse|l2|grey|ceiling|ce(_rebal)?@\d+(\.\d+)?")
+SYSTEM = re.compile(r"student_mse|l2|grey|mean|random|ceiling|ce(_rebal)?@\d+(\.\d+)?")
 FEW = {1: "one run", 2: "two runs"}
 """Remark on verdicts from fewer seeds than the three that a claim should stand on."""
 
@@ -46,7 +46,7 @@ class Check:
         for name in self.systems:
             if not SYSTEM.fullmatch(name):
                 raise ValueError(
-                    f"system {name!r} is unknown; allowed: student_mse, l2, ce@T, ce_rebal@T, grey, ceiling"
+                    f"system {name!r} is unknown; allowed: student_mse, l2, ce@T, ce_rebal@T, {', '.join(YARDSTICKS)}"
                 )
         if len(self.systems) > 1:
             _need(self.system, [" - ".join(pair) for pair in PAIRS], "difference")

@@ -88,7 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     command(run, option("names", nargs="+", metavar="NAME"), *experiment)
     command(book, *experiment)
     command(bench, *experiment)
-    command(record, *experiment)
+    elsewhere = option("--elsewhere", help="pictures of another kind to measure on as well; their test split is taken")
+    command(record, *experiment, elsewhere)
     command(export, *experiment)
     return parser
 
@@ -223,8 +224,10 @@ def record(options) -> None:
     config = _config(options)
     store = _store(config)
     from . import results
+    from .data import open_data
 
-    found = results.record(config, store)
+    elsewhere = open_data(options.elsewhere, config.side) if options.elsewhere else None
+    found = results.record(config, store, elsewhere=elsewhere, say=lambda line: print(line, flush=True))
     print(f"recorded {', '.join(found.systems)} of profile {config.profile}")
 
 

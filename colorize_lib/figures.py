@@ -40,6 +40,8 @@ ARM_COLOURS = {
     "ce": "#56B4E9",
     "ce_rebal": "#0072B2",
     "grey": "#999999",
+    "mean": "#BB9977",
+    "random": "#CC79A7",
     "ceiling": "#444444",
     "truth": "#000000",
 }

@@ -24,7 +24,7 @@ from scipy.stats import wasserstein_distance
 from torch import Tensor
 from torch.nn import functional as F
 
-from .color import clip_rgb, hue, lab_to_rgb, out_of_gamut_share, rgb_to_lab, to_unit
+from .color import clip_rgb, hue, lab_to_rgb, lightness, out_of_gamut_share, rgb_to_lab, to_unit
 from .gamut import GRID, ab_gamut_centers, nearest_bin, rebalancing_weights, soft_encode_map, soft_entropy
 
 REACH = 150
@@ -298,6 +298,32 @@ def grey_prediction(pixels: Tensor) -> tuple[Tensor, None]:
     """The grey baseline: true L, no colour."""
     lab = rgb_to_lab(to_unit(pixels))
     return torch.cat([lab[:, :1], torch.zeros_like(lab[:, 1:])], 1), None
+
+
+def constant_prediction(ab: Tensor) -> Predictor:
+    """The baseline that gives every pixel one colour ab [2] under its true L."""
+
+    def predict(pixels: Tensor) -> tuple[Tensor, None]:
+        L = lightness(to_unit(pixels))
+        return torch.cat([L, ab.to(L)[:, None, None].expand(len(L), 2, *L.shape[2:])], 1), None
+
+    return predict
+
+
+def borrowed_prediction(donors: np.ndarray) -> Predictor:
+    """The baseline that lays the ab map of another picture under the true L ("random" in Zhang et al., table 1).
+
+    donors: uint8 [n, h, w, 3], one for each picture in the order in which they are measured.
+    """
+    given = 0
+
+    def predict(pixels: Tensor) -> tuple[Tensor, None]:
+        nonlocal given
+        taken = torch.as_tensor(np.ascontiguousarray(donors[given : given + len(pixels)]))
+        given += len(pixels)
+        return torch.cat([lightness(to_unit(pixels)), rgb_to_lab(to_unit(taken))[:, 1:]], 1), None
+
+    return predict
 
 
 def ceiling_prediction(pixels: Tensor, neighbours: int = 5, sigma: float = 5.0, temperature: float = 0.38):

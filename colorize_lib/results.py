@@ -2,7 +2,7 @@
 
 `record` measures every run on the test photographs and writes `book/results/<profile>/`; `load` reads such a folder.
 A **system** is an arm with its decoder, for example `l2`, `ce@1` or `ce_rebal@0.38` (the number is the temperature),
-or one of the two yardsticks `grey` and `ceiling`. Every number carries an interval; every run its passport.
+or a yardstick: `grey`, `mean`, `random`, `ceiling`. Every number carries an interval; every run its passport.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ import torch
 from . import metrics, stats
 from .color import rgb_to_lab, to_unit
 from .config import ARMS, Config, from_identity
-from .data import Store, open_data
+from .data import Store, batch_order, open_data
+from .gamut import ab_gamut_centers
 from .losses import CrossEntropy
 from .stats import Interval
 from .train import RUNS, WEIGHTS, Colorizer, Run, data_prior, export_weights, load_colorizer, load_run
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
-YARDSTICKS = ("grey", "ceiling")
+YARDSTICKS = ("grey", "mean", "random", "ceiling")
+"""No colour, the training pictures' mean colour, the ab map of a random training picture, and perfect soft labels."""
 SWEEP = (0.77, 0.58, 0.29, 0.14, 0.01)
 """Temperatures of the paper's sweep besides 1 and 0.38, the last standing for 0; measured for the first seed."""
 PAIRS = (
@@ -61,7 +63,8 @@ def system_title(name: str) -> str:
     arm, _, temperature = name.partition("@")
     titles = {
         "student_mse": "MSE on RGB (student)", "l2": "L2 on ab", "ce": "cross entropy", "ce_rebal": "rebalanced",
-        "grey": "grey baseline", "ceiling": "encoding ceiling", "truth": "truth", "input": "input",
+        "grey": "grey baseline", "mean": "mean colour", "random": "another photo's colours",
+        "ceiling": "encoding ceiling", "truth": "truth", "input": "input",
     }  # fmt: skip
     return titles[arm] + (f", T = {temperature}" if temperature else "")
 
@@ -88,16 +91,25 @@ def measure_systems(
     return out
 
 
-def measure_yardsticks(pixels: np.ndarray, prior: torch.Tensor, config: Config) -> dict[str, metrics.Measured]:
-    """The grey baseline, and what a classifier would show that predicts every soft target exactly."""
+def measure_yardsticks(
+    pixels: np.ndarray, prior: torch.Tensor, config: Config, donors: np.ndarray | None = None
+) -> dict[str, metrics.Measured]:
+    """Measure `YARDSTICKS`; `random` only with donors, training pictures uint8 of the shape of pixels."""
 
     def ceiling(batch):
         return metrics.ceiling_prediction(batch, config.neighbours, config.sigma, config.temperature)
 
-    return {
-        "grey": metrics.measure(metrics.grey_prediction, pixels, prior),
-        "ceiling": metrics.measure(ceiling, pixels, prior),
-    }
+    mean = prior @ ab_gamut_centers()
+    predictors = {"grey": metrics.grey_prediction, "mean": metrics.constant_prediction(mean), "ceiling": ceiling}
+    if donors is not None:
+        predictors["random"] = metrics.borrowed_prediction(donors)
+    return {name: metrics.measure(predictors[name], pixels, prior) for name in YARDSTICKS if name in predictors}
+
+
+def _donors(config: Config, store: Store, n: int) -> np.ndarray:
+    """The first n of the shuffled training pictures, again from the start where there are fewer."""
+    rows = store.rows("train", config.train_photos)
+    return store.pixels[np.resize(rows[batch_order(len(rows), 0, 0)], n)]
 
 
 def evaluate(
@@ -176,30 +188,83 @@ def _read_measured(path: Path) -> metrics.Measured:
         return metrics.Measured(table, file["hist_pred"], file["hist_true"])
 
 
-def collect(config: Config, store: Store, runs: Path = RUNS, limit: int = 0, say=None) -> Results:
+def collect(
+    config: Config, store: Store, runs: Path = RUNS, limit: int = 0, say=None, elsewhere: Store | None = None
+) -> Results:
     """Measure the finished runs of a configuration on the test pictures and gather everything the book needs.
 
-    limit: only the first so many test pictures. Raises ValueError if no run is finished.
+    limit: only the first so many test pictures. elsewhere: a store whose test pictures come from another source; on
+    them values and differences are measured, too. Raises ValueError if no run is finished.
     """
+    found, here, there = _measure_all(config, store, runs, limit, say, elsewhere)
+    return _gathered(config, found, here, there)
+
+
+@dataclass(frozen=True)
+class _TestSet:
+    """Test pictures with what was measured on them, {system: {seed or None: Measured}}."""
+
+    pictures: int
+    fingerprint: str
+    systems: dict
+
+    def about(self, seeds: list[int]) -> tuple[dict, dict]:
+        """The systems of some seeds, and which pictures they were measured on."""
+        kept = {n: {s: m for s, m in by.items() if s is None or s in seeds} for n, by in self.systems.items()}
+        return {n: by for n, by in kept.items() if by}, {"pictures": self.pictures, "test_data": self.fingerprint}
+
+
+def _measure_all(config: Config, store: Store, runs: Path, limit: int, say, elsewhere: Store | None):
+    """Folders of the finished runs {(arm, seed): folder}, and the test sets here and elsewhere (or None)."""
     found = finished_runs(config, store, runs)
     if not found:
         raise ValueError(f"no finished run of profile {config.profile!r} on this data; train first (`colorize train`)")
-    rows = store.rows("test", limit)
     prior = _prior(found, config, store)
-    systems = {n: {None: m} for n, m in measure_yardsticks(store.pixels[rows], prior, config).items()}
-    for (_, seed), folder in found.items():
-        temperatures = [1.0, config.temperature, *(SWEEP if seed == config.seeds[0] else ())]
-        for name, m in _measured_run(folder, store, rows, prior, temperatures, say).items():
-            systems.setdefault(name, {})[seed] = m
-    summary = _summarise(systems)
-    summary |= {
-        "profile": config.profile,
-        "seeds": [seed for seed in config.seeds if any(seed == s for _, s in found)],
-        "pictures": len(rows),
-        "test_data": store.fingerprint(rows),
-    }
+
+    def measured(test: Store, sweep: tuple) -> _TestSet:
+        rows = test.rows("test", limit)
+        donors = _donors(config, store, len(rows))
+        systems = {n: {None: m} for n, m in measure_yardsticks(test.pixels[rows], prior, config, donors).items()}
+        for (_, seed), folder in found.items():
+            temperatures = [1.0, config.temperature, *(sweep if seed == config.seeds[0] else ())]
+            for name, m in _measured_run(folder, test, rows, prior, temperatures, say).items():
+                systems.setdefault(name, {})[seed] = m
+        return _TestSet(len(rows), test.fingerprint(rows), systems)
+
+    return found, measured(store, SWEEP), None if elsewhere is None else measured(elsewhere, ())
+
+
+def _gathered(config: Config, found: dict, here: _TestSet, there: _TestSet | None) -> Results:
+    """The results of the runs `found` from what was measured of them, and perhaps of others."""
+    seeds = [seed for seed in config.seeds if any(seed == s for _, s in found)]
+    systems, about = here.about(seeds)
+    summary = _summarise(systems) | about | {"profile": config.profile, "seeds": seeds}
     summary["passports"] = {folder.name: load_run(folder, "cpu").passport for folder in found.values()}
-    return Results(_finite(summary), read_histories(found))
+    if there is not None:
+        far, about = there.about(seeds)
+        summary["elsewhere"] = {k: v for k, v in _summarise(far).items() if k in ("systems", "differences")} | about
+    return Results(_finite(summary), read_histories(found), _by_picture(systems))
+
+
+BY_PICTURE = ("ab_error", "chroma", "ciede2000", "psnr", "ssim", "colourfulness")
+"""Metrics that are kept for every single test picture, so that a later analysis needs no new run."""
+
+
+def _by_picture(systems: dict) -> pd.DataFrame:
+    """`BY_PICTURE` of every picture, a row for each system, seed and picture; the truth counts as a system."""
+    parts = []
+    for name, by_seed in systems.items():
+        for seed, m in by_seed.items() if name.partition("@")[2] in ("", "1", "0.38") else ():
+            parts.append(_picture_values(m.table, BY_PICTURE).assign(system=name, seed=-1 if seed is None else seed))
+    truth = {"chroma_true": "chroma", "colourfulness_true": "colourfulness"}
+    values = _picture_values(systems["grey"][None].table, tuple(truth)).rename(columns=truth)
+    parts.append(values.assign(system="truth", seed=-1))
+    return pd.concat(parts).rename_axis("picture").reset_index()
+
+
+def _picture_values(table: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    wanted = {name: metrics.metric(name) for name in names}
+    return pd.DataFrame({n: m(table[m.numerator], table[m.denominator]).astype("float32") for n, m in wanted.items()})
 
 
 def read_histories(found: dict[tuple[str, int], Path]) -> pd.DataFrame:
@@ -397,10 +462,15 @@ def for_config(config: Config, runs: Path = RUNS) -> Results:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything recorded of one profile. summary: the content of summary.json. history: one row a validation."""
+    """Everything recorded of one profile.
+
+    summary: the content of summary.json. history: one row a validation. pictures: `BY_PICTURE` of every test picture,
+    where they were just measured (`load_pictures` reads recorded ones).
+    """
 
     summary: dict
     history: pd.DataFrame
+    pictures: pd.DataFrame | None = None
 
     @property
     def profile(self) -> str:
@@ -418,6 +488,15 @@ class Results:
         seeds = len(self.summary["seeds"])
         over = "alone, because each network was trained once" if seeds == 1 else f"and of {seeds} seeds"
         return f"the choice of test pictures {over}"
+
+    @property
+    def elsewhere(self) -> Results | None:
+        """Values and differences on the second set of test pictures, if one was measured."""
+        other = self.summary.get("elsewhere")
+        if other is None:
+            return None
+        kept = {name: system for name, system in other["systems"].items() if name in self.summary["systems"]}
+        return Results({**self.summary, "strata": {}, "elsewhere": None, **other, "systems": kept}, self.history)
 
     @cached_property
     def main_systems(self) -> list[str]:
@@ -487,7 +566,9 @@ class Results:
             have = ", ".join(self.history.arm.unique())
             raise ValueError(f"arm {sorted(missing)[0]!r} was not recorded in {self.profile!r}; there are: {have}")
         kept = {n: s for n, s in self.summary["systems"].items() if n.partition("@")[0] in (*arms, *YARDSTICKS)}
-        return Results({**self.summary, "systems": kept}, self.history[self.history.arm.isin(arms)])
+        return replace(
+            self, summary={**self.summary, "systems": kept}, history=self.history[self.history.arm.isin(arms)]
+        )
 
     def save(self, folder: Path, name: str = "summary") -> None:
         """Write <name>.json, runs.csv, history/*.csv and env.json, each through a temporary file."""
@@ -500,6 +581,9 @@ class Results:
             _replace(folder / "history" / f"{arm}-s{seed}.csv", text)
         first = next(iter(self.summary["passports"].values()))
         save_json({k: first[k] for k in ("versions", "device", "precision", "commit")}, folder / "env.json")
+        if self.pictures is not None:
+            self.pictures.to_parquet(folder / "pictures.tmp", compression="zstd", index=False)
+            (folder / "pictures.tmp").rename(folder / "pictures.parquet")
 
 
 def _cell(interval: Interval, unit: str) -> str:
@@ -569,22 +653,35 @@ def load(profile: str, seeds: tuple[int, ...] | None = None, folder: Path | None
     return Results(by_seeds[wanted], pd.concat(parts, ignore_index=True))
 
 
+def load_pictures(profile: str, folder: Path | None = None) -> pd.DataFrame:
+    """The recorded values of single test pictures: columns picture (in the order of the test split), system, seed (-1
+    where there is none) and `BY_PICTURE`.
+    """
+    return pd.read_parquet((folder or BOOK / "results" / profile) / "pictures.parquet")
+
+
 def record(
-    config: Config, store: Store, folder: Path | None = None, runs: Path = RUNS, limit: int = 0, say=print
+    config: Config,
+    store: Store,
+    folder: Path | None = None,
+    runs: Path = RUNS,
+    limit: int = 0,
+    say=print,
+    elsewhere: Store | None = None,
 ) -> Results:
     """Measure the finished runs on all test pictures and write them as the recorded results of the profile.
 
-    Besides the summary of all seeds one is written for the first seed, the first two, and so on.
+    Besides the summary of all seeds one is written for the first seed, the first two, and so on. elsewhere: see
+    `collect`.
     """
     folder = folder or BOOK / "results" / config.profile
-    trained = [seed for seed in config.seeds if finished_runs(replace(config, seeds=(seed,)), store, runs)]
-    parts = [
-        collect(replace(config, seeds=tuple(trained[:k])), store, runs, limit, say) for k in range(1, len(trained))
-    ]
-    found = collect(config, store, runs, limit, say)
+    finished, here, there = _measure_all(config, store, runs, limit, say, elsewhere)
+    trained = [seed for seed in config.seeds if any(seed == s for _, s in finished)]
+    firsts = [{key: f for key, f in finished.items() if key[1] in trained[:k]} for k in range(1, len(trained) + 1)]
+    *parts, found = (_gathered(config, part, here, there) for part in firsts)
     for old in [*folder.glob("summary*.json"), *folder.glob("history/*.csv")]:  # of an earlier recording
         old.unlink()
     for k, part in enumerate(parts, 1):
-        part.save(folder, f"summary-first-{k}")
+        replace(part, pictures=None).save(folder, f"summary-first-{k}")
     found.save(folder)
     return found

@@ -420,6 +420,18 @@ def test_the_ceiling_is_the_annealed_mean_of_the_soft_targets(prior, temperature
     torch.testing.assert_close(lab, torch.cat([true[:, :1], ab], 1), atol=1e-3, rtol=1e-4)
 
 
+def test_one_colour_for_every_pixel_and_the_colours_of_another_picture(prior):
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+    lab = rgb_to_lab(to_unit(torch.from_numpy(pixels)))
+    flat, logits = metrics.constant_prediction(torch.tensor([3.0, -4.0]))(torch.from_numpy(pixels))
+    assert logits is None and torch.allclose(flat[:, :1], lab[:, :1], atol=1e-4)
+    assert (flat[:, 1] == 3).all() and (flat[:, 2] == -4).all()
+    rolled = np.roll(pixels, 1, 0)
+    measured = metrics.measure(metrics.borrowed_prediction(rolled), pixels, prior, batch=2)
+    errors = (lab[:, 1:] - lab.roll(1, 0)[:, 1:]).norm(dim=1).clamp(max=150).sum((1, 2))
+    np.testing.assert_allclose(measured.table["err"], errors, rtol=1e-4)
+
+
 def test_the_ceiling_of_flat_colour_is_nearly_exact(prior):
     pixels = np.broadcast_to(np.array([180, 90, 60], np.uint8), (1, 22, 18, 3))  # no multiples of four
     measured = metrics.measure(partial(metrics.ceiling_prediction, temperature=1.0), pixels, prior)

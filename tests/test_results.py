@@ -18,7 +18,7 @@ from colorize_lib.results import LOST_HUES, PAIRS, STRATA, STRATUM_METRICS, Resu
 from colorize_lib.train import load_run
 
 SWEPT = [f"{arm}@{t:g}" for arm in ("ce", "ce_rebal") for t in tiny.SWEEP]
-MAIN = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@1", "ce_rebal@0.38", "grey", "ceiling"]
+MAIN = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@1", "ce_rebal@0.38", "grey", "mean", "random", "ceiling"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_every_system_is_measured_and_named(made):
 
 def test_the_sweep_is_measured_for_the_first_seed_only(made):
     assert {tuple(made.results.seeds(name)) for name in SWEPT} == {(0,)}
-    assert {tuple(made.results.seeds(name)) for name in MAIN[:-2]} == {(0, 1)}
+    assert {tuple(made.results.seeds(name)) for name in MAIN[:-4]} == {(0, 1)}
     assert made.results.seeds("grey") == []
 
 
@@ -141,7 +141,7 @@ def test_measurements_are_kept_beside_the_run(made, monkeypatch):
 def test_an_arm_without_runs_is_left_out(made):
     one = dataclasses.replace(made.config, arms=("l2",), seeds=(1, 7))
     found = results.collect(one, made.store, made.runs, tiny.LIMIT)
-    assert found.systems == ["l2", "grey", "ceiling"]
+    assert found.systems == ["l2", "grey", "mean", "random", "ceiling"]
     assert found.summary["seeds"] == [1]
     assert found.value("grey", "auc") == pytest.approx(made.results.value("grey", "auc"), abs=1e-4)
 
@@ -157,7 +157,7 @@ def test_evaluate_gives_plain_values_and_the_passport(made, tmp_path):
     results.save_json(found, tmp_path / "out.json")
     read = json.loads((tmp_path / "out.json").read_text())
     assert read["pictures"] == 4 and read["passport"]["arm"] == "ce"
-    assert set(read["systems"]) == {"ce@1", "ce@0.38", "grey", "ceiling"}
+    assert set(read["systems"]) == {"ce@1", "ce@0.38", "grey", "mean", "ceiling"}
     value, low, high = read["systems"]["ce@1"]["auc"]
     assert low <= value <= high
 
@@ -174,6 +174,28 @@ def test_what_is_read_is_what_was_recorded(made, loaded):
     assert set(json.loads((made.folder / "env.json").read_text())) == {"versions", "device", "precision", "commit"}
     by_seed = pd.read_csv(made.folder / "runs.csv")
     assert set(by_seed[by_seed.system == "l2"].seed) == {0, 1}
+
+
+def test_values_of_single_pictures_are_kept(made):
+    kept = results.load_pictures("smoke", made.folder)
+    assert set(kept.system) == {*MAIN, "truth"}
+    assert (kept.groupby(["system", "seed"]).size() == tiny.LIMIT).all()
+    mine = kept[kept.system == "ce@0.38"]
+    assert set(mine.seed) == {0, 1}
+    assert mine.psnr.mean() == pytest.approx(made.results.value("ce@0.38", "psnr"), rel=1e-4)
+    truth, grey = (kept[kept.system == name] for name in ("truth", "grey"))
+    assert truth.chroma.to_numpy() == pytest.approx(grey.ab_error.to_numpy(), rel=1e-4)
+
+
+def test_pictures_from_elsewhere_are_measured_beside(made, tmp_path):
+    one = dataclasses.replace(made.config, seeds=(0,), arms=("l2", "ce"))
+    found = results.record(one, made.store, tmp_path, made.runs, 3, say=None, elsewhere=made.store)
+    there = results.load("smoke", folder=tmp_path).elsewhere
+    assert there.summary["pictures"] == 3 and there.systems == found.main_systems
+    assert there.difference("ce@1", "l2", "auc") == found.difference("ce@1", "l2", "auc")
+    assert there.value("mean", "ab_error") == found.value("mean", "ab_error")
+    assert found.only(["l2"]).elsewhere.systems == ["l2", "grey", "mean", "random", "ceiling"]
+    assert there.elsewhere is None and made.results.elsewhere is None
 
 
 def test_the_first_seeds_have_a_summary_of_their_own(made):
@@ -197,7 +219,7 @@ def test_a_recording_replaces_an_earlier_one(made, tmp_path):
 
 def test_only_some_arms(loaded):
     part = loaded.only(("l2", "ce"))
-    assert part.main_systems == ["l2", "ce@1", "ce@0.38", "grey", "ceiling"]
+    assert part.main_systems == ["l2", "ce@1", "ce@0.38", "grey", "mean", "random", "ceiling"]
     assert set(part.history.arm) == {"l2", "ce"}
     with pytest.raises(ValueError, match="arm 'l3' was not recorded.*l2"):
         loaded.only(("l2", "l3"))
@@ -210,7 +232,7 @@ def test_the_notebooks_read_what_is_recorded_or_what_they_are_given(made, monkey
     with pytest.raises(FileNotFoundError, match="no recorded results for profile 'student'.*colorize train"):
         results.for_config(recorded)
     given = results.for_config(dataclasses.replace(made.config, arms=("l2",)), made.runs)
-    assert given.systems == ["l2", "grey", "ceiling"]
+    assert given.systems == ["l2", "grey", "mean", "random", "ceiling"]
 
 
 def test_names_of_recorded_profiles(made, tmp_path):
