@@ -1,4 +1,4 @@
-"""The command `colorize`: prepare, train, evaluate, photo, run, book, bench, record, export.
+"""The command `colorize`: prepare, train, evaluate, photo, run, book, bench, record, tune, export.
 
 Every command only reads its options and calls the library; heavy imports wait until a command needs them. What the
 user got wrong (ValueError, FileNotFoundError) becomes one line on stderr and exit status 2.
@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     command(bench, *experiment)
     elsewhere = option("--elsewhere", help="pictures of another kind to measure on as well; their test split is taken")
     command(record, *experiment, elsewhere)
+    command(tune, *experiment)
     command(export, *experiment)
     return parser
 
@@ -229,6 +230,15 @@ def record(options) -> None:
     elsewhere = open_data(options.elsewhere, config.side) if options.elsewhere else None
     found = results.record(config, store, elsewhere=elsewhere, say=lambda line: print(line, flush=True))
     print(f"recorded {', '.join(found.systems)} of profile {config.profile}")
+
+
+def tune(options) -> None:
+    """Train every arm at several learning rates and record how each ends on validation pictures (give `-p steps`)."""
+    config = _config(options)
+    store = _store(config)
+    from . import results
+
+    print(results.tune(config, store).to_string(index=False))
 
 
 def export(options) -> None:

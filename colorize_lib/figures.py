@@ -318,7 +318,10 @@ def plot_annealing(pixels: dict[str, torch.Tensor], temperatures: tuple[float, .
 
 
 def plot_training(history: pd.DataFrame) -> Figure:
-    """Curves of a training, a line for each arm and seed: loss, nats above the floor, colour error, chroma ratio."""
+    """Curves of a training: loss, nats above the floor, colour error, chroma ratio.
+
+    A line an arm, the mean of its seeds, and a band from the lowest seed to the highest.
+    """
     first = history.groupby(["arm", "seed"])["loss"].transform("first")
     shown = history.assign(relative=history.loss / first).reset_index(drop=True)
     shown.loc[~shown.arm.str.startswith("ce"), "val_excess"] = np.nan
@@ -328,7 +331,7 @@ def plot_training(history: pd.DataFrame) -> Figure:
     }  # fmt: skip
     arms = [arm for arm in ARM_LINES if arm in set(history.arm)]
     style = {"hue": "arm", "style": "arm", "hue_order": arms, "style_order": arms, "palette": ARM_COLOURS}
-    style |= {"dashes": ARM_LINES, "units": "seed", "estimator": None}
+    style |= {"dashes": ARM_LINES, "errorbar": ("pi", 100)}
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 5.0), sharex=True)
     for axis, (column, title) in zip(axes.flat, panels.items(), strict=True):
         sns.lineplot(shown, x="step", y=column, ax=axis, legend="full" if column == "relative" else False, **style)

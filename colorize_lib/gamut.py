@@ -229,5 +229,6 @@ def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
     """
     if not temperature > 0:
         raise ValueError(f"temperature={temperature} must be above 0; use a small one such as 0.01 for the mode")
-    probability = torch.softmax(logits.float() / temperature, dim=1)
-    return torch.einsum("bqhw,qc->bchw", probability, ab_gamut_centers().to(probability))
+    # with the colours as the last axis, as the network lays them out in memory, softmax is much faster
+    probability = torch.softmax(logits.movedim(1, -1).float() / temperature, dim=-1)
+    return (probability @ ab_gamut_centers().to(probability)).movedim(-1, 1)

@@ -101,6 +101,18 @@ def make_network(config, channels: int, seed: int) -> ColorNet:
 
 
 @torch.no_grad()
+def flush_running_means(network: ColorNet) -> None:
+    """Set running means to 0 where they are too small to be normal floats.
+
+    Where a channel has died its mean halves every few steps, for ever. Subtracted from the channel's zeros it leaves
+    denormal numbers, on which processors compute about five times more slowly; predictions stay what they were.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean[layer.running_mean.abs() < torch.finfo(torch.float32).tiny] = 0
+
+
+@torch.no_grad()
 def data_dependent_init(network: ColorNet, lightness: Tensor) -> None:
     """Scale each convolution so that its outputs on `lightness` [b, 1, h, w] have mean 0 and variance 1 a channel.
 

@@ -26,7 +26,7 @@ from .data import Store, batch_order, open_data
 from .gamut import ab_gamut_centers
 from .losses import CrossEntropy
 from .stats import Interval
-from .train import RUNS, WEIGHTS, Colorizer, Run, data_prior, export_weights, load_colorizer, load_run
+from .train import RUNS, WEIGHTS, Colorizer, Run, data_prior, export_weights, load_colorizer, load_run, train_run
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 YARDSTICKS = ("grey", "mean", "random", "ceiling")
@@ -328,6 +328,39 @@ class DataCard:
     test: torch.Tensor
     pictures: dict[str, int]
     fingerprints: dict[str, str]
+
+
+RATES = (0.25, 0.5, 1.0, 2.0)
+"""Learning rates tried for every arm, as multiples of the configured one."""
+
+
+def tune(config: Config, store: Store, runs: Path = RUNS, folder: Path | None = None, say=print) -> pd.DataFrame:
+    """Train every arm at every rate of `RATES` (what is missing) and record how each ended on validation pictures.
+
+    All arms get the same number of trials, on the same pictures; test pictures are not looked at. Writes tuning.csv
+    into the recorded results: arm, lr, steps, loss (the arm's own, over the training since the validation before),
+    val_plain, val_ab_error, val_chroma_ratio.
+    """
+    rows = []
+    for arm in config.arms:
+        for factor in RATES:
+            trial = replace(config, lr=factor * config.lr)
+            last = pd.read_csv(train_run(trial, arm, config.seeds[0], store, runs, say) / "history.csv").iloc[-1]
+            rows.append({"arm": arm, "lr": trial.lr, "steps": int(last.step)} | last[list(TUNED)].to_dict())
+    table = pd.DataFrame(rows)
+    folder = folder or BOOK / "results" / config.profile
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / "tuning.csv", table.to_csv(index=False, float_format="%.6g"))
+    return table
+
+
+TUNED = ("loss", "val_plain", "val_ab_error", "val_chroma_ratio")
+
+
+def load_tuning(profile: str, folder: Path | None = None) -> pd.DataFrame:
+    """What `tune` recorded; a table without rows where nothing was."""
+    path = (folder or BOOK / "results" / profile) / "tuning.csv"
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["arm", "lr", "steps", *TUNED])
 
 
 def data_card(config: Config) -> DataCard:

@@ -29,7 +29,7 @@ from .config import Config, from_identity, identity, run_id
 from .data import Store, batch_order
 from .gamut import prior_from_ab
 from .losses import CrossEntropy, Objective, make_objective, subsample
-from .model import ColorNet, data_dependent_init, make_network
+from .model import ColorNet, data_dependent_init, flush_running_means, make_network
 
 RUNS = Path("runs")
 WEIGHTS = "network.safetensors"
@@ -274,7 +274,7 @@ def _line(run: Run, pace: float) -> str:
 def validate(run: Run) -> dict:
     """Plain score, excess, mean ab error and chroma ratio (T = 1 for classifiers) on the first validation photos."""
     rows = run.validation
-    run.network.eval()
+    flush_running_means(run.network.eval())
     sums = torch.zeros(5)
     for i in range(0, len(rows), 64):
         rgb = _rgb(run.store, rows[i : i + 64], run.device)
@@ -298,7 +298,8 @@ class Colorizer:
     """A trained network with its objective and passport; `save` and `load` keep all three in one file."""
 
     def __init__(self, network: ColorNet, objective: Objective, passport: dict):
-        self.network, self.objective, self.passport = network.eval(), objective, passport
+        flush_running_means(network.eval())
+        self.network, self.objective, self.passport = network, objective, passport
         self.arm = objective.name
         self.side = passport["config"]["side"]
 

@@ -125,8 +125,10 @@ order = ["student_mse", "ce@1", "ce_rebal@1", "l2", "ce@0.38", "ce_rebal@0.38"]
 figures.plot_confusion({system: found.confusion(system) for system in order})
 
 # %% [markdown]
-# The four cells that the claim is about, with intervals. The grey baseline shows everything as grey; the ceiling is
-# what a classifier could reach that predicts every label perfectly, at the same resolution and with the same decoder.
+# The four cells that the claim is about, with intervals. The last rows are yardsticks, here and in all tables of this
+# book. The grey baseline shows everything as grey. *Mean colour* gives every pixel the mean of all training labels, and
+# *another photo's colours* lays those of a random training picture under the lightness. The ceiling is what a
+# classifier could reach that predicts every label perfectly, at the same resolution and with the same decoder.
 
 # %%
 found.table(list(results.LOST_HUES))

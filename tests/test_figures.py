@@ -40,7 +40,7 @@ def interval(value: float, half: float = 0.1) -> Interval:
 
 def history(seeds=(0, 1)) -> pd.DataFrame:
     rows = [{"arm": arm, "seed": seed, "step": step, "epoch": step / 8, "loss": 9 / step, "plain": 3 / step,
-             "val_plain": 2 / step, "val_excess": 1 / step, "val_ab_error": 12.0, "val_chroma_ratio": 0.5}
+             "val_plain": 2 / step, "val_excess": 1 / step, "val_ab_error": 12.0 + seed, "val_chroma_ratio": 0.5}
             for arm in ARMS for seed in seeds for step in (8, 16, 24)]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -131,13 +131,17 @@ def test_lightness_alone_is_grey(drawn):
 
 
 @draw("plot_training")
-def test_curves_of_training_hold_every_arm_and_seed(drawn):
+def test_curves_of_training_hold_every_arm_and_the_band_of_its_seeds(drawn):
     loss, nats, error, ratio = drawn.axes
     lengths = [sum(len(line.get_xdata()) == 3 for line in axis.lines) for axis in (loss, error, ratio)]
-    assert lengths == [8, 8, 8]
+    assert lengths == [4, 4, 4]
+    bands = [band.get_paths()[0].vertices[:, 1] for band in error.collections]
+    assert len(bands) == 4 and all((band.min(), band.max()) == (12, 13) for band in bands)
+    flat = figures.plot_training(history(seeds=[0])).axes[2].collections
+    assert all((band.get_paths()[0].vertices[:, 1] == 12).all() for band in flat), "one seed has no width"
     assert all(line.get_ydata()[0] == 1 for line in loss.lines if len(line.get_xdata()) == 3)
     finite = [line for line in nats.lines if len(line.get_ydata()) and np.isfinite(line.get_ydata()).all()]
-    assert len(finite) == 4, "nats are for classifiers"
+    assert len(finite) == 2, "nats are for classifiers"
 
 
 @draw("plot_intervals")

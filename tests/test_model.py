@@ -12,6 +12,7 @@ from colorize_lib.model import (
     STAGES,
     ColorNet,
     data_dependent_init,
+    flush_running_means,
     from_released,
     layer_table,
     make_network,
@@ -358,3 +359,15 @@ def test_other_checkpoints_are_refused(state):
 def test_another_decode_layer_is_refused(state, decode):
     with pytest.raises(ValueError, match="decode layer does not hold the 313 derived colours"):
         from_released(state | {"model_out.weight": decode}, CENTERS)
+
+
+def test_means_of_dead_channels_are_flushed_without_a_difference():
+    network = ColorNet(2, width=1 / 16).eval()
+    norm = network.trunk["conv1"][-1]
+    norm.running_mean[:2] = torch.tensor([1e-40, -1e-42])
+    norm.running_mean[2] = 0.5
+    picture = 100 * torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    before = network(picture)
+    flush_running_means(network)
+    assert norm.running_mean[:3].tolist() == [0, 0, 0.5]
+    assert torch.equal(before, network(picture))
