@@ -39,6 +39,9 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"colorize {options.command}: {error}", file=sys.stderr)
         return 2
+    except (FloatingPointError, MemoryError) as error:
+        print(f"colorize {options.command}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"colorize {options.command}: interrupted", file=sys.stderr)
         return 130

@@ -108,9 +108,15 @@ def _fingerprint(shas: Iterable[str]) -> str:
     return hashlib.sha256("".join(shas).encode()).hexdigest()[:16]
 
 
+@functools.lru_cache(maxsize=2)
 def batch_order(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Order in which epoch `epoch` visits n pictures: a permutation int64 [n] that depends on seed and epoch only."""
-    return np.random.default_rng([seed, epoch]).permutation(n)
+    """Order in which epoch `epoch` visits n pictures: a permutation int64 [n] that depends on seed and epoch only.
+
+    Kept, because every step asks for it and 100,000 pictures take a millisecond to shuffle; read-only.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(n)
+    order.flags.writeable = False
+    return order
 
 
 # ---------------------------------------------------------------- reading pictures

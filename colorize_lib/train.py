@@ -13,8 +13,12 @@ import math
 import os
 import platform
 import resource
+import signal
 import subprocess
+import sys
+import threading
 import time
+from dataclasses import replace
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -143,38 +147,36 @@ class Run:
 
     def prepare(self, resume: bool = True) -> None:
         """Build network and optimiser, and resume from the checkpoint if there is one (and `resume`)."""
-        config, begun = self.config, resume and (self.folder / "checkpoint.pt").exists()
+        config, begun = self.config, read_checkpoint(self.folder, self.device) if resume else None
         prior = data_prior(self.store, self.rows, config, self.device)
         self.objective = make_objective(self.arm, config, prior)
         self.network = make_network(config, self.objective.channels, self.seed)
         self.pixels = self.store.pixels
         if self.device.type == "cuda":  # the whole set fits: 100,000 pictures of 64 px are 1.2 GB
             self.pixels = torch.from_numpy(np.asarray(self.pixels)).to(self.device)
-        if config.init == "data" and not begun:
+        if config.init == "data" and begun is None:
             rgb = to_unit(batch_pixels(self.store.pixels, self.rows, config, self.seed, 0))
             data_dependent_init(self.network, self.objective.network_input(rgb))
         self.network.to(self.device, memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), config.lr, config.betas, config.eps, config.weight_decay
         )
-        if begun:
-            self._resume()
-
-    def _resume(self) -> None:
-        state = torch.load(self.folder / "checkpoint.pt", map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
-        self.sums, self.since = state.get("sums", self.sums), state.get("since", self.step)
+        if begun is not None:
+            self.network.load_state_dict(begun["network"])
+            self.optimiser.load_state_dict(begun["optimiser"])
+            self.step, self.seconds, self.history = begun["step"], begun["seconds"], begun["history"]
+            self.sums, self.since = begun.get("sums", self.sums), begun.get("since", self.step)
 
     def save(self) -> None:
-        """Write checkpoint and history, each to a temporary file that is then renamed."""
+        """Write checkpoint and history, each to a temporary file that is then renamed; the checkpoint before is kept.
+
+        Nothing random is in it, because pictures and mirroring follow from seed and step.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
         state |= {"step": self.step, "seconds": self.seconds, "history": self.history}
         state |= {"sums": self.sums, "since": self.since}
-        torch.save(state, self.folder / "checkpoint.tmp")
-        (self.folder / "checkpoint.tmp").rename(self.folder / "checkpoint.pt")
+        write_checkpoint(state, self.folder)
         write_history(self.history, self.folder / "history.csv")
 
     def take_step(self) -> Tensor:
@@ -199,8 +201,47 @@ class Run:
         facts = {"photos": len(self.rows), "steps": self.steps, "seconds": round(self.seconds, 1)}
         facts |= {"peak_memory_mb": round(peak / 2**20)}
         Colorizer(self.network, self.objective, self.passport | facts).save(self.folder / WEIGHTS)
-        (self.folder / "checkpoint.pt").unlink(missing_ok=True)
+        for name in CHECKPOINTS:
+            (self.folder / name).unlink(missing_ok=True)
         return self.folder
+
+
+CHECKPOINTS = ("checkpoint.pt", "previous.pt")
+
+
+def write_checkpoint(state: dict, folder: Path) -> None:
+    """Write a checkpoint; the one before stays beside it. Killed at any moment, one of them is whole."""
+    newest, previous = (folder / name for name in CHECKPOINTS)
+    with open(folder / "checkpoint.tmp", "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    if newest.exists():
+        newest.replace(previous)
+    (folder / "checkpoint.tmp").replace(newest)
+
+
+def read_checkpoint(folder: Path, device: torch.device) -> dict | None:
+    """The newest whole checkpoint of a run, without executing anything in it; None if the run was not begun.
+
+    Raises ValueError if there are checkpoints and none can be read.
+    """
+    damage = ""
+    for path in (folder / name for name in CHECKPOINTS):
+        try:
+            state = torch.load(path, map_location=device, weights_only=True)
+            missing = {"network", "optimiser", "step", "seconds", "history"} - set(state)
+        except FileNotFoundError:
+            continue
+        except Exception as error:  # cut off, another program's file, or no tensors: each fails in a way of its own
+            damage, missing = type(error).__name__, {"a readable content"}
+        if not missing:
+            return state
+        print(f"{path} lacks {', '.join(sorted(missing))} and is not used", file=sys.stderr)
+        damage = damage or "incomplete"
+    if damage:
+        raise ValueError(f"no checkpoint in {folder} can be read ({damage}); delete that folder to train anew")
+    return None
 
 
 def _peak_memory() -> int:
@@ -222,7 +263,9 @@ def train_run(
     """Train one arm with one seed and return the run's folder; read it if finished, resume it if begun.
 
     say: called with a line of progress at every validation (None for silence). stop_after: leave after so many
-    steps with a checkpoint written. Interrupted with Ctrl-C it goes on from its last validation when called again.
+    steps with a checkpoint written. On Ctrl-C the step is finished and saved, and KeyboardInterrupt raised; called
+    again, the run goes on there. Raises FloatingPointError where the loss is no longer finite, and MemoryError with
+    the batch that would fit where the device has too little memory.
     """
     run = Run(config, arm, seed, store, runs)
     if (run.folder / WEIGHTS).exists():
@@ -230,9 +273,12 @@ def train_run(
     run.prepare()
     last = min(run.steps, stop_after or run.steps)
     begun, before, first = time.perf_counter(), run.seconds, run.step
-    try:
-        while run.step < last:
-            run.sums += run.take_step()
+    with _Interrupt() as interrupt:
+        while run.step < last and not interrupt.asked:
+            try:
+                run.sums += run.take_step()
+            except torch.OutOfMemoryError:
+                raise MemoryError(_too_large(run)) from None
             run.seconds = before + time.perf_counter() - begun
             if run.step % config.eval_every == 0 or run.step == run.steps:
                 run.history.append(_history_row(run, run.sums / (run.step - run.since)))
@@ -241,11 +287,47 @@ def train_run(
                     pace = (run.seconds - before) / (run.step - first)
                     say(_line(run, pace))
                 run.save()
-    except KeyboardInterrupt:
-        print(f"interrupted at step {run.step}; the run continues from its last checkpoint when started again")
-        raise
-    run.save()
+        run.save()
+    if interrupt.asked and run.step < last:
+        print(f"interrupted and saved at step {run.step} of {run.steps}; the same command goes on from there")
+        raise KeyboardInterrupt
     return run.finish() if run.step == run.steps else run.folder
+
+
+class _Interrupt:
+    """Within it the first Ctrl-C only sets `asked`, so that no step is left half done; the second one interrupts."""
+
+    asked = False
+
+    def __enter__(self):
+        self.here = threading.current_thread() is threading.main_thread()  # elsewhere signals cannot be caught
+        if self.here:
+            self.before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def _ask(self, *_) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __exit__(self, *_) -> None:
+        if self.here:
+            signal.signal(signal.SIGINT, self.before)
+
+
+def _too_large(run: Run) -> str:
+    """What to say when memory ran out: the largest batch, by halving, with which a step succeeds."""
+    batch, asked = run.config.batch, run.config.batch
+    while batch > 1:
+        batch //= 2
+        run.optimiser.zero_grad(set_to_none=True)
+        run.config = replace(run.config, batch=batch)
+        try:
+            run.take_step()
+        except torch.OutOfMemoryError:
+            continue
+        return f"a batch of {asked} does not fit into the memory of {run.passport['device']}; a batch of {batch} does"
+    return f"not even a single picture fits into the memory of {run.passport['device']}; a smaller width or side may"
 
 
 def train_all(config: Config, store: Store, runs: Path = RUNS, say=print) -> dict[tuple[str, int], Path]:
@@ -255,6 +337,12 @@ def train_all(config: Config, store: Store, runs: Path = RUNS, say=print) -> dic
 
 def _history_row(run: Run, means: Tensor) -> dict:
     loss, plain, excess = means.tolist()
+    if not math.isfinite(loss):
+        rate = learning_rate(run.config, run.step - 1, run.steps)
+        raise FloatingPointError(
+            f"the loss of {run.arm} (seed {run.seed}) is {loss} at step {run.step}, learning rate {rate:.3g}; try a "
+            f"lower lr, or fp32 if precision is bf16. The checkpoint before, in {run.folder}, is still good."
+        )
     row = {"step": run.step, "epoch": run.step * run.config.batch / len(run.rows)}
     row |= {"lr": learning_rate(run.config, run.step - 1, run.steps), "loss": loss, "plain": plain, "excess": excess}
     return row | validate(run) | {"seconds": round(run.seconds, 2)}
@@ -264,7 +352,7 @@ def _line(run: Run, pace: float) -> str:
     row, left = run.history[-1], pace * (run.steps - run.step)
     rate = run.config.batch / pace
     return (
-        f"{run.arm} seed {run.seed}: step {run.step}/{run.steps}, loss {row['loss']:.4f}, "
+        f"{run.arm} seed {run.seed}: step {run.step}/{run.steps}, epoch {row['epoch']:.1f}, loss {row['loss']:.4f}, "
         f"validation {row['val_plain']:.4f}, chroma ratio {row['val_chroma_ratio']:.2f}, "
         f"{rate:.0f} pictures/s, {left / 60:.1f} min left"
     )

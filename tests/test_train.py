@@ -1,10 +1,17 @@
 """Training at the smallest size: repeatable, resumable, the same pictures for every arm; and the trained network."""
 
+import contextlib
 import csv
 import dataclasses
+import functools
+import io
 import json
 import math
+import os
+import signal
+import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,7 +131,7 @@ def test_progress_is_told_at_every_validation(store, tmp_path):
     lines = []
     train_run(TINY, "l2", 0, store, tmp_path, say=lines.append)
     assert len(lines) == 3
-    assert lines[1].startswith("l2 seed 0: step 4/6, loss 0.") and lines[1].endswith("min left")
+    assert lines[1].startswith("l2 seed 0: step 4/6, epoch 1.3, loss 0.") and lines[1].endswith("min left")
 
 
 @pytest.mark.parametrize("stops", [(2,), (3,), (1, 4, 5)], ids=str)
@@ -152,6 +159,140 @@ def test_ctrl_c_leaves_a_run_that_goes_on(finished, store, tmp_path, monkeypatch
             train_run(TINY, "ce", 0, store, tmp_path, say=None)
     folder = train_run(TINY, "ce", 0, store, tmp_path, say=None)
     assert read_history(folder) == read_history(finished["ce"]) and same_weights(folder, finished["ce"])
+
+
+def test_ctrl_c_finishes_the_step_and_saves_it(finished, store, tmp_path, monkeypatch, capsys):
+    def asked_twice_in_different_runs(run, take_step=Run.take_step):
+        if run.step in (1, 4):
+            os.kill(os.getpid(), signal.SIGINT)
+        return take_step(run)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "take_step", asked_twice_in_different_runs)
+        for step in (2, 5):
+            with pytest.raises(KeyboardInterrupt):
+                train_run(TINY, "l2", 0, store, tmp_path, say=None)
+            assert f"interrupted and saved at step {step} of 6" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGINT) == handler
+    folder = train_run(TINY, "l2", 0, store, tmp_path, say=None)
+    assert read_history(folder) == read_history(finished["l2"]) and same_weights(folder, finished["l2"])
+
+
+def in_a_child(work, seconds: float | None = None) -> int:
+    """Do something in a forked process and return how it ended; killed with SIGKILL after some seconds."""
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            work()
+        os._exit(0)
+    if seconds is not None:
+        time.sleep(seconds)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    return os.waitpid(child, 0)[1]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_run_killed_again_and_again_ends_bit_for_bit_where_it_would_have(store, tmp_path):
+    longer = dataclasses.replace(TINY, steps=120)
+    begun = time.perf_counter()
+    whole = train_run(longer, "ce_rebal", 0, store, tmp_path / "whole", say=None)
+    longest = (time.perf_counter() - begun) / 12
+    work = functools.partial(train_run, longer, "ce_rebal", 0, store, tmp_path / "killed", say=None)
+    chance = np.random.default_rng(0)
+    kills = sum(in_a_child(work, chance.uniform(0, longest)) == signal.SIGKILL for _ in range(25))
+    assert kills >= 20
+    folder = work()
+    assert read_history(folder) == read_history(whole) and same_weights(folder, whole)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("moment", ["torch.save", "os.fsync", "first replace", "second replace"])
+def test_a_run_killed_while_it_writes_a_checkpoint_loses_nothing(finished, store, tmp_path, monkeypatch, moment):
+    replaced = []
+
+    def half_a_file(state, file, save=torch.save):
+        whole = io.BytesIO()
+        save(state, whole)
+        file.write(whole.getvalue()[: len(whole.getvalue()) // 2])
+        file.flush()
+        die()
+
+    def die(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(path, target, replace=Path.replace):
+        replaced.append(path)
+        if len(replaced) == (1 if moment == "first replace" else 2):
+            die()
+        return replace(path, target)
+
+    def work():
+        if moment == "torch.save":
+            monkeypatch.setattr(torch, "save", half_a_file)
+        elif moment == "os.fsync":
+            monkeypatch.setattr(os, "fsync", die)
+        else:
+            monkeypatch.setattr(Path, "replace", counted)
+        train_run(TINY, "l2", 0, store, tmp_path, say=None)
+
+    begun = train_run(TINY, "l2", 0, store, tmp_path, say=None, stop_after=2)
+    assert in_a_child(work) == signal.SIGKILL
+    state = train.read_checkpoint(begun, CPU)
+    assert state["step"] == 2, "the checkpoint before still serves"
+    folder = train_run(TINY, "l2", 0, store, tmp_path, say=None)
+    assert read_history(folder) == read_history(finished["l2"]) and same_weights(folder, finished["l2"])
+    assert sorted(p.suffix for p in folder.iterdir() if "checkpoint" in p.name or p.suffix == ".pt") in ([], [".tmp"])
+
+
+@pytest.mark.parametrize("damage", ["cut off", "empty", "text", "incomplete", "pickled code"])
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_serves(finished, store, tmp_path, damage, capsys):
+    folder = train_run(TINY, "ce", 0, store, tmp_path, say=None, stop_after=4)
+    newest, previous = (folder / name for name in train.CHECKPOINTS)
+    assert previous.exists()
+    if damage == "cut off":
+        newest.write_bytes(newest.read_bytes()[:-1000])
+    elif damage in ("empty", "text"):
+        newest.write_text("" if damage == "empty" else "no checkpoint")
+    else:
+        torch.save({"step": 3} if damage == "incomplete" else Bomb(), newest)
+    again = train_run(TINY, "ce", 0, store, tmp_path, say=None, stop_after=5)
+    assert "checkpoint.pt lacks" in capsys.readouterr().err
+    for path in (again / name for name in train.CHECKPOINTS):
+        path.write_text("no checkpoint")
+    with pytest.raises(ValueError, match=r"no checkpoint in .* can be read \(UnpicklingError\); delete that folder"):
+        train_run(TINY, "ce", 0, store, tmp_path, say=None)
+
+
+class Bomb:
+    """Something that only pickle could bring back, by running code."""
+
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('a checkpoint was executed')",))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(store, tmp_path, monkeypatch):
+    wild = dataclasses.replace(TINY, lr=1e30, schedule="constant")
+    with pytest.raises(
+        FloatingPointError, match=r"the loss of l2 \(seed 0\) is (nan|inf) at step \d, learning rate 1e\+30"
+    ):
+        train_run(wild, "l2", 0, store, tmp_path, say=None)
+    assert not list(tmp_path.glob(f"*/{WEIGHTS}"))
+
+
+@pytest.mark.parametrize(
+    ("fits", "message"), [(2, "a batch of 8 .* a batch of 2 does"), (0, "not even a single picture")]
+)
+def test_too_little_memory_says_what_would_fit(store, tmp_path, monkeypatch, fits, message):
+    def hungry(run, take_step=Run.take_step):
+        if run.config.batch > fits:
+            raise torch.OutOfMemoryError
+        return take_step(run)
+
+    monkeypatch.setattr(Run, "take_step", hungry)
+    with pytest.raises(MemoryError, match=message):
+        train_run(TINY, "l2", 0, store, tmp_path, say=None)
 
 
 def test_a_checkpoint_of_an_older_version_is_resumed(store, tmp_path):
