@@ -16,7 +16,8 @@ from importlib import resources
 import pandas as pd
 
 from . import metrics, stats
-from .results import PAIRS, STRATA, STRATUM_METRICS, YARDSTICKS, Results, system_title
+from .evaluation import PAIRS, STRATA, STRATUM_METRICS, YARDSTICKS, system_title
+from .results import Results
 from .stats import Interval
 
 KINDS = ("above", "below", "within", "contrast", "report")
@@ -31,7 +32,7 @@ FEW = {1: "one run", 2: "two runs"}
 class Check:
     """One question to the results: does `metric` of `system` ("a" or "a - b") lie above, below or within `margin`?
 
-    kind: see the top of hypotheses.toml. stratum: only pictures of this kind, one of `results.STRATA`.
+    kind: see the top of hypotheses.toml. stratum: only pictures of this kind, one of `evaluation.STRATA`.
     """
 
     kind: str

@@ -165,14 +165,15 @@ def train(options) -> None:
 
 def evaluate(options) -> None:
     """Measure a trained network on pictures and write every metric, with intervals, as JSON."""
-    from . import results
     from .data import open_data
+    from .evaluation import evaluate as measure
+    from .results import save_json
     from .train import load_colorizer, load_run
 
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
     store = open_data(options.data, colorizer.side)
-    measured = results.evaluate(colorizer, store, options.split, options.limit, say=_show)
-    results.save_json(measured, Path(options.json))
+    measured = measure(colorizer, store, options.split, options.limit, say=_show)
+    save_json(measured, Path(options.json))
     print(f"wrote {options.json}: {measured['pictures']} pictures, {', '.join(measured['systems'])}")
 
 

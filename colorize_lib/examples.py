@@ -12,7 +12,7 @@ import torch
 from .color import chroma, hue, lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from .config import Config
 from .data import bundled_photos, open_data, synthetic_scenes
-from .results import finished_runs
+from .evaluation import finished_runs
 from .train import RUNS, Colorizer, load_colorizer, load_run
 
 

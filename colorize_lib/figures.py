@@ -23,10 +23,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from .color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
+from .evaluation import system_title
 from .gamut import GRID, ab_gamut_centers, annealed_mean, rebalancing_weights
 from .metrics import SECTORS, metric
 from .model import STAGES
-from .results import Results, system_title
+from .results import Results
 from .stats import Interval
 
 plt.style.use(Path(__file__).with_name("book.mplstyle"))
@@ -74,7 +75,7 @@ def picture_grid(
     """Pictures in a grid: a row a picture, a column a treatment of it, pixels untouched.
 
     rows: {row label: {column: uint8 [h, w, 3]}}; the pictures of a row have one shape. columns: which, in what order
-    (default: those of the first row). titles: heading of a column where it is not that of `results.system_title`.
+    (default: those of the first row). titles: heading of a column where it is not that of `evaluation.system_title`.
     """
     columns = columns or list(next(iter(rows.values())))
     for label, row in rows.items():

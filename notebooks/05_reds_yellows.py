@@ -27,7 +27,7 @@ arms = ["student_mse", "l2", "ce", "ce_rebal"]
 import pandas as pd
 from myst_nb import glue
 
-from colorize_lib import claims, examples, figures, metrics, results
+from colorize_lib import claims, evaluation, examples, figures, metrics, results
 from colorize_lib.config import load_config
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms)
@@ -131,7 +131,7 @@ figures.plot_confusion({system: found.confusion(system) for system in order})
 # classifier could reach that predicts every label perfectly, at the same resolution and with the same decoder.
 
 # %%
-found.table(list(results.LOST_HUES))
+found.table(list(evaluation.LOST_HUES))
 
 # %% [markdown]
 # A low share under blue or grey is not yet a success, as red may have gone to orange or green. Recall closes that gap.
@@ -217,7 +217,7 @@ for name, gap in gaps.items():
 
 # %%
 for system in ("l2", "ce@1"):
-    for metric in ("recall_red", "recall_yellow", *results.LOST_HUES):
+    for metric in ("recall_red", "recall_yellow", *evaluation.LOST_HUES):
         glue(f"{system}_{metric}".replace("@", "_"), 100 * found.value(system, metric), display=False)
 
 # %% [markdown]

@@ -26,7 +26,7 @@ arms = ["student_mse", "l2", "ce", "ce_rebal"]
 from IPython.display import HTML
 from myst_nb import glue
 
-from colorize_lib import claims, examples, figures, metrics, results
+from colorize_lib import claims, evaluation, examples, figures, metrics, results
 from colorize_lib.config import load_config
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms)
@@ -209,7 +209,7 @@ steps_shown = curve.iloc[[len(curve) // 4, len(curve) // 2, -1]]
 for arm in config.arms:
     glue(f"{arm}_half", float(steps_shown[arm].iloc[1]), display=False)
     glue(f"{arm}_end", float(steps_shown[arm].iloc[2]), display=False)
-steps_shown.rename(columns=results.system_title).round(2)
+steps_shown.rename(columns=evaluation.system_title).round(2)
 
 # %% [markdown]
 # The table must not be taken for more than it is. The learning rate falls to zero towards the end, and under a falling
@@ -239,7 +239,7 @@ figures.picture_grid(rows)
 # %%
 example = examples.colorize_systems(examples.choose_pictures(config, "any", 1), networks, ["l2", "ce_rebal@0.38"])
 pair = next(iter(example.values()))
-names = (results.system_title("l2"), results.system_title("ce_rebal@0.38"))
+names = (evaluation.system_title("l2"), evaluation.system_title("ce_rebal@0.38"))
 HTML(figures.before_after(pair["l2"], pair["ce_rebal@0.38"], names))
 
 # %% [markdown]

@@ -26,13 +26,13 @@ arms = ["student_mse", "l2", "ce", "ce_rebal"]
 import pandas as pd
 from myst_nb import glue
 
-from colorize_lib import claims, examples, figures, results
+from colorize_lib import claims, evaluation, examples, figures, results
 from colorize_lib.config import load_config
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms)
 found = results.for_config(config)
 h7 = claims.decide("H7", found)
-kinds = list(results.STRATA)
+kinds = list(evaluation.STRATA)
 systems = ["grey", "student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@0.38"]
 
 # %% [markdown]
@@ -66,7 +66,7 @@ systems = ["grey", "student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@0.38"]
 # ones.
 
 # %%
-rules = {kind: rule for kind, (rule, _) in results.STRATA.items()}
+rules = {kind: rule for kind, (rule, _) in evaluation.STRATA.items()}
 counts = {kind: found.stratum(kind, "grey", "ab_error").pictures for kind in kinds}
 chromas = {kind: found.stratum(kind, "grey", "ab_error").value for kind in kinds}
 for kind in kinds:
@@ -141,7 +141,7 @@ figures.plot_intervals(panels, dict.fromkeys(kinds, 0.0))
 # numbers for cross entropy, shown as a mean and at the original's temperature.
 
 # %%
-table = {results.system_title(s): {k: f"{found.stratum(k, s, 'skill'):+.3f}" for k in kinds} for s in systems[1:]}
+table = {evaluation.system_title(s): {k: f"{found.stratum(k, s, 'skill'):+.3f}" for k in kinds} for s in systems[1:]}
 pd.DataFrame(table).T
 
 # %% [markdown]

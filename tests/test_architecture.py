@@ -28,15 +28,15 @@ LAYERS = [
     {"config", "color"},
     {"gamut", "model", "data"},
     {"losses", "metrics"},
-    {"train", "stats", "results"},
+    {"train", "stats"},
+    {"evaluation"},
+    {"results"},
     {"claims", "examples"},
     {"figures"},
     {"cli"},
 ]
 SIDEWAYS = {
     ("model", "gamut"),  # the released checkpoint is checked against the derived colours
-    ("results", "train"),  # results of finished runs
-    ("results", "stats"),  # with their intervals
 }
 # packages that only some modules may import
 ONLY = {
@@ -56,7 +56,7 @@ ONLY = {
     "socket": {"data"},
     "ftplib": {"data"},
 }
-LINES = 3400  # of code, without docstrings and comments; raise it only with something to show for it
+LINES = 3500  # of code, without docstrings and comments; raise it only with something to show for it
 PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}
 
 

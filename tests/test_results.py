@@ -14,10 +14,10 @@ import torch
 
 from colorize_lib import metrics, results
 from colorize_lib.config import load_config
-from colorize_lib.results import LOST_HUES, PAIRS, STRATA, STRATUM_METRICS, Results
-from colorize_lib.train import load_run
+from colorize_lib.evaluation import LOST_HUES, PAIRS, STRATA
+from colorize_lib.results import Results
 
-SWEPT = [f"{arm}@{t:g}" for arm in ("ce", "ce_rebal") for t in tiny.SWEEP]
+
 MAIN = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@1", "ce_rebal@0.38", "grey", "mean", "random", "ceiling"]
 
 
@@ -32,31 +32,6 @@ def loaded(made) -> Results:
 
 
 # ------------------------------------------------------------------------------------------------------ measuring
-
-
-def test_every_system_is_measured_and_named(made):
-    assert made.results.main_systems == MAIN
-    assert set(made.results.systems) == {*MAIN, *SWEPT}
-    assert all(results.system_title(name) for name in made.results.systems)
-    assert made.results.summary["pictures"] == tiny.LIMIT
-
-
-def test_the_sweep_is_measured_for_the_first_seed_only(made):
-    assert {tuple(made.results.seeds(name)) for name in SWEPT} == {(0,)}
-    assert {tuple(made.results.seeds(name)) for name in MAIN[:-4]} == {(0, 1)}
-    assert made.results.seeds("grey") == []
-
-
-def test_a_value_is_that_of_the_pictures_measured_directly(made):
-    rows = made.store.rows("test", tiny.LIMIT)
-    found = results.finished_runs(made.config, made.store, made.runs)
-    tables = []
-    for seed in made.config.seeds:
-        network = load_run(found["l2", seed])
-        prior = load_run(found["ce", 0]).objective.prior
-        tables.append(metrics.measure(network.predict, made.store.pixels[rows], prior).table)
-    direct = metrics.value(pd.concat(tables), "ab_error")
-    assert made.results.value("l2", "ab_error") == pytest.approx(direct, rel=1e-4)
 
 
 def test_intervals_are_there_and_hold_their_value(made):
@@ -85,11 +60,6 @@ def test_where_reds_and_yellows_go_has_an_interval(made):
         made.results.difference("ce@1", "l2", name)
 
 
-def test_the_stratum_of_all_pictures_is_the_whole(made):
-    for name in set(STRATUM_METRICS) - {"colourfulness_true"}:
-        assert made.results.stratum("all", "l2", name).value == made.results.value("l2", name)
-
-
 def test_an_empty_stratum_is_nan_and_unknown_names_are_refused(made):
     empty = [name for name in STRATA if made.results.summary["strata"][name]["l2"]["pictures"] == 0]
     for name in empty:
@@ -108,21 +78,6 @@ def test_contrasts_compare_blue_with_every_other_hue(made):
         assert effect.value == pytest.approx(blue - other, abs=1e-3, nan_ok=True)
 
 
-def test_confusion_rows_are_shares(made):
-    for system in MAIN:
-        sums = made.results.confusion(system).sum(axis=1)
-        assert np.isfinite(made.results.confusion(system).to_numpy()).any()
-        assert all(s == pytest.approx(1, abs=1e-3) or s == 0 for s in sums)
-
-
-def test_histograms_are_shares_of_313_colours(made):
-    found = made.results.summary["histograms"]
-    for name in ("truth", "l2", "ce@0.38", "grey"):
-        assert len(found[name]) == 313
-        assert sum(found[name]) == pytest.approx(1, abs=1e-3)
-    assert found["divergence"]["ceiling"] < found["divergence"]["grey"]
-
-
 def test_passports_say_where_each_run_comes_from(made):
     passports = made.results.summary["passports"]
     assert len(passports) == 8
@@ -132,34 +87,12 @@ def test_passports_say_where_each_run_comes_from(made):
         assert passport["versions"]["torch"] == torch.__version__
 
 
-def test_measurements_are_kept_beside_the_run(made, monkeypatch):
-    monkeypatch.setattr(results, "measure_systems", lambda *_: pytest.fail("measured twice"))
-    again = results.collect(dataclasses.replace(made.config, arms=("l2",)), made.store, made.runs, tiny.LIMIT)
-    assert again.summary["systems"]["l2"] == made.results.summary["systems"]["l2"]
-
-
 def test_an_arm_without_runs_is_left_out(made):
     one = dataclasses.replace(made.config, arms=("l2",), seeds=(1, 7))
     found = results.collect(one, made.store, made.runs, tiny.LIMIT)
     assert found.systems == ["l2", "grey", "mean", "random", "ceiling"]
     assert found.summary["seeds"] == [1]
     assert found.value("grey", "auc") == pytest.approx(made.results.value("grey", "auc"), abs=1e-4)
-
-
-def test_no_finished_run_is_an_error(made):
-    with pytest.raises(ValueError, match="no finished run of profile 'smoke'.*colorize train"):
-        results.collect(dataclasses.replace(made.config, seeds=(9,)), made.store, made.runs)
-
-
-def test_evaluate_gives_plain_values_and_the_passport(made, tmp_path):
-    network = load_run(results.finished_runs(made.config, made.store, made.runs)["ce", 0])
-    found = results.evaluate(network, made.store, limit=4)
-    results.save_json(found, tmp_path / "out.json")
-    read = json.loads((tmp_path / "out.json").read_text())
-    assert read["pictures"] == 4 and read["passport"]["arm"] == "ce"
-    assert set(read["systems"]) == {"ce@1", "ce@0.38", "grey", "mean", "ceiling"}
-    value, low, high = read["systems"]["ce@1"]["auc"]
-    assert low <= value <= high
 
 
 # ------------------------------------------------------------------------------------------- recorded and read again

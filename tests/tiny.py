@@ -10,7 +10,7 @@ from unittest import mock
 
 from PIL import Image
 
-from colorize_lib import data, results
+from colorize_lib import data, evaluation, results
 from colorize_lib.config import load_config
 from colorize_lib.train import train_run
 
@@ -36,6 +36,6 @@ def experiment() -> SimpleNamespace:
     for seed in config.seeds:
         for arm in config.arms:
             train_run(config, arm, seed, store, root / "runs", say=None)
-    with mock.patch.object(results, "SWEEP", SWEEP):
+    with mock.patch.object(evaluation, "SWEEP", SWEEP):
         found = results.record(config, store, root / "results", root / "runs", LIMIT, say=None)
     return SimpleNamespace(config=config, store=store, runs=root / "runs", folder=root / "results", results=found)
