@@ -17,7 +17,6 @@ from colorize_lib.config import load_config
 from colorize_lib.evaluation import LOST_HUES, PAIRS, STRATA
 from colorize_lib.results import Results
 
-
 MAIN = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@1", "ce_rebal@0.38", "grey", "mean", "random", "ceiling"]
 
 
