@@ -1,4 +1,4 @@
-"""The command `colorize`: prepare, train, evaluate, photo, run, book, bench, record, tune, export.
+"""The command `colorize`: prepare, train, sweep, evaluate, photo, run, book, bench, record, tune, export.
 
 Every command only reads its options and calls the library; heavy imports wait until a command needs them. What the
 user got wrong (ValueError, FileNotFoundError) becomes one line on stderr and exit status 2.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -74,6 +75,20 @@ def _parser() -> argparse.ArgumentParser:
     experiment = (profile, data, arms, seeds, more)
     command(prepare, option("source"), option("out"), option("--side", type=int, default=64, help="in pixels"))
     command(train, *experiment)
+    command(
+        sweep,
+        *experiment,
+        option(
+            *("--vary", "-v"),
+            nargs="+",
+            action="append",
+            default=[],
+            metavar=("NAME", "VALUE"),
+            help="a parameter and the values to try; several give every combination",
+        ),
+        option("--part", default="1/1", help="only part K of N, as K/N, for N machines or an array of batch jobs"),
+        option("--list", action="store_true", help="only say what stands"),
+    )
     command(
         evaluate,
         *(arm, option("--run", help="folder of a finished run, instead of shipped weights"), need_data),
@@ -161,6 +176,45 @@ def train(options) -> None:
     for seed in config.seeds:
         for arm in config.arms:
             print(f"{arm} seed {seed}: {train_run(config, arm, seed, store)}", flush=True)
+
+
+def sweep(options) -> None:
+    """Train arms by seeds by settings: lists the runs, keeps finished ones, resumes begun ones, trains the rest."""
+    import pandas as pd
+
+    from .train import Run, train_run
+
+    names = [name for name, *_ in options.vary]
+    values = [[parse_value(text) for text in texts] for _, *texts in options.vary]
+    settings = [dict(zip(names, combination, strict=True)) for combination in itertools.product(*values)]
+    configs = [load_config(**parameters(options) | setting) for setting in settings]
+    if not configs or not configs[0].data:
+        raise ValueError("a sweep needs --data and a value for every --vary")
+    part, parts = _part(options.part)
+    store = _store(configs[0])
+    jobs = [(c, setting, arm, seed) for c, setting in zip(configs, settings, strict=True)
+            for seed in c.seeds for arm in c.arms][part - 1 :: parts]  # fmt: skip
+
+    def show() -> None:
+        rows = [{"arm": arm, "seed": seed, **setting, "run": (run := Run(c, arm, seed, store)).folder.name,
+                 "state": run.state} for c, setting, arm, seed in jobs]  # fmt: skip
+        print(pd.DataFrame(rows).to_string(index=False), flush=True)
+
+    show()
+    if not options.list:
+        for config, _, arm, seed in jobs:
+            train_run(config, arm, seed, store)
+        show()
+
+
+def _part(text: str) -> tuple[int, int]:
+    """Read "2/8" as (2, 8)."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise ValueError(
+            f"--part {text} is not possible; it should look like 2/8, the first number from 1 to the second"
+        )
+    return int(found[1]), int(found[2])
 
 
 def evaluate(options) -> None:

@@ -205,6 +205,17 @@ class Run:
             (self.folder / name).unlink(missing_ok=True)
         return self.folder
 
+    @property
+    def state(self) -> str:
+        """How far the run in this folder is: "finished", "step 200 of 4000" (by its last validation) or "not begun"."""
+        if (self.folder / WEIGHTS).exists():
+            return "finished"
+        if not (self.folder / "history.csv").exists():
+            return "not begun"
+        with open(self.folder / "history.csv", newline="") as file:
+            steps = [row["step"] for row in csv.DictReader(file)]
+        return f"step {steps[-1] if steps else 0} of {self.steps}"
+
 
 CHECKPOINTS = ("checkpoint.pt", "previous.pt")
 

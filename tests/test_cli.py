@@ -8,6 +8,7 @@ import sys
 import nbformat
 import numpy as np
 import pytest
+import tiny
 import yaml
 from PIL import Image
 
@@ -95,6 +96,9 @@ def test_an_unreadable_value_is_named():
         (["train", "--profile", "smoke", "-p", "learning_rate", "1"], "parameter 'learning_rate' is unknown"),
         (["train", "--data", "nowhere"], "nowhere"),
         (["photo", "nowhere.jpg", "--out", "out"], "nowhere.jpg"),
+        (["sweep", "--profile", "smoke", "--part", "3/2"], "--part 3/2 is not possible; it should look like 2/8"),
+        (["sweep", "--profile", "smoke", "--vary", "rate", "1"], "parameter 'rate' is unknown"),
+        (["sweep", "--profile", "laptop"], "a sweep needs --data"),
         (["photo", "x.jpg", "--out", "out", "--temperature", "0"], "--temperature 0.0 is not possible"),
     ],
 )
@@ -102,6 +106,26 @@ def test_mistakes_are_one_line_and_come_before_any_kernel(clone, no_kernel, caps
     assert cli.main(arguments) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1 and "Traceback" not in err
+
+
+def test_a_sweep_lists_trains_and_divides_its_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    small = {"side": 32, "width": 1 / 16, "steps": 2, "eval_every": 1, "batch": 8, "train_photos": 32}
+    command = ["sweep", "--profile", "smoke", "--data", str(tiny.experiment().store.path), "--arms", "l2,ce"]
+    command += [word for name, value in small.items() for word in ("-p", name, str(value))]
+    command += ["--vary", "lr", "1e-3", "2e-3", "--vary", "lambda_", "0.5"]
+
+    def states(*more: str) -> list[list[str]]:
+        assert cli.main([*command, *more]) == 0
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        return [[line[0], line[2], " ".join(line[5:])] for line in lines if line[0] in ("l2", "ce") and line[1] == "0"]
+
+    every = [[arm, lr, "not begun"] for lr in ("0.001", "0.002") for arm in ("l2", "ce")]
+    assert states("--list") == every and not (tmp_path / "runs").exists()
+    first = states("--part", "1/2")  # the table before and after
+    assert first == [every[0], every[2], ["l2", "0.001", "finished"], ["l2", "0.002", "finished"]]
+    assert [state for *_, state in states("--list")] == ["finished", "not begun"] * 2
+    assert [state for *_, state in states()[4:]] == ["finished"] * 4
 
 
 def test_debug_shows_the_traceback(clone, no_kernel):
