@@ -7,6 +7,7 @@ photographs, and `summarise` makes of it what `results` records.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -170,6 +171,19 @@ def _measured_run(folder: Path, store: Store, rows: np.ndarray, prior, temperatu
     return out
 
 
+def _measured_yardsticks(test: Store, rows: np.ndarray, prior, config: Config, store: Store, runs: Path) -> dict:
+    """Measure the yardsticks, or read what an earlier call measured beside the runs."""
+    trained_on = store.fingerprint(store.rows("train", config.train_photos))
+    settings = (test.fingerprint(rows), trained_on, config.neighbours, config.sigma, config.temperature)
+    key = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+    paths = {name: Path(runs) / f"yardstick-{name}-{key}.npz" for name in YARDSTICKS}
+    if not all(path.exists() for path in paths.values()):
+        donors = _donors(config, store, len(rows))
+        for name, m in measure_yardsticks(test.pixels[rows], prior, config, donors).items():
+            _write_measured(paths[name], m)
+    return {name: _read_measured(path) for name, path in paths.items()}
+
+
 def _write_measured(path: Path, m: metrics.Measured) -> None:
     arrays = {f"column_{c}": m.table[c].to_numpy() for c in m.table.columns}
     with open(path.with_suffix(".tmp"), "wb") as file:
@@ -212,8 +226,7 @@ def measure_all(
 
     def measured(test: Store, sweep: tuple) -> Tested:
         rows = test.rows("test", limit)
-        donors = _donors(config, store, len(rows))
-        systems = {n: {None: m} for n, m in measure_yardsticks(test.pixels[rows], prior, config, donors).items()}
+        systems = {n: {None: m} for n, m in _measured_yardsticks(test, rows, prior, config, store, runs).items()}
         for (_, seed), folder in found.items():
             temperatures = [1.0, config.temperature, *(sweep if seed == config.seeds[0] else ())]
             for name, m in _measured_run(folder, test, rows, prior, temperatures, say).items():

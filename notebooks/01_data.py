@@ -199,6 +199,7 @@ kinds = [{"kind": k.name, "lightness": k.lightness, "colours (a, b)": "  ".join(
           "probabilities": "  ".join(f"{p:.2f}" for p in k.probabilities),
           "chroma of the mean": np.linalg.norm(k.mean), "mean chroma": k.mean_chroma}
          for k in scenes.table]  # fmt: skip
+pd.options.display.max_colwidth = None  # pandas would cut long lists
 pd.DataFrame(kinds).set_index("kind").round(1)
 
 # %% [markdown]
