@@ -581,7 +581,7 @@ def repaint(scenes: SyntheticScenes, ab: np.ndarray) -> np.ndarray:
     With `scene_conditional_mean()` this is the best that squared error can paint, with `scene_colours(seed)` another
     picture that the same grey one could have come from.
     """
-    lightness = rgb_to_lab(to_unit(torch.from_numpy(scenes.pixels)))[:, :1]
+    lightness = rgb_to_lab(to_unit(torch.from_numpy(scenes.pixels)).double())[:, :1]
     colours = torch.from_numpy(ab[scenes.classes]).to(lightness).movedim(-1, 1)
     return to_uint8(lab_to_rgb(torch.cat([lightness, colours], 1))).numpy()
 
@@ -698,7 +698,7 @@ def _scene_chunk(side: int, seed: int, chunk: int) -> tuple[np.ndarray, np.ndarr
     _paint_car(canvas)
     _paint_toys(canvas, grassy)
     lab = torch.from_numpy(canvas.lab).movedim(-1, 1)
-    return to_uint8(lab_to_rgb(lab)).contiguous().numpy(), canvas.classes
+    return to_uint8(lab_to_rgb(lab.double())).contiguous().numpy(), canvas.classes
 
 
 def synthetic_scenes(n: int, side: int, seed: int = 0) -> SyntheticScenes:

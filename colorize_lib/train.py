@@ -66,7 +66,7 @@ def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torc
         "commit": commit,
         "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {os.cpu_count()} cores",
-        "precision": "bf16" if computes_in_bf16(config, device) else "fp32",
+        "precision": "bf16" if computes_in_bf16(config, device) else config.precision.replace("bf16", "fp32"),
     }
 
 
@@ -83,7 +83,7 @@ def computes_in_bf16(config: Config, device: torch.device) -> bool:
 def data_prior(store: Store, rows: np.ndarray, config: Config, device: torch.device) -> Tensor:
     """Prior [313] of the pictures `rows`: soft targets averaged over every fourth pixel, whole pictures."""
     chunks = (rows[i : i + 512] for i in range(0, len(rows), 512))
-    colours = (rgb_to_lab(subsample(_rgb(store, chunk, device)))[:, 1:] for chunk in chunks)
+    colours = (rgb_to_lab(subsample(_rgb(store, chunk, device)).double())[:, 1:] for chunk in chunks)
     return prior_from_ab((ab.movedim(1, -1).reshape(-1, 2) for ab in colours), config.neighbours, config.sigma)
 
 
@@ -142,6 +142,7 @@ class Run:
         self.steps = total_steps(config, len(self.rows))
         self.passport = passport(config, arm, seed, store.fingerprint(self.rows), self.device)
         self.folder = Path(runs) / self.passport["run"]
+        self.dtype = torch.float64 if config.precision == "fp64" else torch.float32
         self.step, self.seconds, self.history = 0, 0.0, []
         self.sums, self.since = torch.zeros(3, device=self.device), 0  # of the scores since the last row of history
 
@@ -149,7 +150,7 @@ class Run:
         """Build network and optimiser, and resume from the checkpoint if there is one (and `resume`)."""
         config, begun = self.config, read_checkpoint(self.folder, self.device) if resume else None
         prior = data_prior(self.store, self.rows, config, self.device)
-        self.objective = make_objective(self.arm, config, prior)
+        self.objective = make_objective(self.arm, config, prior.to(self.dtype))
         self.network = make_network(config, self.objective.channels, self.seed)
         self.pixels = self.store.pixels
         if self.device.type == "cuda":  # the whole set fits: 100,000 pictures of 64 px are 1.2 GB
@@ -157,7 +158,7 @@ class Run:
         if config.init == "data" and begun is None:
             rgb = to_unit(batch_pixels(self.store.pixels, self.rows, config, self.seed, 0))
             data_dependent_init(self.network, self.objective.network_input(rgb))
-        self.network.to(self.device, memory_format=torch.channels_last)
+        self.network.to(self.device, self.dtype, memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), config.lr, config.betas, config.eps, config.weight_decay
         )
@@ -184,11 +185,11 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step, self.steps)
         batch = batch_pixels(self.pixels, self.rows, self.config, self.seed, self.step)
-        rgb = to_unit(batch.to(self.device))
+        rgb = to_unit(batch.to(self.device)).to(self.dtype)
         seen = self.objective.network_input(rgb)  # outside of autocast, which would round the lightness
         with torch.autocast(self.device.type, torch.bfloat16, enabled=computes_in_bf16(self.config, self.device)):
             raw = self.network(seen)
-        score = self.objective.score(raw.float(), rgb)
+        score = self.objective.score(raw.to(self.dtype), rgb)
         self.optimiser.zero_grad(set_to_none=True)
         score.loss.backward()
         self.optimiser.step()
@@ -376,10 +377,10 @@ def validate(run: Run) -> dict:
     flush_running_means(run.network.eval())
     sums = torch.zeros(5)
     for i in range(0, len(rows), 64):
-        rgb = _rgb(run.store, rows[i : i + 64], run.device)
+        rgb = _rgb(run.store, rows[i : i + 64], run.device).to(run.dtype)
         spare = (rgb.shape[-1] - run.config.side) // 2
         rgb = rgb[..., spare : spare + run.config.side, spare : spare + run.config.side]
-        raw = run.network(run.objective.network_input(rgb)).float()
+        raw = run.network(run.objective.network_input(rgb))
         score = run.objective.score(raw, rgb)
         extra = {"temperature": 1.0} if isinstance(run.objective, CrossEntropy) else {}
         ab, true = run.objective.decode(raw, rgb, **extra)[:, 1:], rgb_to_lab(rgb)[:, 1:]
@@ -501,7 +502,7 @@ def benchmark(config: Config, store: Store, arm: str = "ce_rebal", steps: int = 
     full, bare = (Run(config, arm, 0, store) for _ in range(2))
     for run in (full, bare):
         run.prepare(resume=False)
-    rgb = to_unit(batch_pixels(bare.pixels, bare.rows, config, 0, 0).to(bare.device))
+    rgb = to_unit(batch_pixels(bare.pixels, bare.rows, config, 0, 0).to(bare.device)).to(bare.dtype)
     fixed = bare.objective.network_input(rgb)
     times = {"bare": [], "full": []}
     for _ in range(rounds + 1):
