@@ -118,7 +118,11 @@ h6.table()
 
 # %% mystnb={"figure": {"name": "fig-neutral-shift", "caption": "The cast on neutral pixels: mean shift along both axes with 95 % intervals, drawn on the colours themselves at medium lightness. The centre is no cast. The background shows how a wall looks with the shift at that place, which is the honest scale for judging it."}, "image": {"alt": "The ab plane around grey as a coloured square; markers with small crosses show by how much each network shifts neutral pixels"}}
 figures.plot_shifts(
-    {s: tuple(found.interval(s, f"neutral_shift_{axis}") for axis in "ab") for s in systems if s not in ("grey", "mean", "random")}
+    {
+        s: tuple(found.interval(s, f"neutral_shift_{axis}") for axis in "ab")
+        for s in systems
+        if s not in ("grey", "mean", "random")
+    }
 )
 
 # %% [markdown]
