@@ -373,7 +373,7 @@ def plot_intervals(panels: dict[str, dict[str, Interval]], marks: dict[str, floa
             axis.plot(v.value, y, "o", color=_system_colour(name), mfc=filled, ms=6.5, mew=1.6)
         axis.set_title(title, fontsize=9)
         axis.margins(x=0.12)
-        axis.locator_params(axis="x", nbins=4 if len(panels) > 3 else 6)
+        axis.locator_params(axis="x", nbins=3 if len(panels) > 3 else 6)
     axes[0, 0].set_yticks(range(len(names)), [_system_title(name) for name in names])
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     return _done(figure)

@@ -312,8 +312,7 @@ for name, system in rows.items():
 # %% mystnb={"figure": {"name": "fig-answer-here", "caption": "All systems: how vivid (dotted: the truth) and how accurate (dotted: the grey baseline). Hollow points are decoded at T = 1. Compare neighbours: the colour space changes from the first row to the second, the loss alone from the second to the third, the decoder from hollow to full, the weight of rare colours from light to dark blue."}, "image": {"alt": "Two panels of points with intervals, chroma ratio and AuC, a row for each network and decoder, the grey baseline and the encoding ceiling"}}
 panels = {metrics.metric(m).title: {s: found.interval(s, m) for s in systems} for m in ("chroma_ratio", "auc")}
 answer = figures.plot_intervals(panels, {"chroma ratio": 1.0, "AuC": found.value("grey", "auc")})
-glue("answer_figure", answer, display=False)
-answer
+glue("answer_figure", answer)
 
 # %%
 glue("answer_table", found.table(["chroma_ratio", "colourfulness", "auc", "auc_balanced"]), display=False)
