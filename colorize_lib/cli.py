@@ -28,6 +28,10 @@ SMOKE_BANNER = (
     "Made from the <b>smoke</b> profile: toy networks, trained for seconds on generated scenes. "
     "Its numbers show that the machinery works, and nothing else."
 )
+PROFILE_NOTE = """```{{note}}
+Numbers on this page are of profile `{profile}`, one size of the experiment among several; {{doc}}`/book/reproduce` says
+which runs of the papers' own budgets are done and which are open.
+```"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -449,12 +453,15 @@ def book(options) -> int:
     shutil.rmtree(executed, ignore_errors=True)
     if _execute_all(root, jobs, executed):
         return 1
-    stage(root, executed, root / "_build/stage", smoke=values.get("profile") == "smoke")
+    stage(root, executed, root / "_build/stage", values.get("profile") or known["profile"])
     return build(root)
 
 
-def stage(root: Path, executed: Path, out: Path, smoke: bool = False) -> None:
-    """Lay out what Sphinx reads: configuration, pages, and the executed notebooks with the run's traces taken off."""
+def stage(root: Path, executed: Path, out: Path, profile: str) -> None:
+    """Lay out what Sphinx reads: configuration, pages, and the executed notebooks with the run's traces taken off.
+
+    On top of every notebook stands of which profile its numbers are; with `smoke`, a banner on every page.
+    """
     import nbformat
     import yaml
 
@@ -462,7 +469,7 @@ def stage(root: Path, executed: Path, out: Path, smoke: bool = False) -> None:
     shutil.copytree(root / "book", out / "book", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(root / "_toc.yml", out)
     config = yaml.safe_load((root / "_config.yml").read_text())
-    if smoke:
+    if profile == "smoke":
         config.setdefault("html", {})["announcement"] = SMOKE_BANNER
     (out / "_config.yml").write_text(yaml.safe_dump(config))
     (out / "notebooks").mkdir()
@@ -471,6 +478,7 @@ def stage(root: Path, executed: Path, out: Path, smoke: bool = False) -> None:
         notebook.metadata.pop("papermill", None)  # absolute paths and times
         for cell in notebook.cells:
             cell.metadata.pop("papermill", None)
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(PROFILE_NOTE.format(profile=profile)))
         nbformat.write(notebook, out / "notebooks" / path.name)
 
 

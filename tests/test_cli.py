@@ -159,11 +159,12 @@ def test_staging_takes_the_traces_of_a_run_off(clone):
     notebook = nbformat.v4.new_notebook(metadata={"papermill": {"input_path": "x"}})
     notebook.cells = [nbformat.v4.new_code_cell("1", metadata={"papermill": {"duration": 1.0}, "tags": ["a"]})]
     nbformat.write(notebook, executed / "01_good.ipynb")
-    cli.stage(clone, executed, clone / "_build/stage")
+    cli.stage(clone, executed, clone / "_build/stage", "laptop")
     staged = nbformat.read(clone / "_build/stage/notebooks/01_good.ipynb", 4)
     assert "papermill" not in staged.metadata and staged.cells[0].metadata == {"tags": ["a"]}
+    assert "Numbers on this page are of profile `laptop`" in staged.cells[1].source
     assert "html" not in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())
-    cli.stage(clone, executed, clone / "_build/stage", smoke=True)
+    cli.stage(clone, executed, clone / "_build/stage", "smoke")
     assert "smoke" in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())["html"]["announcement"]
 
 
