@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,9 +187,10 @@ def _measured_yardsticks(test: Store, rows: np.ndarray, prior, config: Config, s
 
 def _write_measured(path: Path, m: metrics.Measured) -> None:
     arrays = {f"column_{c}": m.table[c].to_numpy() for c in m.table.columns}
-    with open(path.with_suffix(".tmp"), "wb") as file:
+    unfinished = path.with_suffix(f".{os.getpid()}.tmp")  # two notebooks may measure the same run at the same time
+    with open(unfinished, "wb") as file:
         np.savez_compressed(file, hist_pred=m.hist_pred, hist_true=m.hist_true, **arrays)
-    path.with_suffix(".tmp").rename(path)
+    unfinished.rename(path)
 
 
 def _read_measured(path: Path) -> metrics.Measured:

@@ -35,6 +35,8 @@ from .stats import Interval
 from .train import RUNS, data_prior, export_weights, load_colorizer, load_run, train_run
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
+
+
 # ------------------------------------------------------------------------------------------- what the notebooks ask for
 
 

@@ -180,6 +180,11 @@ class Run:
         write_checkpoint(state, self.folder)
         write_history(self.history, self.folder / "history.csv")
 
+    def forward(self, seen: Tensor) -> Tensor:
+        """The network's raw scores, computed in the precision of the run."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=computes_in_bf16(self.config, self.device)):
+            return self.network(seen)
+
     def take_step(self) -> Tensor:
         """One optimiser step; returns (loss, plain, excess) as a tensor [3] that has not left the device."""
         for group in self.optimiser.param_groups:
@@ -187,8 +192,7 @@ class Run:
         batch = batch_pixels(self.pixels, self.rows, self.config, self.seed, self.step)
         rgb = to_unit(batch.to(self.device)).to(self.dtype)
         seen = self.objective.network_input(rgb)  # outside of autocast, which would round the lightness
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=computes_in_bf16(self.config, self.device)):
-            raw = self.network(seen)
+        raw = self.forward(seen)
         score = self.objective.score(raw.to(self.dtype), rgb)
         self.optimiser.zero_grad(set_to_none=True)
         score.loss.backward()
@@ -519,8 +523,7 @@ def benchmark(config: Config, store: Store, arm: str = "ce_rebal", steps: int = 
 
 def _bare_step(run: Run, fixed: Tensor) -> Tensor:
     """Forward, backward from a constant gradient, optimiser step: what no training loop can avoid."""
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=computes_in_bf16(run.config, run.device)):
-        raw = run.network(fixed)
+    raw = run.forward(fixed)
     run.optimiser.zero_grad(set_to_none=True)
     raw.backward(torch.full_like(raw, 1e-6))
     run.optimiser.step()
