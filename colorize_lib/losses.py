@@ -32,6 +32,11 @@ def subsample(x: Tensor) -> Tensor:
     return x[..., ::OUTPUT_STRIDE, ::OUTPUT_STRIDE]
 
 
+def label_ab(rgb: Tensor) -> Tensor:
+    """The labels of pictures [b, 3, h, w]: ab of every fourth pixel, [b, 2, h/4, w/4]."""
+    return rgb_to_lab(subsample(rgb))[:, 1:]
+
+
 def reduce(per_position: Tensor, reduction: str) -> Tensor:
     """Turn a loss map [b, h, w] into a number: "mean" over all positions, or "sum" over them and mean over pictures.
 
@@ -93,7 +98,7 @@ class L2:
 
     def score(self, raw: Tensor, rgb: Tensor) -> Score:
         """raw: [b, 2, h/4, w/4]; rgb: [b, 3, h, w]."""
-        target = rgb_to_lab(subsample(rgb))[:, 1:] / AB_SCALE
+        target = label_ab(rgb) / AB_SCALE
         half_squared = (raw - target).square().sum(1) / 2
         return Score(reduce(half_squared, self.reduction), half_squared.mean(), half_squared.mean())
 
@@ -125,31 +130,32 @@ class CrossEntropy:
         """Weight of each colour, [313]; all ones at lambda = 1."""
         return rebalancing_weights(self.prior, self.lambda_)
 
-    def targets(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """Bins and weights [b, k, h/4, w/4] of the soft-encoded picture [b, 3, h, w]."""
-        return soft_encode_map(rgb_to_lab(subsample(rgb))[:, 1:], self.neighbours, self.sigma)
+    def targets(self, ab: Tensor) -> tuple[Tensor, Tensor]:
+        """Bins and weights [b, k, h/4, w/4] of the soft-encoded labels ab [b, 2, h/4, w/4]."""
+        return soft_encode_map(ab, self.neighbours, self.sigma)
 
-    def pixel_weights(self, rgb: Tensor, index: Tensor) -> Tensor:
+    def pixel_weights(self, ab: Tensor, index: Tensor) -> Tensor:
         """Rebalancing weight v(Z) of each position [b, h/4, w/4]: that of the target's likeliest colour.
 
-        As in the released training net, pictures whose labels never leave |a|, |b| <= 5 count for nothing.
+        As in the released training net, pictures whose labels ab never leave |a|, |b| <= 5 count for nothing.
         """
         if self.lambda_ == 1:
-            return torch.ones_like(index[:, 0], dtype=rgb.dtype)
-        coloured = (rgb_to_lab(subsample(rgb))[:, 1:].abs() > 5).flatten(1).any(1)
-        return self.weights.to(rgb)[index[:, 0]] * coloured[:, None, None]
+            return torch.ones_like(index[:, 0], dtype=ab.dtype)
+        coloured = (ab.abs() > 5).flatten(1).any(1)
+        return self.weights.to(ab)[index[:, 0]] * coloured[:, None, None]
 
     def score(self, raw: Tensor, rgb: Tensor) -> Score:
         """raw: logits [b, 313, h/4, w/4]; rgb: [b, 3, h, w]. Nats per position; excess is above the target's entropy.
 
         The weights stand in the forward value here; in Caffe they act on the gradient only, which comes to the same.
         """
-        index, weight = self.targets(rgb)
+        ab = label_ab(rgb)
+        index, weight = self.targets(ab)
         # with the colours as the last axis, as the network lays them out in memory, this is three times as fast
         log_probability = torch.log_softmax(raw.movedim(1, -1), -1).gather(-1, index.movedim(1, -1))
         cross_entropy = -(weight.movedim(1, -1) * log_probability).sum(-1)
         plain = cross_entropy.mean()
-        loss = reduce(self.pixel_weights(rgb, index) * cross_entropy, self.reduction)
+        loss = reduce(self.pixel_weights(ab, index) * cross_entropy, self.reduction)
         return Score(loss, plain, plain - soft_entropy(weight).mean())
 
     def decode(self, raw: Tensor, rgb: Tensor, temperature: float | None = None) -> Tensor:

@@ -32,7 +32,7 @@ from .color import chroma, lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from .config import Config, from_identity, identity, run_id
 from .data import Store, batch_order
 from .gamut import prior_from_ab
-from .losses import CrossEntropy, Objective, make_objective, subsample
+from .losses import CrossEntropy, Objective, label_ab, make_objective
 from .model import ColorNet, data_dependent_init, flush_running_means, make_network
 
 RUNS = Path("runs")
@@ -83,7 +83,7 @@ def computes_in_bf16(config: Config, device: torch.device) -> bool:
 def data_prior(store: Store, rows: np.ndarray, config: Config, device: torch.device) -> Tensor:
     """Prior [313] of the pictures `rows`: soft targets averaged over every fourth pixel, whole pictures."""
     chunks = (rows[i : i + 512] for i in range(0, len(rows), 512))
-    colours = (rgb_to_lab(subsample(_rgb(store, chunk, device)).double())[:, 1:] for chunk in chunks)
+    colours = (label_ab(_rgb(store, chunk, device).double()) for chunk in chunks)
     return prior_from_ab((ab.movedim(1, -1).reshape(-1, 2) for ab in colours), config.neighbours, config.sigma)
 
 

@@ -37,7 +37,7 @@ from myst_nb import glue
 
 from colorize_lib import color, data as datasets, figures, gamut, results
 from colorize_lib.config import load_config
-from colorize_lib.losses import make_objective
+from colorize_lib.losses import label_ab, make_objective
 from colorize_lib.model import make_network
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms)
@@ -174,7 +174,8 @@ figures.plot_soft_encoding(pixel[0].numpy(), near.numpy(), weight[0].numpy())
 
 # %%
 ce = make_objective("ce", config, prior)
-index, weight = ce.targets(rgb)
+labels = label_ab(rgb)
+index, weight = ce.targets(labels)
 target = torch.zeros(len(rgb), 313, 16, 16).scatter_(1, index, weight)
 answers = {"all colours alike": torch.ones_like(target), "the prior, for every pixel": prior[None, :, None, None] + 0 * target,
            "the target itself": target}  # fmt: skip
@@ -281,7 +282,7 @@ rebalanced = make_objective("ce_rebal", config, prior)
 logits = torch.randn(len(rgb), 313, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_()
 ours = torch.autograd.grad(rebalanced.score(logits, rgb).loss, logits)[0]
 plain = torch.autograd.grad(ce.score(logits, rgb).loss, logits)[0]
-caffe = rebalanced.pixel_weights(rgb, rebalanced.targets(rgb)[0])[:, None] * plain
+caffe = rebalanced.pixel_weights(labels, index)[:, None] * plain
 print("same gradient:", torch.allclose(ours, caffe, atol=1e-9))
 
 # %% [markdown]

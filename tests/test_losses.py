@@ -18,6 +18,7 @@ from colorize_lib.losses import (
     L2,
     CrossEntropy,
     StudentMSE,
+    label_ab,
     make_objective,
     reduce,
     subsample,
@@ -201,12 +202,16 @@ def test_a_perfect_answer_reaches_the_floor():
 def test_the_pixel_weight_is_that_of_the_likeliest_colour():
     rgb = random_pictures()
     rebalanced = objective("ce_rebal")
-    index, _ = rebalanced.targets(rgb)
-    weights = rebalanced.pixel_weights(rgb, index)
+    index, _ = rebalanced.targets(label_ab(rgb))
+    weights = rebalanced.pixel_weights(label_ab(rgb), index)
     assert index.shape == (3, 5, 2, 3) and weights.shape == (3, 2, 3)
     likeliest = dense_targets(rgb).argmax(1)
     assert torch.equal(weights, rebalanced.weights[likeliest])
     assert (PRIOR @ rebalanced.weights).item() == pytest.approx(1, abs=1e-5)
+
+
+def pixel_weights(objective, rgb):
+    return objective.pixel_weights(label_ab(rgb), objective.targets(label_ab(rgb))[0])
 
 
 def picture_of_ab(a: float, b: float) -> torch.Tensor:
@@ -218,14 +223,14 @@ def test_grey_pictures_count_for_nothing():
     rebalanced = objective("ce_rebal")
     for (a, b), counts in {(0, 0): 0, (4.9, -4.9): 0, (5.1, 0): 1, (0, -5.1): 1}.items():
         rgb = picture_of_ab(a, b)
-        weights = rebalanced.pixel_weights(rgb, rebalanced.targets(rgb)[0])
+        weights = pixel_weights(rebalanced, rgb)
         assert (weights > 0).all() == bool(counts), (a, b)
     # one coloured label saves the whole picture, the greys in it too; a colour beside the labels does not
     rgb = picture_of_ab(0, 0)
     rgb[..., 1, 1] = picture_of_ab(40, 0)[..., 0, 0]
     assert rebalanced.score(random_raw("ce", rgb), rgb).loss == 0
     rgb[..., 4, 4] = picture_of_ab(40, 0)[..., 0, 0]
-    assert (rebalanced.pixel_weights(rgb, rebalanced.targets(rgb)[0]) > 0).all()
+    assert (pixel_weights(rebalanced, rgb) > 0).all()
 
 
 def test_the_mask_is_a_matter_of_each_picture():
@@ -274,7 +279,7 @@ def test_weighing_the_gradient_is_weighing_the_loss(reduction):
     logits = network(rebalanced.network_input(rgb))
     ours = rebalanced.score(logits, rgb)
     expected = torch.autograd.grad(ours.loss, parameters, retain_graph=True)
-    weights = rebalanced.pixel_weights(rgb, rebalanced.targets(rgb)[0])
+    weights = pixel_weights(rebalanced, rgb)
     caffe = plain.score(WeighGradient.apply(logits, weights), rgb)
     found = torch.autograd.grad(caffe.loss, parameters)
 
