@@ -109,7 +109,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     command(run, option("names", nargs="+", metavar="NAME"), *experiment)
     command(book, *experiment)
-    command(bench, *experiment)
+    command(
+        bench,
+        *experiment,
+        option("--epoch", action="store_true", help="train a whole epoch of every arm as well"),
+        option("--compile", action="store_true", help="try torch.compile on a processor as well, which takes minutes"),
+        option("--json", default="runs/bench.json", help="file to write (default: runs/bench.json)"),
+        option("--record", metavar="NAME", help="write it among the recorded results under this name, for the book"),
+    )
     elsewhere = option("--elsewhere", help="pictures of another kind to measure on as well; their test split is taken")
     command(record, *experiment, elsewhere)
     command(tune, *experiment)
@@ -174,12 +181,16 @@ def prepare(options) -> None:
 def train(options) -> None:
     """Train what is missing: every arm with every seed; finished runs are kept, interrupted ones resumed."""
     config = _config(options)
-    store = _store(config)
+    from .parallel import joined
     from .train import train_run
 
-    for seed in config.seeds:
-        for arm in config.arms:
-            print(f"{arm} seed {seed}: {train_run(config, arm, seed, store)}", flush=True)
+    with joined(config.device) as world:
+        store = _store(config)
+        for seed in config.seeds:
+            for arm in config.arms:
+                folder = train_run(config, arm, seed, store)
+                if world.first:
+                    print(f"{arm} seed {seed}: {folder}", flush=True)
 
 
 def sweep(options) -> None:
@@ -270,16 +281,17 @@ def photo(options) -> None:
 
 
 def bench(options) -> None:
-    """Time whole training steps beside bare forward, backward and optimiser steps of the same network."""
+    """Measure what this machine makes of training: steps, their parts, every switch, beside what it can do at best."""
     config = load_config(**{"profile": "laptop", "data": "synthetic", "train_photos": 512, **parameters(options)})
     store = _store(config)
-    from .train import benchmark
+    from . import results
+    from .bench import as_text, measure
 
-    for arm in config.arms:
-        row = benchmark(config, store, arm)
-        times = f"bare step {1000 * row['bare']:.1f} ms, whole step {1000 * row['full']:.1f} ms"
-        about = f"batch {row['batch']}, {row['precision']}"
-        print(f"{arm}: {times}, overhead {row['overhead']:+.1%} ({about})", flush=True)
+    found = measure(config, store, options.epoch, options.compile, say=lambda line: print(line, flush=True))
+    print(as_text(found))
+    path = results.bench_file(options.record) if options.record else Path(options.json)
+    results.save_json(found, path)
+    print(f"wrote {path}")
 
 
 def record(options) -> None:

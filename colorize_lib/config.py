@@ -25,6 +25,7 @@ CHOICES = {
     "reduction": ("mean", "sum"),
     "device": ("auto", "cpu", "cuda"),
     "precision": ("fp64", "fp32", "bf16"),
+    "compile": ("off", "default", "reduce-overhead", "max-autotune"),
 }
 
 
@@ -71,9 +72,16 @@ class Config:
     device: str = "auto"
     precision: str = "fp32"
     eval_every: int = 200  # steps between two validation passes, each with a checkpoint
+    # switches: what is fast, without a part in what is computed but for rounding
+    channels_last: bool = True  # memory layout of the network
+    fused: bool = True  # Adam as one kernel
+    resident: bool = True  # the training pictures on the graphics card, if they fit
+    compile: str = "off"  # mode of torch.compile; "reduce-overhead" records CUDA graphs
+    deterministic: bool = False  # the same bits in every run on CUDA, too, and slower
 
 
-_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "precision", "eval_every")
+SWITCHES = ("channels_last", "fused", "resident", "compile", "deterministic")
+_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "precision", "eval_every", *SWITCHES)
 
 PROFILES: dict[str, dict] = {
     # Everything at toy size: made for tests, continuous integration and one live training in the book.

@@ -98,6 +98,25 @@ class Store:
             raise ValueError(f"no pictures in split {split!r} of {self.path}; it holds {there}")
         return rows[:limit].astype(np.int64) if limit > 0 else rows.astype(np.int64)
 
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """The pictures `rows`, uint8 [len(rows), side, side, 3], read from the file.
+
+        Pages of the memory map that were touched once stay with this process; here they do not, so that training on
+        a store larger than the memory leaves it free.
+        """
+        pictures = np.empty((len(rows), *self.pixels.shape[1:]), np.uint8)
+        for picture, row in zip(pictures, rows, strict=True):
+            if (
+                os.preadv(self._file.fileno(), [picture], self.pixels.offset + int(row) * picture.nbytes)
+                < picture.nbytes
+            ):
+                raise ValueError(f"{self.path} is damaged: picture {row} cannot be read")
+        return pictures
+
+    @functools.cached_property
+    def _file(self) -> io.FileIO:
+        return open(self.path / "pixels.npy", "rb", buffering=0)
+
     def fingerprint(self, rows: np.ndarray | None = None) -> str:
         """16 hex digits over the pixels of `rows` in their order (default: all), whatever file they came in."""
         shas = self.index["sha"].to_numpy()

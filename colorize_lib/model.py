@@ -162,6 +162,13 @@ def layer_table(network: ColorNet, side: int = 64) -> list[dict]:
     return rows
 
 
+def training_flop(width: float, side: int, channels: int = 313) -> int:
+    """Floating point operations that a picture costs in training: two a multiply-add, and backward twice as many."""
+    with torch.device("meta"):  # shapes alone
+        network = ColorNet(channels, width)
+    return 3 * 2 * sum(row["multiply_adds"] for row in layer_table(network, side))
+
+
 def _convolutions(stage: str, block: nn.Sequential):
     convolutions = [layer for layer in block if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
     return [(f"{stage}_{i + 1}", layer) for i, layer in enumerate(convolutions)]

@@ -337,6 +337,16 @@ def save_json(value, path: Path) -> None:
     _replace(Path(path), text + "\n")
 
 
+def bench_file(name: str) -> Path:
+    """Where what `colorize bench` measured is recorded under a name."""
+    return BOOK / "results" / "bench" / f"{name}.json"
+
+
+def benches() -> dict[str, dict]:
+    """All recorded measurements of `colorize bench`, by name."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(bench_file("").parent.glob("*.json"))}
+
+
 def recorded(folder: Path | None = None) -> list[str]:
     """Names of the profiles with recorded results."""
     return sorted(path.parent.name for path in (folder or BOOK / "results").glob("*/summary.json"))

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import platform
-import resource
 import signal
 import subprocess
 import sys
@@ -28,27 +27,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .batches import Batches
 from .color import chroma, lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from .config import Config, from_identity, identity, run_id
-from .data import Store, batch_order
+from .data import Store
+from .devices import computes_in_bf16, cuda_modes, device_name, peak_memory, pick_device
 from .gamut import prior_from_ab
 from .losses import CrossEntropy, Objective, label_ab, make_objective
 from .model import ColorNet, data_dependent_init, flush_running_means, make_network
+from .parallel import anyone, average, share, together, wait, world
 
 RUNS = Path("runs")
 WEIGHTS = "network.safetensors"
 VALIDATION_PHOTOS = 512
+ASKED_EVERY = 10  # steps after which several processes tell each other of an interruption
 TERMS = (
     "Trained on MiniPlaces (a subset of Places2), whose photographs may be used for non-commercial research and "
     "education only and are not distributed here. The weights are offered for the same use; the code is MIT."
 )
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """The one place where a device is looked up: "auto" is CUDA where there is one."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device='cuda' asked for, but PyTorch sees no CUDA device; use auto or cpu")
-    return torch.device("cuda" if name in ("auto", "cuda") and torch.cuda.is_available() else "cpu")
 
 
 def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torch.device) -> dict:
@@ -65,19 +61,10 @@ def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torc
         "data": fingerprint,
         "commit": commit,
         "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {os.cpu_count()} cores",
+        "device": device_name(device),
         "precision": "bf16" if computes_in_bf16(config, device) else config.precision.replace("bf16", "fp32"),
+        **({"processes": world().size} if world().size > 1 else {}),
     }
-
-
-def computes_in_bf16(config: Config, device: torch.device) -> bool:
-    """Whether the network multiplies in bf16: if asked for, on CUDA and on processors with matrix units for it.
-
-    On other processors bf16 is emulated, hundreds of times slower than fp32, which is taken instead; a run's passport
-    says what was used. Weights, losses and the optimiser's state are fp32 in any case.
-    """
-    has_units = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # private; there is no public question
-    return config.precision == "bf16" and (device.type == "cuda" or has_units())
 
 
 def data_prior(store: Store, rows: np.ndarray, config: Config, device: torch.device) -> Tensor:
@@ -88,7 +75,7 @@ def data_prior(store: Store, rows: np.ndarray, config: Config, device: torch.dev
 
 
 def _rgb(store: Store, rows: np.ndarray, device: torch.device) -> Tensor:
-    return to_unit(torch.from_numpy(np.asarray(store.pixels[rows])).to(device))
+    return to_unit(torch.from_numpy(store.read(rows)).to(device))
 
 
 def total_steps(config: Config, photos: int) -> int:
@@ -111,26 +98,6 @@ def learning_rate(config: Config, step: int, steps: int) -> float:
     return config.lr
 
 
-def batch_pixels(pixels: np.ndarray | Tensor, rows: np.ndarray, config: Config, seed: int, step: int):
-    """The pictures of one step, uint8 [batch, side, side, 3]: a function of (seed, step), the same for every arm."""
-    per_epoch = len(rows) // config.batch
-    epoch, position = divmod(step, per_epoch)
-    picked = rows[batch_order(len(rows), seed, epoch)[position * config.batch : (position + 1) * config.batch]]
-    chance = np.random.default_rng([seed, 7, step])
-    spare = pixels.shape[1] - config.side
-    if isinstance(pixels, Tensor):
-        batch = pixels[torch.from_numpy(picked).to(pixels.device)]
-    else:
-        batch = torch.from_numpy(np.asarray(pixels[picked]))
-    if spare:  # one random crop, as the original takes 176 of 256
-        y, x = chance.integers(0, spare + 1, 2)
-        batch = batch[:, y : y + config.side, x : x + config.side]
-    if config.flip:
-        mirrored = torch.from_numpy(chance.random(len(picked)) < 0.5).to(batch.device)
-        batch = torch.where(mirrored[:, None, None, None], batch.flip(2), batch)
-    return batch
-
-
 class Run:
     """One training in progress: network, objective, optimiser and history, on disk in `folder`."""
 
@@ -148,31 +115,44 @@ class Run:
 
     def prepare(self, resume: bool = True) -> None:
         """Build network and optimiser, and resume from the checkpoint if there is one (and `resume`)."""
-        config, begun = self.config, read_checkpoint(self.folder, self.device) if resume else None
-        prior = data_prior(self.store, self.rows, config, self.device)
-        self.objective = make_objective(self.arm, config, prior.to(self.dtype))
+        config = self.config
+        begun = share(read_checkpoint(self.folder) if resume and world().first else None)
+        self.batches = self._batches()
+        needs_prior = self.arm in ("ce", "ce_rebal")
+        prior = data_prior(self.store, self.rows, config, self.device).to(self.dtype) if needs_prior else None
+        self.objective = make_objective(self.arm, config, prior)
         self.network = make_network(config, self.objective.channels, self.seed)
-        self.pixels = self.store.pixels
-        if self.device.type == "cuda":  # the whole set fits: 100,000 pictures of 64 px are 1.2 GB
-            self.pixels = torch.from_numpy(np.asarray(self.pixels)).to(self.device)
         if config.init == "data" and begun is None:
-            rgb = to_unit(batch_pixels(self.store.pixels, self.rows, config, self.seed, 0))
-            data_dependent_init(self.network, self.objective.network_input(rgb))
-        self.network.to(self.device, self.dtype, memory_format=torch.channels_last)
+            first = Batches(self.store, self.rows, config, self.seed, torch.device("cpu"))(0)  # of all processes
+            data_dependent_init(self.network, self.objective.network_input(to_unit(first)))
+        layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.network.to(self.device, self.dtype, memory_format=layout)
         self.optimiser = torch.optim.Adam(
-            self.network.parameters(), config.lr, config.betas, config.eps, config.weight_decay
+            self.network.parameters(), config.lr, config.betas, config.eps, config.weight_decay, fused=config.fused
         )
         if begun is not None:
             self.network.load_state_dict(begun["network"])
             self.optimiser.load_state_dict(begun["optimiser"])
             self.step, self.seconds, self.history = begun["step"], begun["seconds"], begun["history"]
-            self.sums, self.since = begun.get("sums", self.sums), begun.get("since", self.step)
+            self.sums, self.since = begun.get("sums", self.sums).to(self.device), begun.get("since", self.step)
+        self.trained = together(self.network, self.device)  # the same network, as it is trained
+        self.scores = self._scores
+        if config.compile != "off":
+            if world().size > 1:
+                raise ValueError(f"compile={config.compile!r} is not possible with several processes; allowed: off")
+            self.scores = torch.compile(self._scores, mode=config.compile)
+
+    def _batches(self) -> Batches:
+        return Batches(self.store, self.rows, self.config, self.seed, self.device, world())
 
     def save(self) -> None:
         """Write checkpoint and history, each to a temporary file that is then renamed; the checkpoint before is kept.
 
         Nothing random is in it, because pictures and mirroring follow from seed and step.
         """
+        self.sums = average(self.sums)
+        if not world().first:
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
         state |= {"step": self.step, "seconds": self.seconds, "history": self.history}
@@ -183,31 +163,37 @@ class Run:
     def forward(self, seen: Tensor) -> Tensor:
         """The network's raw scores, computed in the precision of the run."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=computes_in_bf16(self.config, self.device)):
-            return self.network(seen)
+            return self.trained(seen)
+
+    def _scores(self, batch: Tensor) -> Tensor:
+        """(loss, plain, excess) of pictures uint8 [b, side, side, 3] as a tensor [3]; only the loss has a gradient."""
+        rgb = to_unit(batch).to(self.dtype)
+        seen = self.objective.network_input(rgb)  # outside of autocast, which would round the lightness
+        score = self.objective.score(self.forward(seen).to(self.dtype), rgb)
+        return torch.stack([score.loss, score.plain.detach(), score.excess.detach()])
 
     def take_step(self) -> Tensor:
         """One optimiser step; returns (loss, plain, excess) as a tensor [3] that has not left the device."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step, self.steps)
-        batch = batch_pixels(self.pixels, self.rows, self.config, self.seed, self.step)
-        rgb = to_unit(batch.to(self.device)).to(self.dtype)
-        seen = self.objective.network_input(rgb)  # outside of autocast, which would round the lightness
-        raw = self.forward(seen)
-        score = self.objective.score(raw.to(self.dtype), rgb)
+        scores = self.scores(self.batches(self.step))
         self.optimiser.zero_grad(set_to_none=True)
-        score.loss.backward()
+        scores[0].backward()
         self.optimiser.step()
         self.step += 1
-        return torch.stack([score.loss.detach(), score.plain.detach(), score.excess.detach()])
+        return scores.detach()
 
     def finish(self) -> Path:
         """Write the trained network with its passport and drop the checkpoint."""
-        peak = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else _peak_memory()
+        if not world().first:
+            wait()
+            return self.folder
         facts = {"photos": len(self.rows), "steps": self.steps, "seconds": round(self.seconds, 1)}
-        facts |= {"peak_memory_mb": round(peak / 2**20)}
+        facts |= {"peak_memory_mb": round(peak_memory(self.device) / 2**20)}
         Colorizer(self.network, self.objective, self.passport | facts).save(self.folder / WEIGHTS)
         for name in CHECKPOINTS:
             (self.folder / name).unlink(missing_ok=True)
+        wait()  # the others must not look for this run before it is there
         return self.folder
 
     @property
@@ -237,7 +223,7 @@ def write_checkpoint(state: dict, folder: Path) -> None:
     (folder / "checkpoint.tmp").replace(newest)
 
 
-def read_checkpoint(folder: Path, device: torch.device) -> dict | None:
+def read_checkpoint(folder: Path) -> dict | None:
     """The newest whole checkpoint of a run, without executing anything in it; None if the run was not begun.
 
     Raises ValueError if there are checkpoints and none can be read.
@@ -245,7 +231,7 @@ def read_checkpoint(folder: Path, device: torch.device) -> dict | None:
     damage = ""
     for path in (folder / name for name in CHECKPOINTS):
         try:
-            state = torch.load(path, map_location=device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
             missing = {"network", "optimiser", "step", "seconds", "history"} - set(state)
         except FileNotFoundError:
             continue
@@ -258,10 +244,6 @@ def read_checkpoint(folder: Path, device: torch.device) -> dict | None:
     if damage:
         raise ValueError(f"no checkpoint in {folder} can be read ({damage}); delete that folder to train anew")
     return None
-
-
-def _peak_memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def write_history(rows: list[dict], path: Path) -> None:
@@ -284,41 +266,49 @@ def train_run(
     the batch that would fit where the device has too little memory.
     """
     run = Run(config, arm, seed, store, runs)
-    if (run.folder / WEIGHTS).exists():
+    if share((run.folder / WEIGHTS).exists()):
         return run.folder
     run.prepare()
     last = min(run.steps, stop_after or run.steps)
-    begun, before, first = time.perf_counter(), run.seconds, run.step
-    with _Interrupt() as interrupt:
-        while run.step < last and not interrupt.asked:
-            try:
-                run.sums += run.take_step()
-            except torch.OutOfMemoryError:
-                raise MemoryError(_too_large(run)) from None
-            run.seconds = before + time.perf_counter() - begun
-            if run.step % config.eval_every == 0 or run.step == run.steps:
-                run.history.append(_history_row(run, run.sums / (run.step - run.since)))
-                run.sums, run.since = torch.zeros_like(run.sums), run.step
-                if say:
-                    pace = (run.seconds - before) / (run.step - first)
-                    say(_line(run, pace))
-                run.save()
+    with _Interrupt() as interrupt, cuda_modes(config.deterministic):
+        stopped = _train(run, last, interrupt, say if world().first else None)
         run.save()
-    if interrupt.asked and run.step < last:
+    if stopped and run.step < last:
         print(f"interrupted and saved at step {run.step} of {run.steps}; the same command goes on from there")
         raise KeyboardInterrupt
     return run.finish() if run.step == run.steps else run.folder
 
 
+def _train(run: Run, last: int, interrupt: _Interrupt, say) -> bool:
+    """Take steps until `last` or an interruption; returns whether it was one."""
+    begun, before, first = time.perf_counter(), run.seconds, run.step
+    while run.step < last:
+        if (run.step % ASKED_EVERY == 0 or world().size == 1) and anyone(interrupt.asked):
+            return True
+        try:
+            run.sums += run.take_step()
+        except torch.OutOfMemoryError:
+            raise MemoryError(_too_large(run)) from None
+        run.seconds = before + time.perf_counter() - begun
+        if run.step % run.config.eval_every == 0 or run.step == run.steps:
+            run.history.append(_history_row(run, average(run.sums) / (run.step - run.since)))
+            run.sums, run.since = torch.zeros_like(run.sums), run.step
+            if say:
+                say(_line(run, (run.seconds - before) / (run.step - first)))
+            run.save()
+    return False
+
+
 class _Interrupt:
-    """Within it the first Ctrl-C only sets `asked`, so that no step is left half done; the second one interrupts."""
+    """Within it the first Ctrl-C or SIGTERM (of a batch system or torchrun) only sets `asked`, so that no step is left
+    half done; the second one interrupts."""
 
     asked = False
 
     def __enter__(self):
         self.here = threading.current_thread() is threading.main_thread()  # elsewhere signals cannot be caught
         if self.here:
-            self.before = signal.signal(signal.SIGINT, self._ask)
+            self.before = {kind: signal.signal(kind, self._ask) for kind in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def _ask(self, *_) -> None:
@@ -328,16 +318,20 @@ class _Interrupt:
 
     def __exit__(self, *_) -> None:
         if self.here:
-            signal.signal(signal.SIGINT, self.before)
+            for kind, handler in self.before.items():
+                signal.signal(kind, handler)
 
 
 def _too_large(run: Run) -> str:
     """What to say when memory ran out: the largest batch, by halving, with which a step succeeds."""
     batch, asked = run.config.batch, run.config.batch
+    if world().size > 1:
+        return f"{asked // world().size} pictures a process do not fit into the memory of {run.passport['device']}"
     while batch > 1:
         batch //= 2
         run.optimiser.zero_grad(set_to_none=True)
         run.config = replace(run.config, batch=batch)
+        run.batches = run._batches()
         try:
             run.take_step()
         except torch.OutOfMemoryError:
@@ -392,7 +386,8 @@ def validate(run: Run) -> dict:
         sums += torch.stack(values).cpu() * len(rgb)
     run.network.train()
     plain, excess, error, predicted, true = (sums / len(rows)).tolist()
-    return {"val_plain": plain, "val_excess": excess, "val_ab_error": error, "val_chroma_ratio": predicted / true}
+    ratio = predicted / true if true else math.nan  # of grey pictures there is none
+    return {"val_plain": plain, "val_excess": excess, "val_ab_error": error, "val_chroma_ratio": ratio}
 
 
 # ------------------------------------------------------------------------------------------- a trained network
@@ -494,37 +489,3 @@ def export_weights(folder: Path | str, out: Path | str, terms: str = TERMS, meas
     path = Path(out) / f"{colorizer.arm}.safetensors"
     colorizer.save(path, torch.float16)
     return path
-
-
-def benchmark(config: Config, store: Store, arm: str = "ce_rebal", steps: int = 10, rounds: int = 5) -> dict:
-    """Seconds of a full training step beside those of the bare forward, backward and optimiser step.
-
-    Both run in alternating rounds within one process, on two networks of the same kind: the bare step learns nonsense,
-    and sharing a network would give the other one logits out of the ordinary. The best round of each counts.
-    Returns bare, full (seconds a step), overhead (full / bare - 1), arm, batch and precision.
-    """
-    full, bare = (Run(config, arm, 0, store) for _ in range(2))
-    for run in (full, bare):
-        run.prepare(resume=False)
-    rgb = to_unit(batch_pixels(bare.pixels, bare.rows, config, 0, 0).to(bare.device)).to(bare.dtype)
-    fixed = bare.objective.network_input(rgb)
-    times = {"bare": [], "full": []}
-    for _ in range(rounds + 1):
-        for kind, step in (("bare", lambda: _bare_step(bare, fixed)), ("full", full.take_step)):
-            begun = time.perf_counter()
-            for _ in range(steps):
-                last = step()
-            last.sum().item()  # waits for the device
-            times[kind].append((time.perf_counter() - begun) / steps)
-    best = {kind: min(values[1:]) for kind, values in times.items()}
-    about = {"arm": arm, "batch": config.batch, "precision": full.passport["precision"]}
-    return {**best, "overhead": best["full"] / best["bare"] - 1, **about}
-
-
-def _bare_step(run: Run, fixed: Tensor) -> Tensor:
-    """Forward, backward from a constant gradient, optimiser step: what no training loop can avoid."""
-    raw = run.forward(fixed)
-    run.optimiser.zero_grad(set_to_none=True)
-    raw.backward(torch.full_like(raw, 1e-6))
-    run.optimiser.step()
-    return raw.detach()

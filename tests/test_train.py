@@ -22,22 +22,22 @@ from safetensors.torch import save_file
 
 from colorize_lib import config as settings
 from colorize_lib import data, train
+from colorize_lib.batches import Batches
 from colorize_lib.color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from colorize_lib.config import ARMS, Config
+from colorize_lib.devices import pick_device
 from colorize_lib.gamut import annealed_mean, densify, soft_encode
 from colorize_lib.losses import upsample
+from colorize_lib.parallel import ALONE
 from colorize_lib.train import (
     WEIGHTS,
     Colorizer,
     Run,
-    batch_pixels,
-    benchmark,
     data_prior,
     export_weights,
     learning_rate,
     load_colorizer,
     load_run,
-    pick_device,
     total_steps,
     train_run,
 )
@@ -239,7 +239,7 @@ def test_a_run_killed_while_it_writes_a_checkpoint_loses_nothing(finished, store
 
     begun = train_run(TINY, "l2", 0, store, tmp_path, say=None, stop_after=2)
     assert in_a_child(work) == signal.SIGKILL
-    state = train.read_checkpoint(begun, CPU)
+    state = train.read_checkpoint(begun)
     assert state["step"] == 2, "the checkpoint before still serves"
     folder = train_run(TINY, "l2", 0, store, tmp_path, say=None)
     assert read_history(folder) == read_history(finished["l2"]) and same_weights(folder, finished["l2"])
@@ -363,12 +363,16 @@ def contains(picture: np.ndarray, crop: np.ndarray) -> list[tuple[int, int, bool
     ]
 
 
+def pictures(store, config, seed, step, world=ALONE):
+    return Batches(store, store.rows("train", config.train_photos), config, seed, CPU, world)(step)
+
+
 def test_an_epoch_shows_every_picture_once_in_the_order_of_its_seed(store):
     rows = store.rows("train", 24)
     order = np.concatenate([data.batch_order(24, 3, epoch) for epoch in (0, 1)])
     crops, flips = set(), []
     for step in range(6):
-        batch = batch_pixels(store.pixels, rows, TINY, 3, step).numpy()
+        batch = pictures(store, TINY, 3, step).numpy()
         assert batch.shape == (8, 16, 16, 3) and batch.dtype == np.uint8
         for number, crop in zip(order[8 * step : 8 * step + 8], batch, strict=True):
             (y, x, flipped), *_ = contains(store.pixels[rows[number]], crop)
@@ -382,19 +386,16 @@ def test_an_epoch_shows_every_picture_once_in_the_order_of_its_seed(store):
 def test_batches_without_mirror_and_crop(store):
     plain = dataclasses.replace(TINY, side=24, flip=False)
     rows = store.rows("train", 24)
-    batch = batch_pixels(store.pixels, rows, plain, 0, 0)
+    batch = pictures(store, plain, 0, 0)
     assert np.array_equal(batch, store.pixels[rows[data.batch_order(24, 0, 0)[:8]]])
-    on_device = batch_pixels(torch.from_numpy(np.array(store.pixels)), rows, TINY, 0, 5)
-    assert torch.equal(on_device, batch_pixels(store.pixels, rows, TINY, 0, 5))
 
 
 def test_a_batch_depends_on_seed_and_step_alone(store):
-    rows = store.rows("train")
-    once = batch_pixels(store.pixels, rows, TINY, 0, 4)
+    once = pictures(store, TINY, 0, 4)
     torch.rand(3), np.random.rand(3)
-    assert torch.equal(once, batch_pixels(store.pixels, rows, TINY, 0, 4))
-    assert not torch.equal(once, batch_pixels(store.pixels, rows, TINY, 1, 4))
-    assert not torch.equal(once, batch_pixels(store.pixels, rows, TINY, 0, 5))
+    assert torch.equal(once, pictures(store, TINY, 0, 4))
+    assert not torch.equal(once, pictures(store, TINY, 1, 4))
+    assert not torch.equal(once, pictures(store, TINY, 0, 5))
 
 
 def test_the_prior_is_that_of_the_training_pictures(store):
@@ -476,7 +477,7 @@ def test_a_step_is_one_of_adam(store, tmp_path):
     run.prepare()
     before = {name: p.detach().clone() for name, p in run.network.named_parameters()}
     loss, plain, excess = run.take_step()
-    rgb = to_unit(batch_pixels(store.pixels, run.rows, run.config, 0, 0))
+    rgb = to_unit(pictures(store, run.config, 0, 0))
     fresh = train.make_network(run.config, 313, 0)
     score = run.objective.score(fresh(rgb_to_lab(rgb)[:, :1]), rgb)
     score.loss.backward()
@@ -650,12 +651,3 @@ def test_half_precision_is_for_hardware_with_units_for_it(store, tmp_path, monke
     run.prepare()
     assert torch.isfinite(run.take_step()).all()
     assert all(p.dtype == torch.float32 and p.grad.dtype == torch.float32 for p in run.network.parameters())
-
-
-def test_benchmark(store, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    found = benchmark(TINY, store, steps=2, rounds=1)
-    assert set(found) == {"bare", "full", "overhead", "arm", "batch", "precision"}
-    assert found["bare"] > 0 and found["full"] > 0 and (found["arm"], found["batch"]) == ("ce_rebal", 8)
-    assert found["overhead"] == pytest.approx(found["full"] / found["bare"] - 1)
-    assert not list(tmp_path.iterdir())  # it leaves nothing behind

@@ -1,0 +1,105 @@
+"""The pictures of every training step, on the device that trains.
+
+Which pictures a step sees, where they are cropped and which are mirrored is a function of (seed, step) alone: the
+same for every arm, for every number of processes and after every interruption.
+"""
+
+from __future__ import annotations
+
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .config import Config
+from .data import Store, batch_order
+from .parallel import ALONE, World
+
+
+class _Plan(NamedTuple):
+    """One epoch: pictures in the order of their visits, which of them to mirror, and the crop's corner at each step."""
+
+    order: Tensor  # int64 [n], places in `rows`
+    mirrored: Tensor  # bool [n], on the device
+    corners: np.ndarray  # [steps, 2]
+
+
+class Batches:
+    """`batches(step)` gives the pictures of a step, uint8 [batch, side, side, 3], or this process's share of them.
+
+    On a CUDA device the training pictures lie there as a whole if they take less than half of its free memory and
+    `config.resident` allows it: 100,000 pictures of 64 px are 1.2 GB. Otherwise they are read from the store's file,
+    one step ahead. Raises ValueError where the processes of `world` cannot share a batch evenly.
+    """
+
+    def __init__(
+        self, store: Store, rows: np.ndarray, config: Config, seed: int, device: torch.device, world: World = ALONE
+    ):
+        if config.batch % world.size:
+            raise ValueError(f"batch={config.batch} cannot be shared by {world.size} processes; allowed: its divisors")
+        self.store, self.rows, self.config, self.seed, self.device, self.world = (
+            store,
+            rows,
+            config,
+            seed,
+            device,
+            world,
+        )
+        self.per_epoch = len(rows) // config.batch
+        self.resident = self._resident() if config.resident and device.type == "cuda" else None
+        self._reader, self._coming = ThreadPoolExecutor(1), {}
+
+    def __call__(self, step: int) -> Tensor:
+        epoch, position = divmod(step, self.per_epoch)
+        plan, mine, side = self._plan(epoch), self._share(position), self.config.side
+        batch = self._read_ahead(step) if self.resident is None else self.resident[plan.order[mine]]
+        if batch.shape[1] > side:  # one random crop, as the original takes 176 of 256
+            y, x = plan.corners[position]
+            batch = batch[:, y : y + side, x : x + side]
+        if self.config.flip:
+            batch = torch.where(plan.mirrored[mine][:, None, None, None], batch.flip(2), batch)
+        return batch
+
+    def _share(self, position: int) -> slice:
+        """Where in its epoch's order this process's share of a batch stands."""
+        share = self.config.batch // self.world.size
+        first = position * self.config.batch + self.world.rank * share
+        return slice(first, first + share)
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019 (a run has one of these, as long as it lasts)
+    def _plan(self, epoch: int) -> _Plan:
+        """Everything random of an epoch, drawn step by step so that a step's share does not depend on its epoch."""
+        spare = self.store.side - self.config.side
+        corners, mirrored = np.zeros((self.per_epoch, 2), int), []
+        for position in range(self.per_epoch):
+            chance = np.random.default_rng([self.seed, 7, epoch * self.per_epoch + position])
+            if spare:
+                corners[position] = chance.integers(0, spare + 1, 2)
+            mirrored.append(chance.random(self.config.batch) < 0.5)
+        order = torch.from_numpy(batch_order(len(self.rows), self.seed, epoch).copy())
+        order = order if self.resident is None else order.to(self.device)
+        return _Plan(order, torch.from_numpy(np.concatenate(mirrored)).to(self.device), corners)
+
+    def _resident(self) -> Tensor | None:
+        """The training pictures on the device, or None where they do not fit."""
+        shape = len(self.rows), self.store.side, self.store.side, 3
+        if np.prod(shape) > torch.cuda.mem_get_info(self.device)[0] / 2:
+            return None
+        pictures = torch.empty(shape, dtype=torch.uint8, device=self.device)
+        for i in range(0, len(self.rows), 4096):
+            pictures[i : i + 4096] = torch.from_numpy(self.store.read(self.rows[i : i + 4096])).to(self.device)
+        return pictures
+
+    def _read_ahead(self, step: int) -> Tensor:
+        """The pictures of a step from the file, while a thread reads those of the next one."""
+        coming = self._coming.pop(step, None) or self._reader.submit(self._read, step)
+        self._coming = {step + 1: self._reader.submit(self._read, step + 1)}
+        return coming.result().to(self.device, non_blocking=True)
+
+    def _read(self, step: int) -> Tensor:
+        epoch, position = divmod(step, self.per_epoch)
+        batch = torch.from_numpy(self.store.read(self.rows[self._plan(epoch).order[self._share(position)]]))
+        return batch.pin_memory() if self.device.type == "cuda" else batch

@@ -1,0 +1,339 @@
+"""What a machine makes of a training: `colorize bench` measures it in one run, against what the machine can do at best.
+
+Everything that is compared is timed in alternating rounds of one process, and the best round of each counts, because a
+busy machine only ever makes things slower.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from .color import to_unit
+from .config import Config
+from .data import Store
+from .devices import computes_in_bf16, cuda_modes, machine, peak_memory, pick_device, wait
+from .gamut import ab_gamut_centers, soft_encode
+from .losses import HEADS, CrossEntropy, label_ab
+from .model import training_flop
+from .train import Run, train_run
+
+STEPS, ROUNDS = 6, 5
+SETTINGS = {
+    "cpu": (("channels_last", False), ("fused", False), ("precision", "fp32"), ("precision", "bf16")),
+    "cuda": (("channels_last", False), ("fused", False), ("resident", False), ("precision", "fp32"),
+             ("deterministic", True), ("compile", "default"), ("compile", "reduce-overhead")),
+}  # fmt: skip
+"""What `switches` changes, one at a time."""
+
+
+def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = False, say=None) -> dict:
+    """Everything this module measures of one configuration, as plain JSON values.
+
+    epoch: also train each arm for a whole epoch. compiled: try `compile` on a processor as well, which takes minutes.
+    Returns machine, setup (what was trained), matrix_rate (FLOP/s by precision), arms (seconds a step by arm),
+    stages (seconds of each part of a step, by arm), switches, encoding, peak_memory_mb and epoch.
+    """
+    device, say = pick_device(config.device), say or (lambda line: None)
+    found = {"machine": machine(device), "setup": setup(config, store), "matrix_rate": matrix_rate(config, device)}
+    with cuda_modes(config.deterministic):
+        found["arms"], found["stages"], found["epoch"] = {}, {}, {}
+        for arm in config.arms:
+            say(f"timing the steps of {arm}")
+            found["arms"][arm], found["stages"][arm] = steps(config, store, arm)
+        found["peak_memory_mb"] = round(peak_memory(device) / 2**20)
+        say("switching one thing at a time")
+        found["switches"] = switches(config, store, config.arms[-1], compiled)
+    found["encoding"] = encoding(config.neighbours, config.sigma)
+    for arm in config.arms if epoch else ():
+        say(f"training {arm} for an epoch")
+        found["epoch"][arm] = whole_epoch(config, store, arm)
+    return found
+
+
+def setup(config: Config, store: Store) -> dict:
+    """What is trained."""
+    run = Run(config, config.arms[-1], 0, store)
+    about = {key: getattr(config, key) for key in ("profile", "width", "side", "batch")}
+    return about | {"precision": run.passport["precision"], "pictures": len(run.rows)}
+
+
+def matrix_rate(config: Config, device: torch.device) -> dict[str, float]:
+    """Floating point operations a second in products of large square matrices: what no training can exceed."""
+    n = 8192 if device.type == "cuda" else 2048
+    kinds = {"fp32": torch.float32}
+    if computes_in_bf16(dataclasses.replace(config, precision="bf16"), device):
+        kinds["bf16"] = torch.bfloat16
+    rates = {}
+    for name, dtype in kinds.items():
+        a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+        rates[name] = 2 * n**3 / _times(device, {"": lambda a=a, b=b: a @ b}, steps=3)[""]
+    return rates
+
+
+def _times(device: torch.device, works: dict[str, Callable], steps: int = STEPS, rounds: int = ROUNDS) -> dict:
+    """Seconds that each piece of work takes: alternating rounds after one of warming up, the best of each."""
+    times = {name: [] for name in works}
+    for _ in range(rounds + 1):
+        for name, work in works.items():
+            wait(device)
+            begun = time.perf_counter()
+            for _ in range(steps):
+                work()
+            wait(device)
+            times[name].append((time.perf_counter() - begun) / steps)
+    return {name: min(values[1:]) for name, values in times.items()}
+
+
+def steps(config: Config, store: Store, arm: str) -> tuple[dict, dict]:
+    """Seconds of a whole training step, of the bare forward, backward and optimiser step, and of every stage.
+
+    Whole and bare steps run on two networks of the same kind: the bare step learns nonsense, and sharing a network
+    would give the other one logits out of the ordinary. Returns ({bare, full, overhead = full / bare - 1,
+    flop_per_picture}, stages).
+    """
+    full, bare = (Run(config, arm, 0, store) for _ in range(2))
+    for run in (full, bare):
+        run.prepare(resume=False)
+    seen = bare.objective.network_input(to_unit(bare.batches(0)).to(bare.dtype))
+    best = _times(full.device, {"bare": lambda: _bare_step(bare, seen), "full": full.take_step})
+    flop = training_flop(config.width, config.side, HEADS[arm])
+    return best | {"overhead": best["full"] / best["bare"] - 1, "flop_per_picture": flop}, stages(full)
+
+
+def _bare_step(run: Run, seen: Tensor) -> None:
+    """Forward, backward from a constant gradient, optimiser step: what no training loop can avoid."""
+    raw = run.forward(seen)
+    run.optimiser.zero_grad(set_to_none=True)
+    raw.backward(torch.full_like(raw, 1e-6))
+    run.optimiser.step()
+
+
+def stages(run: Run) -> dict[str, float]:
+    """Seconds of each part of a step, one after another; together they take about a step's time."""
+    batch = run.batches(run.step)
+    rgb = to_unit(batch).to(run.dtype)
+    seen = run.objective.network_input(rgb)
+    raw = run.forward(seen)
+    gradient = torch.full_like(raw, 1e-6)
+    logits = raw.detach().to(run.dtype).requires_grad_()
+
+    def backward() -> None:
+        torch.autograd.backward(raw, gradient, retain_graph=True, inputs=list(run.network.parameters()))
+
+    works = {
+        "pictures": lambda: run.batches(run.step),
+        "lightness": lambda: run.objective.network_input(to_unit(batch).to(run.dtype)),
+        "forward": lambda: run.forward(seen),
+        "loss": lambda: torch.autograd.grad(run.objective.score(logits, rgb).loss, logits),
+        "backward": backward,
+        "optimiser": run.optimiser.step,
+    }
+    if isinstance(run.objective, CrossEntropy):
+        works["of the loss: encoding"] = lambda: run.objective.targets(label_ab(rgb))
+    return _times(run.device, works, steps=2)
+
+
+def switches(config: Config, store: Store, arm: str, compiled: bool = False) -> list[dict]:
+    """Seconds of a step with one setting changed at a time, beside the step as configured; `error` where it fails."""
+    device = pick_device(config.device)
+    changes = [("as configured", ""), *((k, v) for k, v in SETTINGS[device.type] if getattr(config, k) != v)]
+    if compiled and device.type == "cpu":
+        changes.append(("compile", "default"))
+    rows, works = [], {}
+    for name, value in changes:
+        run = Run(dataclasses.replace(config, **({name: value} if value != "" else {})), arm, 0, store)
+        rows.append({"setting": name, "value": str(value)})
+        if name == "precision" and value == "bf16" and not computes_in_bf16(run.config, device):
+            rows[-1]["error"] = "no matrix units for it"
+            continue
+        try:
+            run.prepare(resume=False)
+            with cuda_modes(run.config.deterministic):
+                run.take_step()
+        except Exception as error:  # a compiler that is missing, an operation without a deterministic form
+            rows[-1]["error"] = str(error).strip().splitlines()[0][:200]
+            continue
+        works[len(rows) - 1] = _stepping(run)
+    for row, seconds in _times(device, works).items():
+        rows[row]["seconds"] = seconds
+    return rows
+
+
+def _stepping(run: Run) -> Callable:
+    def step() -> None:
+        with cuda_modes(run.config.deterministic):
+            run.take_step()
+
+    return step
+
+
+def encoding(neighbours: int, sigma: float, colours: int = 65536) -> dict:
+    """Seconds to soft-encode as many colours as the student's batch has labels, on the processor: by our table, and by
+    two ways to take the nearest of all 313 with `topk`: a matrix of differences, and `torch.cdist`."""
+    ab = 50 * torch.randn(colours, 2, generator=torch.Generator().manual_seed(0)).clamp(-2, 2)
+    centers = ab_gamut_centers()
+
+    def nearest_of_all(squared: Tensor) -> None:
+        found = squared.topk(neighbours, largest=False).values
+        torch.softmax(found / (-2 * sigma**2), 1)
+
+    works = {
+        "table": lambda: soft_encode(ab, neighbours, sigma),
+        "matrix": lambda: nearest_of_all((ab[:, None] - centers).square().sum(-1)),
+        "cdist": lambda: nearest_of_all(torch.cdist(ab, centers).square()),
+    }
+    return {"colours": colours, "neighbours": neighbours} | _times(torch.device("cpu"), works, steps=1, rounds=3)
+
+
+def whole_epoch(config: Config, store: Store, arm: str) -> dict:
+    """Train one epoch as `colorize train` would: with validation, history and checkpoint.
+
+    Returns seconds, pictures and, where the machine tells, joules.
+    """
+    with tempfile.TemporaryDirectory() as folder, _Energy(pick_device(config.device)) as energy:
+        begun = time.perf_counter()
+        train_run(dataclasses.replace(config, steps=0, epochs=1), arm, 0, store, Path(folder), say=None)
+        seconds = time.perf_counter() - begun
+    pictures = len(store.rows("train", config.train_photos)) // config.batch * config.batch
+    return {"seconds": seconds, "pictures": pictures} | ({"joules": energy.joules} if energy.joules else {})
+
+
+class _Energy:
+    """Energy used within it, in `joules`: the card's by its power twice a second, the processor's by Linux's counter;
+    0 where neither is to be had."""
+
+    COUNTER = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
+
+    def __init__(self, device: torch.device):
+        self.card = device.type == "cuda" and shutil.which("nvidia-smi")
+        self.joules, self.ended = 0.0, threading.Event()
+
+    def __enter__(self):
+        self.begun = self._counted()
+        if self.card:
+            self.thread = threading.Thread(target=self._watch, daemon=True)
+            self.thread.start()
+        return self
+
+    def _watch(self) -> None:
+        last = time.perf_counter()
+        while not self.ended.wait(0.5):
+            watts = self._watts()
+            self.joules, last = self.joules + watts * (time.perf_counter() - last), time.perf_counter()
+
+    @staticmethod
+    def _watts() -> float:
+        card = f"GPU-{torch.cuda.get_device_properties('cuda').uuid}"
+        ask = ["nvidia-smi", "--query-gpu=power.draw", "--format=csv,noheader,nounits", "-i", card]
+        told = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
+        return float(told) if told.replace(".", "", 1).isdigit() else 0.0
+
+    def _counted(self) -> float:
+        try:
+            return int(self.COUNTER.read_text()) / 1e6
+        except (OSError, ValueError):
+            return 0.0
+
+    def __exit__(self, *_) -> None:
+        self.ended.set()
+        if self.card:
+            self.thread.join()
+        else:
+            self.joules = max(0.0, self._counted() - self.begun)
+
+
+# --------------------------------------------------------------------------------------------------------- as tables
+
+
+def tables(found: dict) -> dict[str, pd.DataFrame]:
+    """What `measure` found as tables of text, by title."""
+    batch, arms = found["setup"]["batch"], found["arms"]
+    made = {"Steps": pd.DataFrame([_step_row(found, arm, row) for arm, row in arms.items()])}
+    parts = {arm: {part: f"{1e3 * s:.2f} ms, {batch / s:,.0f}/s" for part, s in row.items()}
+             for arm, row in found["stages"].items()}  # fmt: skip
+    made["Parts of a step, and pictures a second of each"] = (
+        pd.DataFrame(parts).fillna("").rename_axis("part").reset_index()
+    )
+    usual = found["switches"][0].get("seconds")
+    made["One setting changed at a time"] = pd.DataFrame([_switch_row(row, usual) for row in found["switches"]])
+    ways = {way: s for way, s in found["encoding"].items() if isinstance(s, float)}
+    made[f"Soft encoding of {found['encoding']['colours']:,} colours"] = pd.DataFrame(
+        {"way": way, "ms": f"{1e3 * s:.1f}", "times as long": f"{s / ways['table']:.1f}"} for way, s in ways.items()
+    )
+    if found["epoch"]:
+        made["A whole epoch"] = pd.DataFrame([_epoch_row(found, arm, row) for arm, row in found["epoch"].items()])
+    return made
+
+
+def _best_rate(found: dict) -> float:
+    """FLOP/s of matrix products in the precision of the training (fp64 is compared with fp32)."""
+    return found["matrix_rate"].get(found["setup"]["precision"], found["matrix_rate"]["fp32"])
+
+
+def _step_row(found: dict, arm: str, row: dict) -> dict:
+    pictures = found["setup"]["batch"] / row["full"]
+    share = row["flop_per_picture"] * pictures / _best_rate(found)
+    times = {"bare": f"{1e3 * row['bare']:.1f} ms", "whole": f"{1e3 * row['full']:.1f} ms"}
+    return {"arm": arm, **times, "above bare": f"{row['overhead']:+.1%}", "pictures/s": f"{pictures:,.0f}",
+            "of the matrix rate": f"{share:.0%}"}  # fmt: skip
+
+
+def _epoch_row(found: dict, arm: str, row: dict) -> dict:
+    pace = row["pictures"] / row["seconds"]
+    share = found["arms"][arm]["flop_per_picture"] * pace / _best_rate(found)
+    joules = f"{row['joules']:,.0f}" if "joules" in row else "not told"
+    return {"arm": arm, "seconds": f"{row['seconds']:.1f}", "pictures/s": f"{pace:,.0f}",
+            "of the matrix rate": f"{share:.0%}", "joules": joules}  # fmt: skip
+
+
+def _switch_row(row: dict, usual: float | None) -> dict:
+    name = f"{row['setting']}={row['value']}" if row["value"] else row["setting"]
+    if "seconds" not in row:
+        return {"setting": name, "step": "not possible", "against as configured": row["error"]}
+    ratio = f"{row['seconds'] / usual:.2f} times as long" if usual else ""
+    return {"setting": name, "step": f"{1e3 * row['seconds']:.1f} ms", "against as configured": ratio}
+
+
+def as_text(found: dict) -> str:
+    """What `measure` found, to read in a terminal."""
+    facts = [f"{key}: {value}" for part in ("machine", "setup") for key, value in found[part].items()]
+    facts += [f"matrix products in {kind}: {rate / 1e12:.2f} TFLOP/s" for kind, rate in found["matrix_rate"].items()]
+    facts.append(f"peak memory: {found['peak_memory_mb']:,} MiB")
+    return "\n\n".join(
+        ["\n".join(facts), *(f"{title}\n{table.to_string(index=False)}" for title, table in tables(found).items())]
+    )
+
+
+PLANS = (
+    ("MiniPlaces, the student's 30 epochs", 86_311, 64, 30),
+    *((f"Places365, the original's views at {side} px", 1_803_460, side, 18e6 / 1_803_460) for side in (64, 128, 256)),
+    *((f"ImageNet, the original's views at {side} px", 1_281_167, side, 18e6 / 1_281_167) for side in (64, 128, 256)),
+)
+"""(what, training pictures, side in pixels, epochs): the original saw 450,000 batches of 40."""
+
+
+def costs(found: dict, arm: str, price: float) -> pd.DataFrame:
+    """What each of `PLANS` costs on this machine with the full network: hours of one run, and their price.
+
+    Derived from the operations of a plan and the rate of operations that training `arm` reached, and called measured
+    where the network and the side are those of the measurement, so that only the number of pictures is another.
+    """
+    setup, rows = found["setup"], []
+    reached = found["arms"][arm]["flop_per_picture"] * setup["batch"] / found["arms"][arm]["full"]
+    for what, pictures, side, epochs in PLANS:
+        hours = training_flop(1.0, side, HEADS[arm]) * pictures * epochs / reached / 3600
+        how = "measured" if (setup["width"], setup["side"]) == (1.0, side) else "derived"
+        numbers = {"epochs": f"{epochs:.1f}", "hours": f"{hours:,.1f}", "price": f"{hours * price:,.0f}"}
+        rows.append({"what": what, **numbers, "rate": how})
+    return pd.DataFrame(rows)

@@ -1,0 +1,106 @@
+"""Where and how numbers are computed: the device, its precision and its modes, and what it is called."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import resource
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from .config import Config
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The one place where a device is looked up: "auto" is CUDA where there is one."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device='cuda' asked for, but PyTorch sees no CUDA device; use auto or cpu")
+    return torch.device("cuda" if name in ("auto", "cuda") and torch.cuda.is_available() else "cpu")
+
+
+def take_place(place: int, device: str = "auto") -> None:
+    """Make the CUDA device number `place` of this machine the one that this process uses, if CUDA is used at all.
+
+    Raises ValueError where there are not that many.
+    """
+    if device == "cpu" or not torch.cuda.is_available():
+        return
+    there = torch.cuda.device_count()
+    if place >= there:
+        raise ValueError(
+            f"process {place + 1} of this machine finds no CUDA device for itself; the machine has {there}"
+        )
+    torch.cuda.set_device(place)
+
+
+def name(device: torch.device) -> str:
+    """What a passport calls a device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {os.cpu_count()} cores"
+
+
+def device_name(device: torch.device) -> str:
+    """What a passport calls a device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {os.cpu_count()} cores"
+
+
+def computes_in_bf16(config: Config, device: torch.device) -> bool:
+    """Whether the network multiplies in bf16: if asked for, on CUDA and on processors with matrix units for it.
+
+    On other processors bf16 is emulated, hundreds of times slower than fp32, which is taken instead; a run's passport
+    says what was used. Weights, losses and the optimiser's state are fp32 in any case.
+    """
+    return config.precision == "bf16" and (device.type == "cuda" or _has_amx())
+
+
+def _has_amx() -> bool:
+    return getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()  # private; there is no public question
+
+
+@contextlib.contextmanager
+def cuda_modes(deterministic: bool):
+    """Within it CUDA repeats its results bit for bit, or chooses the fastest convolutions by trying; processors always
+    repeat theirs. Raises RuntimeError inside where PyTorch has no deterministic way to compute something."""
+    cudnn, before = torch.backends.cudnn, torch.are_deterministic_algorithms_enabled()
+    tuned = cudnn.deterministic, cudnn.benchmark
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic or before)
+    cudnn.deterministic, cudnn.benchmark = deterministic, not deterministic
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        cudnn.deterministic, cudnn.benchmark = tuned
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: of tensors on a CUDA device, else of this process with Python and its libraries."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done all that it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def machine(device: torch.device) -> dict:
+    """What computed: processor, cores, threads, graphics card and versions."""
+    facts = {"processor": _processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
+    facts |= {"matrix_units": "AMX" if _has_amx() else "none"}
+    if device.type == "cuda":
+        facts |= {"card": device_name(device), "cuda": torch.version.cuda}
+    return facts | {"python": platform.python_version(), "torch": metadata.version("torch")}
+
+
+def _processor() -> str:
+    """The processor's name, as Linux tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

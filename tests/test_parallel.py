@@ -1,0 +1,114 @@
+"""Several processes under torchrun train the network that one process trains."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from colorize_lib import data, parallel
+from colorize_lib.batches import Batches
+from colorize_lib.config import load_config
+from colorize_lib.parallel import ALONE, World
+from colorize_lib.train import WEIGHTS, Run, train_run
+
+SMALL = {"side": 16, "train_photos": 24, "width": 0.0625, "batch": 8, "steps": 60, "eval_every": 10, "init": "data",
+         "lr": 1e-3, "device": "cpu", "arms": ["l2", "ce_rebal"]}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> data.Store:
+    """Training and validation scenes of 24 px: room for a crop of 16."""
+    root = tmp_path_factory.mktemp("scenes")
+    for i, scene in enumerate(data.synthetic_scenes(32, 24, seed=5).pixels):
+        folder = root / "pictures" / ("train" if i < 26 else "val")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(scene).save(folder / f"{i:02}.png")
+    return data.prepare(str(root / "pictures"), root / "store", 24, progress=False, workers=1, keep_grey=True)
+
+
+@pytest.fixture
+def config(store):
+    return load_config("smoke", data=str(store.path), **SMALL)
+
+
+def start(folder, store, processes: int, **more) -> subprocess.Popen:
+    """`torchrun -m colorize_lib train` with the settings above, in `folder`."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    values = [word for name, value in (SMALL | more).items() if name != "arms" for word in ("-p", name, str(value))]
+    command = [*launch, "-m", "colorize_lib", "train", "--data", str(store.path), *values]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [*command, "--arms", ",".join(SMALL["arms"])], cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def test_two_processes_interrupted_and_resumed_train_what_one_trains(config, store, tmp_path):
+    first = start(tmp_path, store, 2)
+    history = tmp_path / "runs" / Run(config, "l2", 0, store).folder.name / "history.csv"
+    deadline = time.monotonic() + 120
+    while not history.exists() and first.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    first.send_signal(signal.SIGINT)
+    said = first.communicate(timeout=120)[0]
+    assert first.returncode != 0 and said.count("l2 seed 0: step 10/60") == 1, said
+    if "interrupted and saved at step" not in said:  # it may have been between two runs
+        assert "Signal" in said or "Interrupt" in said, said
+
+    second = start(tmp_path, store, 2)
+    said = second.communicate(timeout=240)[0]
+    assert second.returncode == 0, said
+    for arm in config.arms:
+        assert said.count(f"{arm} seed 0: runs/") == 1
+        alone = train_run(config, arm, 0, store, tmp_path / "alone", say=None)
+        one, other = (load_file(folder / alone.name / WEIGHTS) for folder in (tmp_path / "alone", tmp_path / "runs"))
+        assert one.keys() == other.keys()
+        for name in one:
+            torch.testing.assert_close(one[name], other[name], rtol=1e-5, atol=1e-6, msg=f"{arm}: {name}")
+        rows = [
+            np.loadtxt(folder / alone.name / "history.csv", delimiter=",", skiprows=1)[:, :-1]  # the last are seconds
+            for folder in (tmp_path / "alone", tmp_path / "runs")
+        ]
+        np.testing.assert_allclose(*rows, rtol=1e-6)  # the sums of a history are fp32
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_the_shares_of_a_batch_are_the_batch(config, store, size):
+    rows, cpu = store.rows("train", 24), torch.device("cpu")
+    whole = Batches(store, rows, config, 3, cpu)
+    shares = [Batches(store, rows, config, 3, cpu, World(rank, size)) for rank in range(size)]
+    for step in (0, 1, 2, 5):
+        together = torch.cat([share(step) for share in shares])
+        assert torch.equal(together, whole(step)) and len(together) == 8
+
+
+def test_no_photograph_is_seen_twice_or_left_out(config, store):
+    plain = dataclasses.replace(config, side=24, flip=False)
+    rows = store.rows("train", 24)
+    shares = [Batches(store, rows, plain, 0, torch.device("cpu"), World(rank, 4)) for rank in range(4)]
+    seen = [picture.numpy().tobytes() for step in range(3) for share in shares for picture in share(step)]
+    assert sorted(seen) == sorted(store.pixels[row].tobytes() for row in rows)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(config, store):
+    with pytest.raises(ValueError, match="batch=8 cannot be shared by 3 processes"):
+        Batches(store, store.rows("train"), config, 0, torch.device("cpu"), World(0, 3))
+
+
+def test_one_process_is_alone(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    with parallel.joined() as world:
+        assert world == parallel.world() == ALONE and world.first
+    network = torch.nn.Linear(1, 1)
+    assert parallel.together(network, torch.device("cpu")) is network
+    assert parallel.share("x") == "x" and parallel.anyone(True) and not parallel.anyone(False)
+    assert parallel.average(torch.ones(2)).tolist() == [1, 1]
