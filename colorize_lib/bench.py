@@ -65,7 +65,8 @@ def setup(config: Config, store: Store) -> dict:
     """What is trained."""
     run = Run(config, config.arms[-1], 0, store)
     about = {key: getattr(config, key) for key in ("profile", "width", "side", "batch")}
-    return about | {"precision": run.passport["precision"], "pictures": len(run.rows)}
+    about |= {key: run.passport[key] for key in ("precision", "commit")}
+    return about | {"pictures": len(run.rows)}
 
 
 def matrix_rate(config: Config, device: torch.device) -> dict[str, float]:

@@ -290,6 +290,7 @@ def bench(options) -> None:
     found = measure(config, store, options.epoch, options.compile, say=lambda line: print(line, flush=True))
     print(as_text(found))
     path = results.bench_file(options.record) if options.record else Path(options.json)
+    path.parent.mkdir(parents=True, exist_ok=True)
     results.save_json(found, path)
     print(f"wrote {path}")
 

@@ -105,17 +105,12 @@ class Store:
         a store larger than the memory leaves it free.
         """
         pictures = np.empty((len(rows), *self.pixels.shape[1:]), np.uint8)
-        for picture, row in zip(pictures, rows, strict=True):
-            if (
-                os.preadv(self._file.fileno(), [picture], self.pixels.offset + int(row) * picture.nbytes)
-                < picture.nbytes
-            ):
-                raise ValueError(f"{self.path} is damaged: picture {row} cannot be read")
+        with open(self.path / "pixels.npy", "rb", buffering=0) as file:
+            for picture, row in zip(pictures, rows, strict=True):
+                place = self.pixels.offset + int(row) * picture.nbytes
+                if os.preadv(file.fileno(), [picture], place) < picture.nbytes:
+                    raise ValueError(f"{self.path} is damaged: picture {row} cannot be read")
         return pictures
-
-    @functools.cached_property
-    def _file(self) -> io.FileIO:
-        return open(self.path / "pixels.npy", "rb", buffering=0)
 
     def fingerprint(self, rows: np.ndarray | None = None) -> str:
         """16 hex digits over the pixels of `rows` in their order (default: all), whatever file they came in."""

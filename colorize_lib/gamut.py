@@ -61,6 +61,10 @@ def ab_gamut_centers() -> Tensor:
     return torch.from_numpy(_derived()).float()
 
 
+BINS = len(_derived())
+"""How many colours there are: 313."""
+
+
 def centers_by_rule(levels: int = 86) -> dict[str, np.ndarray]:
     """The grid points that other plausible rules give, none of which gives 313; int64 [n, 2] for each rule.
 
@@ -96,7 +100,6 @@ def never_nearest(levels: int = 86) -> Tensor:
 _CELL = 2.5  # side of a table cell: smaller ones have no fewer candidates, since eight bins are as far from (5, 5)
 
 
-@torch.compiler.assume_constant_result
 @lru_cache(maxsize=8)
 def _candidates(neighbours: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """For every cell of the ab plane the m bins that can be among the k nearest of one of its colours.
@@ -117,6 +120,12 @@ def _candidates(neighbours: int, device: torch.device, dtype: torch.dtype) -> tu
     return table.to(device), colours.to(device, dtype)
 
 
+@torch.compiler.assume_constant_result
+def _kept(neighbours: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """`_candidates`, in a form that torch.compile leaves alone."""
+    return _candidates(neighbours, device, dtype)
+
+
 def soft_encode(
     ab: Tensor, neighbours: int = 5, sigma: float = 5.0, displayable: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -130,14 +139,13 @@ def soft_encode(
     """
     if ab.ndim != 2 or ab.shape[1] != 2:
         raise ValueError(f"ab must be [n, 2]; got {tuple(ab.shape)}")
-    bins = len(_derived())
-    if not 1 <= neighbours <= bins or not sigma > 0:
-        raise ValueError(f"neighbours={neighbours}, sigma={sigma}; allowed: 1 to {bins}, above 0")
+    if not 1 <= neighbours <= BINS or not sigma > 0:
+        raise ValueError(f"neighbours={neighbours}, sigma={sigma}; allowed: 1 to {BINS}, above 0")
     if not displayable and not (ab.abs() < _REACH - 1).all():
-        table = torch.arange(bins, device=ab.device)[None]
+        table = torch.arange(BINS, device=ab.device)[None]
         colours, cell = ab_gamut_centers().to(ab).T.reshape(1, -1), torch.zeros_like(ab[:, 0], dtype=torch.int64)
     else:
-        table, colours = _candidates(neighbours, ab.device, ab.dtype)
+        table, colours = _kept(neighbours, ab.device, ab.dtype)
         cell = ((ab + _REACH) * (1 / _CELL)).long()
         cell = cell[:, 0] * round(2 * _REACH / _CELL) + cell[:, 1]
     count = table.shape[1]

@@ -7,7 +7,6 @@ class with `channels`, `score` and `decode`, and list it in `make_objective`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -125,10 +124,9 @@ class CrossEntropy:
 
     network_input = L2.network_input
 
-    @cached_property
-    def weights(self) -> Tensor:
-        """Weight of each colour, [313]; all ones at lambda = 1."""
-        return rebalancing_weights(self.prior, self.lambda_)
+    def __post_init__(self):
+        # kept once: weights [313] of the colours, all ones at lambda = 1
+        object.__setattr__(self, "weights", rebalancing_weights(self.prior, self.lambda_))
 
     def targets(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         """Bins and weights [b, k, h/4, w/4] of the soft-encoded labels ab [b, 2, h/4, w/4]."""

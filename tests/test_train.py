@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import shutil
 import signal
 import time
 import warnings
@@ -25,7 +26,7 @@ from colorize_lib import data, train
 from colorize_lib.batches import Batches
 from colorize_lib.color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from colorize_lib.config import ARMS, Config
-from colorize_lib.devices import pick_device
+from colorize_lib.devices import cuda_modes, pick_device
 from colorize_lib.gamut import annealed_mean, densify, soft_encode
 from colorize_lib.losses import upsample
 from colorize_lib.parallel import ALONE
@@ -651,3 +652,58 @@ def test_half_precision_is_for_hardware_with_units_for_it(store, tmp_path, monke
     run.prepare()
     assert torch.isfinite(run.take_step()).all()
     assert all(p.dtype == torch.float32 and p.grad.dtype == torch.float32 for p in run.network.parameters())
+
+
+# ------------------------------------------------------------------------------------------------------ fast and exact
+
+
+def weights_after(config, arm, store, folder, steps=4) -> dict[str, torch.Tensor]:
+    run = Run(config, arm, 0, store, folder)
+    run.prepare()
+    with cuda_modes(config.deterministic):
+        for _ in range(steps):
+            run.take_step()
+    return run.network.state_dict()
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="no compiler")
+@pytest.mark.parametrize("arm", ["student_mse", "ce_rebal"])
+def test_a_compiled_step_is_the_step(store, tmp_path, arm):
+    config = dataclasses.replace(TINY, precision="fp64")
+    plain, fast = (
+        weights_after(dataclasses.replace(config, compile=mode), arm, store, tmp_path) for mode in ("off", "default")
+    )
+    for name, value in plain.items():
+        torch.testing.assert_close(fast[name], value, rtol=1e-7, atol=1e-9, msg=name)
+
+
+@pytest.mark.parametrize("switch", [{"fused": False}, {"channels_last": False}], ids=str)
+def test_switches_change_rounding_alone(store, tmp_path, switch):
+    config = dataclasses.replace(TINY, precision="fp64")
+    one, other = (weights_after(c, "ce", store, tmp_path) for c in (config, dataclasses.replace(config, **switch)))
+    for name, value in one.items():
+        torch.testing.assert_close(other[name], value, rtol=1e-7, atol=1e-9, msg=name)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+@pytest.mark.parametrize("arm", ARMS)
+def test_deterministic_runs_on_a_card_resume_bit_for_bit(store, tmp_path, arm):
+    config = dataclasses.replace(TINY, device="cuda", deterministic=True, precision="bf16")
+    whole = train_run(config, arm, 0, store, tmp_path / "whole", say=None)
+    for stop in (1, 3, None):
+        parts = train_run(config, arm, 0, store, tmp_path / "parts", say=None, stop_after=stop)
+    assert same_weights(whole, parts) and read_history(whole) == read_history(parts)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+@pytest.mark.parametrize(
+    "switch",
+    [{"compile": "default"}, {"compile": "reduce-overhead"}, {"deterministic": True}, {"resident": False}],
+    ids=str,
+)
+def test_the_fast_path_on_a_card_is_the_plain_path_on_a_processor(store, tmp_path, switch):
+    config = dataclasses.replace(TINY, precision="fp64")
+    plain = weights_after(config, "ce_rebal", store, tmp_path)
+    fast = weights_after(dataclasses.replace(config, device="cuda", **switch), "ce_rebal", store, tmp_path)
+    for name, value in plain.items():
+        torch.testing.assert_close(fast[name].cpu(), value, rtol=1e-6, atol=1e-8, msg=name)

@@ -1,0 +1,114 @@
+"""What `colorize bench` measures, and the tables made of it."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from colorize_lib import bench, cli, results
+from colorize_lib.config import load_config
+from colorize_lib.data import open_data
+
+SMALL = {"side": 32, "train_photos": 64, "width": 0.0625, "batch": 8, "steps": 4, "device": "cpu", "precision": "fp32"}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory) -> dict:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLORIZE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(bench, "STEPS", 2)
+        config = load_config("smoke", arms=["l2", "ce"], eval_every=4, **SMALL)
+        return bench.measure(config, open_data("synthetic", 32, progress=False), epoch=True)
+
+
+def test_everything_is_measured(found):
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["setup"] | {"profile": "smoke", "width": 0.0625, "batch": 8, "pictures": 64} == found["setup"]
+    assert found["machine"]["torch"] == torch.__version__.partition("+")[0] or torch.__version__
+    assert found["matrix_rate"]["fp32"] > 1e9 and found["peak_memory_mb"] > 50
+    for arm in ("l2", "ce"):
+        row = found["arms"][arm]
+        assert row["bare"] > 0 and row["overhead"] == pytest.approx(row["full"] / row["bare"] - 1)
+        parts = {k: v for k, v in found["stages"][arm].items() if not k.startswith("of the loss")}
+        assert 0.3 < sum(parts.values()) / row["full"] < 3
+        assert found["epoch"][arm]["pictures"] == 64 and found["epoch"][arm]["seconds"] > 0
+    assert set(found["stages"]["ce"]) - set(found["stages"]["l2"]) == {"of the loss: encoding"}
+    assert found["arms"]["ce"]["flop_per_picture"] > found["arms"]["l2"]["flop_per_picture"]
+
+
+def test_switches_are_changed_one_at_a_time(found):
+    rows = {(row["setting"], row["value"]): row for row in found["switches"]}
+    assert {("as configured", ""), ("channels_last", "False"), ("fused", "False"), ("precision", "bf16")} == set(rows)
+    for row in rows.values():
+        assert row.get("seconds", 0) > 0 or "matrix units" in row["error"]
+
+
+def test_a_switch_that_fails_says_why(monkeypatch, found):
+    monkeypatch.setitem(bench.SETTINGS, "cpu", (("compile", "default"),))
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("no compiler\nat all")))
+    config = load_config("smoke", arms=["l2"], **SMALL)
+    usual, failed = bench.switches(config, open_data("synthetic", 32, progress=False), "l2")
+    assert failed == {"setting": "compile", "value": "default", "error": "no compiler"}
+    text = bench.as_text(found | {"switches": [usual, failed]})
+    assert "compile=default" in text and "not possible" in text and "no compiler" in text
+
+
+def test_our_encoding_is_the_fastest(found):
+    times = found["encoding"]
+    assert times["colours"] == 65536 and times["table"] < times["cdist"] and times["table"] < times["matrix"]
+
+
+def test_tables_and_text(found):
+    tables = bench.tables(found)
+    assert list(tables["Steps"]["arm"]) == ["l2", "ce"]
+    text = bench.as_text(found)
+    for word in ("matrix products in fp32", "A whole epoch", "One setting changed at a time", *tables):
+        assert word in text
+    share = float(tables["Steps"]["of the matrix rate"][0].rstrip("%")) / 100
+    row = found["arms"]["l2"]
+    assert share == pytest.approx(row["flop_per_picture"] * 8 / row["full"] / found["matrix_rate"]["fp32"], abs=0.006)
+
+
+def test_costs_follow_from_the_operations(found):
+    full = found | {"setup": found["setup"] | {"width": 1.0, "side": 64}}
+    full["arms"] = {"ce": {"flop_per_picture": 15.66e9, "full": 1.0}}
+    rows = bench.costs(full, "ce", price=2.0).set_index("what")
+    student = rows.loc["MiniPlaces, the student's 30 epochs"]
+    assert student["rate"] == "measured" and float(student["hours"].replace(",", "")) == pytest.approx(
+        86_311 * 30 / 8 / 3600, rel=1e-3
+    )
+    assert float(student["price"].replace(",", "")) == pytest.approx(2 * 86_311 * 30 / 8 / 3600, rel=0.01)
+    assert set(rows["rate"][3:]) == {"derived", "measured"} and rows["epochs"].iloc[-1] == "14.0"
+    assert set(bench.costs(found, "ce", 1.0)["rate"]) == {"derived"}
+
+
+def test_the_command_writes_json_and_prints_tables(tmp_path, monkeypatch, capsys, found):
+    monkeypatch.setattr(bench, "measure", lambda *_, **__: found)
+    monkeypatch.setenv("COLORIZE_CACHE", str(tmp_path / "cache"))
+    small = [word for name, value in SMALL.items() for word in ("-p", name, str(value))]
+    assert cli.main(["bench", "--profile", "smoke", *small, "--json", str(tmp_path / "b.json")]) == 0
+    assert json.loads((tmp_path / "b.json").read_text()) == found and "above bare" in capsys.readouterr().out
+    monkeypatch.setattr(results, "BOOK", tmp_path)
+    assert cli.main(["bench", "--profile", "smoke", *small, "--record", "here"]) == 0
+    assert results.benches() == {"here": found}
+
+
+def test_energy_is_counted_where_the_machine_tells(tmp_path, monkeypatch):
+    counter = tmp_path / "energy_uj"
+    monkeypatch.setattr(bench._Energy, "COUNTER", counter)
+    with bench._Energy(torch.device("cpu")) as energy:
+        pass
+    assert energy.joules == 0
+    counter.write_text("1000000")
+    with bench._Energy(torch.device("cpu")) as energy:
+        counter.write_text("3500000")
+    assert energy.joules == 2.5
+
+
+def test_nothing_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLORIZE_CACHE", str(tmp_path / "cache"))
+    config = dataclasses.replace(load_config("smoke", arms=["l2"], **SMALL), eval_every=4)
+    bench.whole_epoch(config, open_data("synthetic", 32, progress=False), "l2")
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
