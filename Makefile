@@ -9,9 +9,9 @@ READY := .venv/.ready
 REFERENCE := tests/reference/notebooks
 EXPERIMENT := $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)") $(if $(SEEDS),--seeds "$(SEEDS)")
 
-.PHONY: help book test test-book lint format env bench references browser clean
+.PHONY: help book test test-book lint format env bench references wheels browser clean
 help:
-	@sed -n 's/^#   \?//p' Makefile | head -4; echo "targets: book test lint format env bench references browser clean"
+	@sed -n 's/^#   \?//p' Makefile | head -4; echo "targets: book test lint format env bench references wheels browser clean"
 
 book: $(READY)
 	$(BIN)/colorize book $(EXPERIMENT)
@@ -55,6 +55,10 @@ bench: $(READY)
 # After a change that is meant to change results: execute the notebooks at toy size and keep their outputs.
 references: $(READY)
 	$(BIN)/python tests/references.py
+
+# For a machine with PyTorch and without internet: HAVE is what `pip list --format=freeze` prints there.
+wheels: $(READY)
+	$(BIN)/python tools/wheels.py "$(HAVE)" "$(OUT)" $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) $(if $(PLATFORM),--platform $(PLATFORM))
 
 # For tests/test_book.py, on Debian and Ubuntu.
 browser:

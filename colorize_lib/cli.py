@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     elsewhere = option("--elsewhere", help="pictures of another kind to measure on as well; their test split is taken")
     command(record, *experiment, elsewhere)
     command(tune, *experiment)
-    command(export, *experiment)
+    command(export, *experiment, option("--out", help="folder: write one file a run there, of every arm and seed"))
     return parser
 
 
@@ -317,11 +317,13 @@ def tune(options) -> None:
 
 
 def export(options) -> None:
-    """Ship finished runs: write their networks as fp16 into the package, from the first seed asked for."""
+    """Write finished runs' networks as fp16: of the first seed into the package, or of all to a folder."""
     from . import results
 
     config = _config(options)
-    for path in results.export(config, _store(config), HERE / "weights"):
+    store = _store(config)
+    out = Path(options.out or HERE / "weights")
+    for path in results.export_runs(config, store, out) if options.out else results.export(config, store, out):
         print(path)
 
 

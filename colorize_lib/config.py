@@ -67,11 +67,13 @@ class Config:
     schedule: str = "constant"
     lr_steps: tuple[int, ...] = ()  # schedule "steps": multiply lr by `lr_factor` at each of these
     lr_factor: float = 0.316
+    lr_values: tuple[float, ...] = ()  # in place of the factor: the learning rates after each of these
     reduction: str = "mean"  # over the batch and positions; "sum" divides by the batch only, as Caffe prints
     # how to run
     device: str = "auto"
     precision: str = "fp32"
-    eval_every: int = 200  # steps between two validation passes, each with a checkpoint
+    eval_every: int = 200  # steps between two validation passes, each with a checkpoint,
+    checkpoint_seconds: float = 0.0  # unless the one before is younger than this
     # switches: what is fast, without a part in what is computed but for rounding
     channels_last: bool = True  # memory layout of the network
     fused: bool = True  # Adam as one kernel
@@ -81,7 +83,8 @@ class Config:
 
 
 SWITCHES = ("channels_last", "fused", "resident", "compile", "deterministic")
-_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "precision", "eval_every", *SWITCHES)
+_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "precision", "eval_every",
+                 "checkpoint_seconds", *SWITCHES)  # fmt: skip
 
 PROFILES: dict[str, dict] = {
     # Everything at toy size: made for tests, continuous integration and one live training in the book.
@@ -108,7 +111,14 @@ PROFILES: dict[str, dict] = {
         "eval_every": 200,
     },
     # The student paper's budget: 30 epochs of 256 at 64 px, Adam 1e-3 (.9, .999) 1e-8, no decay mentioned.
-    "student": {"width": 1.0, "batch": 256, "epochs": 30, "precision": "bf16", "eval_every": 500},
+    "student": {
+        "width": 1.0,
+        "batch": 256,
+        "epochs": 30,
+        "precision": "bf16",
+        "eval_every": 500,
+        "checkpoint_seconds": 60,
+    },
     # The original's: crops of 176, batch 40, the newer of the two stored Caffe schedules.
     "zhang": {
         "side": 176,
@@ -125,6 +135,9 @@ PROFILES: dict[str, dict] = {
         "eval_every": 5000,
     },
 }
+# The older of the two stored schedules, and the one that the paper states and neither file has.
+PROFILES["zhang_older"] = PROFILES["zhang"] | {"lr": 3e-5, "lr_steps": (225_000,), "lr_factor": 0.1}
+PROFILES["zhang_paper"] = PROFILES["zhang"] | {"lr": 3e-5, "lr_steps": (200_000, 375_000), "lr_values": (1e-5, 3e-6)}
 
 
 def load_config(profile: str = "smoke", **overrides) -> Config:
@@ -161,7 +174,7 @@ def _plain(name: str, value):
         if isinstance(default, tuple):
             if isinstance(value, str | int | float):
                 value = (value,)
-            kind = {"arms": str, "betas": float}.get(name, int)
+            kind = {"arms": str, "betas": float, "lr_values": float}.get(name, int)
             return tuple(_number(kind, item) if kind is not str else str(item) for item in value)
         if isinstance(default, bool):
             if value not in (True, False, "true", "false", "True", "False"):
@@ -199,10 +212,12 @@ def _check(config: Config) -> None:
     for name in ("sigma", "temperature", "lr", "eps", "lr_factor"):
         value = getattr(config, name)
         need(math.isfinite(value) and value > 0, name, "a finite number above 0")
-    for name in ("train_photos", "steps", "epochs", "weight_decay"):
+    for name in ("train_photos", "steps", "epochs", "weight_decay", "checkpoint_seconds"):
         need(0 <= getattr(config, name) < math.inf, name, "0 or more")
     for name in ("batch", "eval_every"):
         need(getattr(config, name) >= 1, name, "1 or more")
+    need(len(config.lr_values) in (0, len(config.lr_steps)), "lr_values", "none, or one for each of lr_steps")
+    need(all(0 < value < math.inf for value in config.lr_values), "lr_values", "finite numbers above 0")
     need(len(config.betas) == 2 and all(0 <= b < 1 for b in config.betas), "betas", "two numbers in [0, 1)")
     need(config.steps > 0 or config.epochs > 0, "steps", "above 0 where epochs is 0")
 

@@ -337,6 +337,12 @@ def save_json(value, path: Path) -> None:
     _replace(Path(path), text + "\n")
 
 
+def export_runs(config: Config, store: Store, out: Path, runs: Path = RUNS) -> list[Path]:
+    """Write the network of every finished run of a configuration as `out`/<run id>.safetensors, fp16."""
+    found = finished_runs(config, store, runs)
+    return [export_weights(folder, out, name=folder.name) for folder in found.values()]
+
+
 def bench_file(name: str) -> Path:
     """Where what `colorize bench` measured is recorded under a name."""
     return BOOK / "results" / "bench" / f"{name}.json"

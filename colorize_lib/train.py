@@ -89,7 +89,8 @@ def total_steps(config: Config, photos: int) -> int:
 def learning_rate(config: Config, step: int, steps: int) -> float:
     """Learning rate of `step` (from 0): constant, Caffe's steps, or one cycle (15 % up, cosine down to zero)."""
     if config.schedule == "steps":
-        return config.lr * config.lr_factor ** sum(step >= s for s in config.lr_steps)
+        passed = sum(step >= s for s in config.lr_steps)
+        return (config.lr, *config.lr_values)[passed] if config.lr_values else config.lr * config.lr_factor**passed
     if config.schedule == "one_cycle":
         rise = max(1, round(0.15 * steps))
         if step < rise:
@@ -110,7 +111,7 @@ class Run:
         self.passport = passport(config, arm, seed, store.fingerprint(self.rows), self.device)
         self.folder = Path(runs) / self.passport["run"]
         self.dtype = torch.float64 if config.precision == "fp64" else torch.float32
-        self.step, self.seconds, self.history = 0, 0.0, []
+        self.step, self.seconds, self.history, self.saved = 0, 0.0, [], time.perf_counter()
         self.sums, self.since = torch.zeros(3, device=self.device), 0  # of the scores since the last row of history
 
     def prepare(self, resume: bool = True) -> None:
@@ -150,7 +151,7 @@ class Run:
 
         Nothing random is in it, because pictures and mirroring follow from seed and step.
         """
-        self.sums = average(self.sums)
+        self.sums, self.saved = average(self.sums), time.perf_counter()
         if not world().first:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +159,13 @@ class Run:
         state |= {"step": self.step, "seconds": self.seconds, "history": self.history}
         state |= {"sums": self.sums, "since": self.since}
         write_checkpoint(state, self.folder)
-        write_history(self.history, self.folder / "history.csv")
+        self.write_history()
+
+    def write_history(self) -> None:
+        """Write what is known of the run so far, for people: a resumed run reads it from its checkpoint."""
+        if world().first:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_history(self.history, self.folder / "history.csv")
 
     def forward(self, seen: Tensor) -> Tensor:
         """The network's raw scores, computed in the precision of the run."""
@@ -272,7 +279,8 @@ def train_run(
     last = min(run.steps, stop_after or run.steps)
     with _Interrupt() as interrupt, cuda_modes(config.deterministic):
         stopped = _train(run, last, interrupt, say if world().first else None)
-        run.save()
+        if run.step < run.steps:
+            run.save()
     if stopped and run.step < last:
         print(f"interrupted and saved at step {run.step} of {run.steps}; the same command goes on from there")
         raise KeyboardInterrupt
@@ -295,13 +303,17 @@ def _train(run: Run, last: int, interrupt: _Interrupt, say) -> bool:
             run.sums, run.since = torch.zeros_like(run.sums), run.step
             if say:
                 say(_line(run, (run.seconds - before) / (run.step - first)))
-            run.save()
+            if run.step < run.steps and time.perf_counter() - run.saved >= run.config.checkpoint_seconds:
+                run.save()
+            run.write_history()
     return False
 
 
 class _Interrupt:
-    """Within it the first Ctrl-C or SIGTERM (of a batch system or torchrun) only sets `asked`, so that no step is left
-    half done; the second one interrupts."""
+    """Within it Ctrl-C, or SIGTERM of a batch system or torchrun, only sets `asked`, so that no step is left half done.
+
+    A second Ctrl-C interrupts; a second SIGTERM does not, because torchrun passes on what its processes have had.
+    """
 
     asked = False
 
@@ -311,8 +323,8 @@ class _Interrupt:
             self.before = {kind: signal.signal(kind, self._ask) for kind in (signal.SIGINT, signal.SIGTERM)}
         return self
 
-    def _ask(self, *_) -> None:
-        if self.asked:
+    def _ask(self, kind: int, _) -> None:
+        if self.asked and kind == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = True
 
@@ -478,14 +490,16 @@ def load_colorizer(arm: str = "ce_rebal", device: str = "auto") -> Colorizer:
         return Colorizer.load(path, device)
 
 
-def export_weights(folder: Path | str, out: Path | str, terms: str = TERMS, measured: dict | None = None) -> Path:
-    """Write a finished run's network as fp16 to `out`/<arm>.safetensors.
+def export_weights(
+    folder: Path | str, out: Path | str, terms: str = TERMS, measured: dict | None = None, name: str = ""
+) -> Path:
+    """Write a finished run's network as fp16 to `out`/<name, or the arm>.safetensors.
 
     Its passport gains the terms of the training data and what was measured ({system: {metric: value}}).
     """
     colorizer = load_run(folder, "cpu")
     colorizer.passport |= {"terms": terms, "measured": measured or {}}
     Path(out).mkdir(parents=True, exist_ok=True)
-    path = Path(out) / f"{colorizer.arm}.safetensors"
+    path = Path(out) / f"{name or colorizer.arm}.safetensors"
     colorizer.save(path, torch.float16)
     return path

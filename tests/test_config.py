@@ -30,6 +30,9 @@ def test_profiles_keep_what_the_papers_say():
     assert (zhang.batch, zhang.side, zhang.lr, zhang.betas) == (40, 176, 3.16e-5, (0.9, 0.99))
     # the strength of coupled weight decay depends on the reduction, so a profile fixes both
     assert (zhang.weight_decay, zhang.reduction) == (1e-3, "sum")
+    for other in map(load_config, ("zhang_older", "zhang_paper")):  # the same but for the schedule
+        schedule = {name: getattr(zhang, name) for name in ("profile", "lr", "lr_steps", "lr_factor", "lr_values")}
+        assert dataclasses.replace(other, **schedule) == zhang != other
 
 
 def test_configurations_are_frozen():
@@ -125,6 +128,8 @@ IMPOSSIBLE = [
     ("weight_decay", float("inf"), "0 or more"),
     ("lr_factor", 0, "a finite number above 0"),
     ("eval_every", 0, "1 or more"),
+    ("checkpoint_seconds", -1, "0 or more"),
+    ("lr_values", [1e-5], "none, or one for each of lr_steps"),
     *((name, "other", ", ".join(choices)) for name, choices in CHOICES.items()),
 ]
 

@@ -18,6 +18,7 @@ from colorize_lib.losses import (
     L2,
     CrossEntropy,
     StudentMSE,
+    _SoftCrossEntropy,
     label_ab,
     make_objective,
     reduce,
@@ -197,6 +198,21 @@ def test_a_perfect_answer_reaches_the_floor():
         assert score.excess.item() == pytest.approx(0, abs=1e-5)
         assert 0.5 < score.plain.item() < math.log(5)
         assert objective(arm).score(random_raw(arm, rgb), rgb).excess > 1
+
+
+def test_the_gradient_of_the_cross_entropy_is_written_out_right():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 9, dtype=torch.float64, requires_grad=True)
+    index, weight = torch.randn(2, 3, 9).topk(4).indices, torch.rand(2, 3, 4, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda z: _SoftCrossEntropy.apply(z, index, weight), logits)
+    found, expected = (
+        torch.autograd.grad((loss * torch.arange(3)).sum(), logits)[0]
+        for loss in (
+            _SoftCrossEntropy.apply(logits, index, weight),
+            -(weight * torch.log_softmax(logits, -1).gather(-1, index)).sum(-1),
+        )
+    )
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_pixel_weight_is_that_of_the_likeliest_colour():

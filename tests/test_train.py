@@ -162,10 +162,22 @@ def test_ctrl_c_leaves_a_run_that_goes_on(finished, store, tmp_path, monkeypatch
     assert read_history(folder) == read_history(finished["ce"]) and same_weights(folder, finished["ce"])
 
 
-def test_ctrl_c_finishes_the_step_and_saves_it(finished, store, tmp_path, monkeypatch, capsys):
+def test_checkpoints_are_not_written_more_often_than_asked(finished, store, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(train, "write_checkpoint", lambda state, folder: written.append(state["step"]))
+    for seconds, steps in {0: [2, 4], 100: []}.items():
+        config = dataclasses.replace(TINY, checkpoint_seconds=seconds)
+        folder = train_run(config, "l2", 0, store, tmp_path / str(seconds), say=None)
+        assert written == steps and read_history(folder) == read_history(finished["l2"])
+        written.clear()
+
+
+@pytest.mark.parametrize("signals", [(signal.SIGINT,), (signal.SIGTERM, signal.SIGTERM)], ids=str)
+def test_ctrl_c_finishes_the_step_and_saves_it(finished, store, tmp_path, monkeypatch, capsys, signals):
     def asked_twice_in_different_runs(run, take_step=Run.take_step):
         if run.step in (1, 4):
-            os.kill(os.getpid(), signal.SIGINT)
+            for kind in signals:
+                os.kill(os.getpid(), kind)
         return take_step(run)
 
     handler = signal.getsignal(signal.SIGINT)
@@ -456,10 +468,18 @@ def test_one_cycle_of_a_few_steps(steps):
     assert found[0] == 1e-3 and (found >= 0).all()
 
 
-def test_rate_in_steps_as_the_original_has_it():
-    zhang = settings.load_config("zhang")
-    found = [learning_rate(zhang, step, zhang.steps) for step in (0, 214_999, 215_000, 430_000, 449_999)]
-    np.testing.assert_allclose(found, [3.16e-5, 3.16e-5, 3.16e-5 * 0.316, 3.16e-5 * 0.316**2, 3.16e-5 * 0.316**2])
+@pytest.mark.parametrize(
+    ("profile", "rates"),
+    [
+        ("zhang", {0: 3.16e-5, 214_999: 3.16e-5, 215_000: 3.16e-5 * 0.316, 430_000: 3.16e-5 * 0.316**2}),
+        ("zhang_older", {0: 3e-5, 224_999: 3e-5, 225_000: 3e-6, 449_999: 3e-6}),
+        ("zhang_paper", {199_999: 3e-5, 200_000: 1e-5, 374_999: 1e-5, 375_000: 3e-6, 449_999: 3e-6}),
+    ],
+)
+def test_the_three_schedules_of_the_original(profile, rates):
+    zhang = settings.load_config(profile)
+    assert zhang.steps == 450_000
+    np.testing.assert_allclose([learning_rate(zhang, step, zhang.steps) for step in rates], list(rates.values()))
 
 
 def test_the_optimiser_follows_the_schedule(store, tmp_path):

@@ -9,9 +9,10 @@ counts its seeds); `:format` is Python's, and `:ci.3f` gives value and interval:
 
 The role `{verdict}` names the verdict on a hypothesis (`H5`, or `student/H5` for another profile than laptop), and the
 directives draw tables: `{verdicts}` all hypotheses, `{claim} H5` one in full, `{passports}` what each run cost,
-`{runs}` what is to be trained and how much of it is recorded. `{shown}` is a figure glued from a notebook, with
-alternative text, which `{glue}` cannot give across pages. A place that does not exist is a warning, and the book
-is built with warnings as errors.
+`{runs}` what is to be trained and how much of it is recorded, `{benches}` what `colorize bench` measured on each
+machine, `{costs}` (with `:price:` of an hour) what whole trainings would cost there. `{shown}` is a figure glued from a
+notebook, with alternative text, which `{glue}` cannot give across pages. A place that does not exist is a warning, and
+the book is built with warnings as errors.
 """
 
 import itertools
@@ -20,13 +21,14 @@ import math
 import shlex
 from functools import lru_cache
 
+import pandas as pd
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from colorize_lib import claims, results
+from colorize_lib import bench, claims, results
 from colorize_lib.config import Config, identity, load_config
 
 logger = logging.getLogger(__name__)
@@ -284,6 +286,62 @@ class Runs(Source):
         return [row["about"], ", ".join(links), command, state[row["state"]] + wanted]
 
 
+# --------------------------------------------------------------------------------------------------------------- speed
+
+
+def table_of(frame: pd.DataFrame) -> str:
+    """MyST source of a data frame of text."""
+    widths = {title: max(6, *(len(str(cell)) for cell in frame[title]), len(title)) for title in frame}
+    return table(widths, [[str(cell) for cell in row] for row in frame.to_numpy()], "bench")
+
+
+def machine_of(found: dict) -> str:
+    """One sentence on the machine and on what was trained there."""
+    m, s = found["machine"], found["setup"]
+    units = "" if m["matrix_units"] == "none" else f" with {m['matrix_units']}"
+    where = m.get("card") or f"{m['processor']}{units}, {m['threads']} of {m['cores']} cores"
+    rates = ", ".join(f"{rate / 1e12:.2f} TFLOP/s in {kind}" for kind, rate in found["matrix_rate"].items())
+    what = f"width {s['width']:g}, {s['side']} px, batches of {s['batch']}, {s['precision']}"
+    return (
+        f"{where}; PyTorch {m['torch']}. Products of large matrices: {rates}. Trained: {what}, commit `{s['commit']}`."
+    )
+
+
+class Benches(Source):
+    """`{benches}`: every recorded measurement of `colorize bench`, with all its tables."""
+
+    optional_arguments = 0
+
+    def source(self, argument: str) -> str:
+        """A paragraph and tables a machine."""
+        parts = []
+        for name, found in results.benches().items():
+            memory = f"Peak memory of the steps: {found['peak_memory_mb'] / 1024:.1f} GB."
+            parts.append(f"**`{name}`.** {machine_of(found)} {memory}\n")
+            parts += [f"{title}:\n\n{table_of(frame)}" for title, frame in bench.tables(found).items()]
+        if not parts:
+            raise ValueError("nothing is recorded; run colorize bench --record NAME")
+        return "\n".join(parts)
+
+
+class Costs(Source):
+    """`{costs}`: hours and price of whole trainings on every machine on which the full network was measured."""
+
+    optional_arguments = 0
+    option_spec = {"price": directives.unchanged_required}
+
+    def source(self, argument: str) -> str:
+        """A table a machine."""
+        full = {name: found for name, found in results.benches().items() if found["setup"]["width"] == 1}
+        tables = [
+            f"On `{name}` ({found['setup']['precision']}), `{arm}`:\n\n"
+            + table_of(bench.costs(found, arm, float(self.options["price"])))
+            for name, found in full.items()
+            for arm in list(found["arms"])[-1:]
+        ]
+        return "\n".join(tables)
+
+
 # ------------------------------------------------------------------------------------------------------------- figures
 
 
@@ -319,7 +377,7 @@ def setup(app) -> dict:
     """Register with Sphinx."""
     app.add_role("result", Result())
     app.add_role("verdict", Verdict())
-    for directive in (Verdicts, Claim, Passports, Runs, Shown):
+    for directive in (Verdicts, Claim, Passports, Runs, Benches, Costs, Shown):
         app.add_directive(directive.__name__.lower(), directive)
     app.add_post_transform(Describe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
