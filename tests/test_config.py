@@ -182,7 +182,7 @@ def test_everything_else_changes_the_name():
         "side": 32, "train_photos": 5, "flip": False, "architecture": "other", "width": 1.0, "affine": True,
         "activation": "leaky_relu", "init": "data", "neighbours": 10, "sigma": 4.0, "lambda_": 0.25, "batch": 8,
         "steps": 11, "epochs": 1.0, "lr": 1e-4, "betas": (0.9, 0.99), "eps": 1e-7, "weight_decay": 1e-3,
-        "schedule": "steps", "lr_steps": (3,), "lr_factor": 0.1, "reduction": "sum",
+        "schedule": "steps", "lr_steps": (3,), "lr_factor": 0.1, "lr_values": (1e-5,), "reduction": "sum",
     }  # fmt: skip
     assert set(changes) | set(config._NOT_IDENTITY) == {field.name for field in dataclasses.fields(Config)}
     names = [run_id(dataclasses.replace(PLAIN, **{k: v}), "ce", 0, "f") for k, v in changes.items()]

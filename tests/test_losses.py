@@ -301,7 +301,7 @@ def test_weighing_the_gradient_is_weighing_the_loss(reduction):
 
     assert caffe.plain == ours.plain and caffe.loss != ours.loss  # the printed loss is the plain one
     for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7 * (1 if reduction == "mean" else 64))
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=2e-7 * (1 if reduction == "mean" else 64))
     unweighted = torch.autograd.grad(plain.score(network(rebalanced.network_input(rgb)), rgb).loss, parameters[-1])[0]
     assert (unweighted - expected[-1]).abs().max() > 10 * (found[-1] - expected[-1]).abs().max()
 

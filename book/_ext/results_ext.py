@@ -325,18 +325,17 @@ class Benches(Source):
 
 
 class Costs(Source):
-    """`{costs}`: hours and price of whole trainings on every machine on which the full network was measured."""
+    """`{costs}`: hours and price of whole trainings on every machine that was measured."""
 
     optional_arguments = 0
     option_spec = {"price": directives.unchanged_required}
 
     def source(self, argument: str) -> str:
         """A table a machine."""
-        full = {name: found for name, found in results.benches().items() if found["setup"]["width"] == 1}
         tables = [
             f"On `{name}` ({found['setup']['precision']}), `{arm}`:\n\n"
             + table_of(bench.costs(found, arm, float(self.options["price"])))
-            for name, found in full.items()
+            for name, found in results.benches().items()
             for arm in list(found["arms"])[-1:]
         ]
         return "\n".join(tables)
