@@ -40,16 +40,11 @@ class Batches:
     ):
         if config.batch % world.size:
             raise ValueError(f"batch={config.batch} cannot be shared by {world.size} processes; allowed: its divisors")
-        self.store, self.rows, self.config, self.seed, self.device, self.world = (
-            store,
-            rows,
-            config,
-            seed,
-            device,
-            world,
-        )
+        self.store, self.rows, self.config = store, rows, config
+        self.seed, self.device, self.world = seed, device, world
         self.per_epoch = len(rows) // config.batch
         self.resident = self._resident() if config.resident and device.type == "cuda" else None
+        self._plan = functools.lru_cache(maxsize=2)(self._draw)  # of this run alone: others must not push it out
         self._reader, self._coming = ThreadPoolExecutor(1), {}
 
     def __call__(self, step: int) -> Tensor:
@@ -69,8 +64,7 @@ class Batches:
         first = position * self.config.batch + self.world.rank * share
         return slice(first, first + share)
 
-    @functools.lru_cache(maxsize=2)  # noqa: B019 (a run has one of these, as long as it lasts)
-    def _plan(self, epoch: int) -> _Plan:
+    def _draw(self, epoch: int) -> _Plan:
         """Everything random of an epoch, drawn step by step so that a step's share does not depend on its epoch."""
         spare = self.store.side - self.config.side
         corners, mirrored = np.zeros((self.per_epoch, 2), int), []

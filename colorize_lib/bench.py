@@ -160,12 +160,12 @@ def switches(config: Config, store: Store, arm: str, compiled: bool = False) -> 
             continue
         try:
             run.prepare(resume=False)
-            with cuda_modes(run.config.deterministic):
-                run.take_step()
+            step = _stepping(run)
+            step()
         except Exception as error:  # a compiler that is missing, an operation without a deterministic form
             rows[-1]["error"] = str(error).strip().splitlines()[0][:200]
             continue
-        works[len(rows) - 1] = _stepping(run)
+        works[len(rows) - 1] = step
     for row, seconds in _times(device, works).items():
         rows[row]["seconds"] = seconds
     return rows

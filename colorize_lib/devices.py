@@ -36,11 +36,6 @@ def take_place(place: int, device: str = "auto") -> None:
     torch.cuda.set_device(place)
 
 
-def name(device: torch.device) -> str:
-    """What a passport calls a device."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {os.cpu_count()} cores"
-
-
 def device_name(device: torch.device) -> str:
     """What a passport calls a device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {os.cpu_count()} cores"

@@ -305,7 +305,8 @@ def _train(run: Run, last: int, interrupt: _Interrupt, say) -> bool:
                 say(_line(run, (run.seconds - before) / (run.step - first)))
             if run.step < run.steps and time.perf_counter() - run.saved >= run.config.checkpoint_seconds:
                 run.save()
-            run.write_history()
+            else:
+                run.write_history()
     return False
 
 

@@ -9,8 +9,8 @@ import time
 
 import numpy as np
 import pytest
+import tiny
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
 from colorize_lib import data, parallel
@@ -26,12 +26,7 @@ SMALL = {"side": 16, "train_photos": 24, "width": 0.0625, "batch": 8, "steps": 6
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> data.Store:
     """Training and validation scenes of 24 px: room for a crop of 16."""
-    root = tmp_path_factory.mktemp("scenes")
-    for i, scene in enumerate(data.synthetic_scenes(32, 24, seed=5).pixels):
-        folder = root / "pictures" / ("train" if i < 26 else "val")
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(scene).save(folder / f"{i:02}.png")
-    return data.prepare(str(root / "pictures"), root / "store", 24, progress=False, workers=1, keep_grey=True)
+    return tiny.store_with_room_to_crop(tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from PIL import Image
 from safetensors import safe_open
@@ -52,12 +53,7 @@ TINY = Config(
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> data.Store:
     """26 training and 6 validation scenes of 24 px: room for a crop of 16."""
-    root = tmp_path_factory.mktemp("scenes")
-    for i, scene in enumerate(data.synthetic_scenes(32, 24, seed=5).pixels):
-        folder = root / "pictures" / ("train" if i < 26 else "val")
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(scene).save(folder / f"{i:02}.png")
-    return data.prepare(str(root / "pictures"), root / "store", 24, progress=False, workers=1, keep_grey=True)
+    return tiny.store_with_room_to_crop(tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(scope="module")
