@@ -22,13 +22,16 @@ from torch import Tensor
 from .color import to_unit
 from .config import Config
 from .data import Store
-from .devices import computes_in_bf16, cuda_modes, machine, peak_memory, pick_device, wait
+from .devices import computes_in_bf16, cuda_modes, machine, peak_memory, pick_device, synchronize
 from .gamut import ab_gamut_centers, soft_encode
 from .losses import HEADS, CrossEntropy, label_ab
 from .model import training_flop
 from .train import Run, train_run
 
-STEPS, ROUNDS = 6, 5
+STEPS = {"cpu": 1, "cuda": 8}
+"""Steps in a round: a card takes the next orders while it works, so that single steps would wait for their orders."""
+ROUNDS, SECONDS = 5, 20
+"""Rounds at the least, and how long to go on with them: the shorter a step, the more easily it is disturbed."""
 SETTINGS = {
     "cpu": (("channels_last", False), ("fused", False), ("precision", "fp32"), ("precision", "bf16")),
     "cuda": (("channels_last", False), ("fused", False), ("resident", False), ("precision", "fp32"),
@@ -78,20 +81,24 @@ def matrix_rate(config: Config, device: torch.device) -> dict[str, float]:
     rates = {}
     for name, dtype in kinds.items():
         a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
-        rates[name] = 2 * n**3 / _times(device, {"": lambda a=a, b=b: a @ b}, steps=3)[""]
+        rates[name] = 2 * n**3 / _times(device, {"": lambda a=a, b=b: a @ b})[""]
     return rates
 
 
-def _times(device: torch.device, works: dict[str, Callable], steps: int = STEPS, rounds: int = ROUNDS) -> dict:
-    """Seconds that each piece of work takes: alternating rounds after one of warming up, the best of each."""
-    times = {name: [] for name in works}
-    for _ in range(rounds + 1):
+def _times(device: torch.device, works: dict[str, Callable], seconds: float = 0) -> dict:
+    """Seconds that each piece of work takes: alternating rounds after one of warming up, the best of each.
+
+    seconds: how long to go on, beyond the least number of rounds.
+    """
+    times, steps, ends, rounds = {name: [] for name in works}, STEPS[device.type], time.perf_counter() + seconds, 0
+    while rounds <= ROUNDS or time.perf_counter() < ends:
+        rounds += 1
         for name, work in works.items():
-            wait(device)
+            synchronize(device)
             begun = time.perf_counter()
             for _ in range(steps):
                 work()
-            wait(device)
+            synchronize(device)
             times[name].append((time.perf_counter() - begun) / steps)
     return {name: min(values[1:]) for name, values in times.items()}
 
@@ -107,7 +114,7 @@ def steps(config: Config, store: Store, arm: str) -> tuple[dict, dict]:
     for run in (full, bare):
         run.prepare(resume=False)
     seen = bare.objective.network_input(to_unit(bare.batches(0)).to(bare.dtype))
-    best = _times(full.device, {"bare": lambda: _bare_step(bare, seen), "full": full.take_step})
+    best = _times(full.device, {"bare": lambda: _bare_step(bare, seen), "full": full.take_step}, seconds=SECONDS)
     flop = training_flop(config.width, config.side, HEADS[arm])
     return best | {"overhead": best["full"] / best["bare"] - 1, "flop_per_picture": flop}, stages(full)
 
@@ -142,7 +149,7 @@ def stages(run: Run) -> dict[str, float]:
     }
     if isinstance(run.objective, CrossEntropy):
         works["of the loss: encoding"] = lambda: run.objective.targets(label_ab(rgb))
-    return _times(run.device, works, steps=2)
+    return _times(run.device, works, seconds=SECONDS / 3)
 
 
 def switches(config: Config, store: Store, arm: str, compiled: bool = False) -> list[dict]:
@@ -166,7 +173,7 @@ def switches(config: Config, store: Store, arm: str, compiled: bool = False) -> 
             rows[-1]["error"] = str(error).strip().splitlines()[0][:200]
             continue
         works[len(rows) - 1] = step
-    for row, seconds in _times(device, works).items():
+    for row, seconds in _times(device, works, seconds=SECONDS).items():
         rows[row]["seconds"] = seconds
     return rows
 
@@ -194,7 +201,7 @@ def encoding(neighbours: int, sigma: float, colours: int = 65536) -> dict:
         "matrix": lambda: nearest_of_all((ab[:, None] - centers).square().sum(-1)),
         "cdist": lambda: nearest_of_all(torch.cdist(ab, centers).square()),
     }
-    return {"colours": colours, "neighbours": neighbours} | _times(torch.device("cpu"), works, steps=1, rounds=3)
+    return {"colours": colours, "neighbours": neighbours} | _times(torch.device("cpu"), works)
 
 
 def whole_epoch(config: Config, store: Store, arm: str) -> dict:
@@ -282,20 +289,22 @@ def _best_rate(found: dict) -> float:
     return found["matrix_rate"].get(found["setup"]["precision"], found["matrix_rate"]["fp32"])
 
 
+def _pace(found: dict, arm: str, pictures: float, seconds: float) -> dict:
+    """Pictures a second, and their operations as a share of the matrix rate."""
+    share = found["arms"][arm]["flop_per_picture"] * pictures / seconds / _best_rate(found)
+    return {"pictures/s": f"{pictures / seconds:,.0f}", "of the matrix rate": f"{share:.0%}"}
+
+
 def _step_row(found: dict, arm: str, row: dict) -> dict:
-    pictures = found["setup"]["batch"] / row["full"]
-    share = row["flop_per_picture"] * pictures / _best_rate(found)
     times = {"bare": f"{1e3 * row['bare']:.1f} ms", "whole": f"{1e3 * row['full']:.1f} ms"}
-    return {"arm": arm, **times, "above bare": f"{row['overhead']:+.1%}", "pictures/s": f"{pictures:,.0f}",
-            "of the matrix rate": f"{share:.0%}"}  # fmt: skip
+    pace = _pace(found, arm, found["setup"]["batch"], row["full"])
+    return {"arm": arm, **times, "above bare": f"{row['overhead']:+.1%}", **pace}
 
 
 def _epoch_row(found: dict, arm: str, row: dict) -> dict:
-    pace = row["pictures"] / row["seconds"]
-    share = found["arms"][arm]["flop_per_picture"] * pace / _best_rate(found)
     joules = f"{row['joules']:,.0f}" if "joules" in row else "not told"
-    return {"arm": arm, "seconds": f"{row['seconds']:.1f}", "pictures/s": f"{pace:,.0f}",
-            "of the matrix rate": f"{share:.0%}", "joules": joules}  # fmt: skip
+    pace = _pace(found, arm, row["pictures"], row["seconds"])
+    return {"arm": arm, "seconds": f"{row['seconds']:.1f}", **pace, "joules": joules}
 
 
 def _switch_row(row: dict, usual: float | None) -> dict:

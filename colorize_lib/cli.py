@@ -195,9 +195,8 @@ def train(options) -> None:
 
 def sweep(options) -> None:
     """Train arms by seeds by settings: lists the runs, keeps finished ones, resumes begun ones, trains the rest."""
-    import pandas as pd
-
-    from .train import Run, train_run
+    from .parallel import joined
+    from .train import train_run
 
     names = [name for name, *_ in options.vary]
     values = [[parse_value(text) for text in texts] for _, *texts in options.vary]
@@ -206,20 +205,29 @@ def sweep(options) -> None:
     if not configs or not configs[0].data:
         raise ValueError("a sweep needs --data and a value for every --vary")
     part, parts = _part(options.part)
-    store = _store(configs[0])
     jobs = [(c, setting, arm, seed) for c, setting in zip(configs, settings, strict=True)
             for seed in c.seeds for arm in c.arms][part - 1 :: parts]  # fmt: skip
-
-    def show() -> None:
-        rows = [{"arm": arm, "seed": seed, **setting, "run": (run := Run(c, arm, seed, store)).folder.name,
-                 "state": run.state} for c, setting, arm, seed in jobs]  # fmt: skip
-        print(pd.DataFrame(rows).to_string(index=False), flush=True)
-
-    show()
-    if not options.list:
+    with joined(configs[0].device) as world:
+        store = _store(configs[0])
+        if world.first:
+            print(_standing(jobs, store), flush=True)
+        if options.list:
+            return
         for config, _, arm, seed in jobs:
             train_run(config, arm, seed, store)
-        show()
+        if world.first:
+            print(_standing(jobs, store), flush=True)
+
+
+def _standing(jobs: list[tuple], store) -> str:
+    """The table of a sweep's runs: what is varied, and how far each is."""
+    import pandas as pd
+
+    from .train import Run
+
+    rows = [{"arm": arm, "seed": seed, **setting, "run": (run := Run(c, arm, seed, store)).folder.name,
+             "state": run.state} for c, setting, arm, seed in jobs]  # fmt: skip
+    return pd.DataFrame(rows).to_string(index=False)
 
 
 def _part(text: str) -> tuple[int, int]:

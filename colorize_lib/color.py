@@ -7,7 +7,8 @@ Nothing is clipped on the way: a predicted colour outside the sRGB cube stays me
 
 from __future__ import annotations
 
-from functools import lru_cache
+import functools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -21,19 +22,28 @@ _WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)
 _KNEE = 0.008856  # CIE 15; below it the cube root gives way to a line
 
 
-@lru_cache(maxsize=8)
+def kept(function: Callable) -> Callable:
+    """Decorator: compute a table once for each device and dtype, where torch.compile takes it as it is.
+
+    A graphics card would have to wait for a copy at every call.
+    """
+    cached = functools.lru_cache(maxsize=8)(function)
+
+    @torch.compiler.assume_constant_result
+    @functools.wraps(function)
+    def look_up(*key):
+        return cached(*key)
+
+    return look_up
+
+
+@kept
 def _matrices(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """XYZ relative to white from linear RGB, and back; kept on each device, which would wait for a copy."""
+    """XYZ relative to white from linear RGB, and back."""
     return tuple(
         matrix.to(device, dtype)
         for matrix in (_XYZ_FROM_RGB / _WHITE[:, None], torch.linalg.inv(_XYZ_FROM_RGB) * _WHITE)
     )
-
-
-@torch.compiler.assume_constant_result
-def _kept(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """`_matrices`, in a form that torch.compile leaves alone."""
-    return _matrices(device, dtype)
 
 
 def _mix(matrix: Tensor, image: Tensor) -> Tensor:
@@ -64,9 +74,10 @@ def lightness(rgb: Tensor) -> Tensor:
 def _compressed(rgb: Tensor, rows: slice) -> Tensor:
     """The chosen rows of XYZ relative to white, through CIE's cube root with its line near black."""
     _need_three_channels(rgb, "rgb")
-    linear = torch.where(rgb > 0.04045, ((rgb.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92)
-    xyz = _mix(_kept(rgb.device, rgb.dtype)[0][rows], linear)
-    # x ** (1/3) written as exp(log): twice as fast on a CPU, and the clamp keeps gradients finite at black
+    # powers are written as exp(log): twice as fast on a CPU, and the clamps keep gradients finite at black
+    curve = torch.exp(torch.log((rgb.clamp_min(0.04045) + 0.055) / 1.055) * 2.4)
+    linear = torch.where(rgb > 0.04045, curve, rgb / 12.92)
+    xyz = _mix(_matrices(rgb.device, rgb.dtype)[0][rows], linear)
     root = torch.exp(torch.log(xyz.clamp_min(_KNEE)) / 3)
     return torch.where(xyz > _KNEE, root, 7.787 * xyz + 16 / 116)
 
@@ -82,7 +93,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     f = torch.stack([y + a / 500, y, y - b / 200], dim=-3)
     # the two branches of the CIE definition meet at f = 0.2068966; below, scikit-image uses the same line
     xyz = torch.where(f > 0.2068966, f**3, (f - 16 / 116) / 7.787)
-    linear = _mix(_kept(lab.device, lab.dtype)[1], xyz)
+    linear = _mix(_matrices(lab.device, lab.dtype)[1], xyz)
     curve = 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
     return torch.where(linear > 0.0031308, curve, 12.92 * linear)
 

@@ -78,7 +78,7 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def wait(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Until the device has done all that it was asked for."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -13,7 +13,7 @@ import torch
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
-from .color import rgb_to_lab
+from .color import kept, rgb_to_lab
 
 GRID = 10
 """Distance of neighbouring colours in CIE units."""
@@ -100,7 +100,7 @@ def never_nearest(levels: int = 86) -> Tensor:
 _CELL = 2.5  # side of a table cell: smaller ones have no fewer candidates, since eight bins are as far from (5, 5)
 
 
-@lru_cache(maxsize=8)
+@kept
 def _candidates(neighbours: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """For every cell of the ab plane the m bins that can be among the k nearest of one of its colours.
 
@@ -118,12 +118,6 @@ def _candidates(neighbours: int, device: torch.device, dtype: torch.dtype) -> tu
     table = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=len(centers))
     colours = torch.cat([centers, torch.full((1, 2), torch.inf)])[table].movedim(2, 1).flatten(1)
     return table.to(device), colours.to(device, dtype)
-
-
-@torch.compiler.assume_constant_result
-def _kept(neighbours: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """`_candidates`, in a form that torch.compile leaves alone."""
-    return _candidates(neighbours, device, dtype)
 
 
 def soft_encode(
@@ -145,7 +139,7 @@ def soft_encode(
         table = torch.arange(BINS, device=ab.device)[None]
         colours, cell = ab_gamut_centers().to(ab).T.reshape(1, -1), torch.zeros_like(ab[:, 0], dtype=torch.int64)
     else:
-        table, colours = _kept(neighbours, ab.device, ab.dtype)
+        table, colours = _candidates(neighbours, ab.device, ab.dtype)
         cell = ((ab + _REACH) * (1 / _CELL)).long()
         cell = cell[:, 0] * round(2 * _REACH / _CELL) + cell[:, 1]
     count = table.shape[1]
@@ -159,6 +153,8 @@ def soft_encode(
 
 def soft_encode_map(ab: Tensor, neighbours: int = 5, sigma: float = 5.0) -> tuple[Tensor, Tensor]:
     """Soft-encode the ab of displayable pictures [b, 2, h, w] into bins and weights [b, k, h, w]."""
+    if ab.ndim != 4 or ab.shape[1] != 2:
+        raise ValueError(f"ab must be [b, 2, h, w]; got {tuple(ab.shape)}")
     b, _, h, w = ab.shape
     index, weight = soft_encode(ab.movedim(1, -1).reshape(-1, 2), neighbours, sigma, displayable=True)
     return tuple(x.reshape(b, h, w, neighbours).movedim(-1, 1) for x in (index, weight))

@@ -165,20 +165,22 @@ class _SoftCrossEntropy(torch.autograd.Function):
     """-sum_k w_k log softmax(z)[i_k] over the last axis, with its gradient softmax(z) sum_k w_k - w written out.
 
     The same as PyTorch finds by itself through log_softmax and gather, in fewer passes over the logits, which are the
-    largest thing that the loss touches.
+    largest thing that the loss touches: softmax is taken once, and log softmax only where a target asks for it.
     """
 
     @staticmethod
     def forward(ctx, logits: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-        log_probability = torch.log_softmax(logits, -1)
-        ctx.save_for_backward(log_probability, index, weight)
-        return -(weight * log_probability.gather(-1, index)).sum(-1)
+        probability = torch.softmax(logits, -1)
+        # log sum exp, from the likeliest colour: its probability is at least one in as many as there are colours
+        normaliser = logits.amax(-1, keepdim=True) - probability.amax(-1, keepdim=True).log()
+        ctx.save_for_backward(probability, index, weight)
+        return (weight * (normaliser - logits.gather(-1, index))).sum(-1)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        log_probability, index, weight = ctx.saved_tensors
+        probability, index, weight = ctx.saved_tensors
         pull = gradient[..., None] * weight
-        return log_probability.exp().mul_(pull.sum(-1, keepdim=True)).scatter_add_(-1, index, -pull), None, None
+        return (probability * pull.sum(-1, keepdim=True)).scatter_add_(-1, index, -pull), None, None
 
 
 Objective = StudentMSE | L2 | CrossEntropy

@@ -34,11 +34,11 @@ def config(store):
     return load_config("smoke", data=str(store.path), **SMALL)
 
 
-def start(folder, store, processes: int, **more) -> subprocess.Popen:
-    """`torchrun -m colorize_lib train` with the settings above, in `folder`."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    values = [word for name, value in (SMALL | more).items() if name != "arms" for word in ("-p", name, str(value))]
-    command = [*launch, "-m", "colorize_lib", "train", "--data", str(store.path), *values]
+def start(folder, store, command: str) -> subprocess.Popen:
+    """`torchrun -m colorize_lib train`, or sweep, in two processes with the settings above, in `folder`."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    values = [word for name, value in SMALL.items() if name != "arms" for word in ("-p", name, str(value))]
+    command = [*launch, "-m", "colorize_lib", command, "--data", str(store.path), *values]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [*command, "--arms", ",".join(SMALL["arms"])], cwd=folder, env=environment, text=True,
@@ -47,7 +47,7 @@ def start(folder, store, processes: int, **more) -> subprocess.Popen:
 
 
 def test_two_processes_interrupted_and_resumed_train_what_one_trains(config, store, tmp_path):
-    first = start(tmp_path, store, 2)
+    first = start(tmp_path, store, "train")
     history = tmp_path / "runs" / Run(config, "l2", 0, store).folder.name / "history.csv"
     deadline = time.monotonic() + 120
     while not history.exists() and first.poll() is None and time.monotonic() < deadline:
@@ -58,11 +58,12 @@ def test_two_processes_interrupted_and_resumed_train_what_one_trains(config, sto
     if "interrupted and saved at step" not in said:  # it may have been between two runs
         assert "Signal" in said or "Interrupt" in said, said
 
-    second = start(tmp_path, store, 2)
+    second = start(tmp_path, store, "sweep")
     said = second.communicate(timeout=240)[0]
     assert second.returncode == 0, said
+    assert said.count("state") == 2, said  # a table before and one after, from the first process alone
+    assert all(line.endswith("finished") for line in said.splitlines()[-len(config.arms) :]), said
     for arm in config.arms:
-        assert said.count(f"{arm} seed 0: runs/") == 1
         alone = train_run(config, arm, 0, store, tmp_path / "alone", say=None)
         one, other = (load_file(folder / alone.name / WEIGHTS) for folder in (tmp_path / "alone", tmp_path / "runs"))
         assert one.keys() == other.keys()
