@@ -381,11 +381,22 @@ def check_parameters(notebook: Path, values: dict) -> dict:
         if default is not None and name not in _FIELDS and not number and type(value) is not type(default):
             raise ValueError(f"{name}={value!r} is not possible; it should look like {default!r}")
     used = {**defaults, **values}
-    load_config(**{name: value for name, value in used.items() if name in _FIELDS and value is not None})
+    settings = used.pop("settings", {})
+    usual = {name: value for name, value in used.items() if name in _FIELDS and value is not None}
+    config = load_config(**usual, **settings)
+    if settings and not config.data:
+        raise ValueError(f"settings={settings} changes what is trained, which needs pictures: give --data")
     return defaults
 
 
 _FIELDS = {field.name for field in dataclasses.fields(Config)}
+
+
+def _for_notebooks(options) -> dict:
+    """The parameters named on the command line; those that a notebook knows as settings of the profile become such."""
+    values = parameters(options)
+    changed = {name: values.pop(name) for name in _FIELDS & set(values) - {"profile", "data", "seeds", "arms"}}
+    return values | ({"settings": changed | values.get("settings", {})} if changed else {})
 
 
 def _literal(text: str):
@@ -451,7 +462,7 @@ def _redirect_stderr(log: Path) -> None:
 
 def run(options) -> int:
     """Execute notebooks with parameters into runs/notebooks/<profile>."""
-    root, values = repository(), parameters(options)
+    root, values = repository(), _for_notebooks(options)
     jobs, names = [], [Path(name).stem for name in options.names]
     for name in names:
         defaults = check_parameters(root / f"notebooks/{name}.py", values)
@@ -464,7 +475,7 @@ def run(options) -> int:
 
 def book(options) -> int:
     """Execute every notebook and build the book into _build/site; anything missing or warned about makes it fail."""
-    root, values, jobs = repository(), parameters(options), []
+    root, values, jobs = repository(), _for_notebooks(options), []
     for name in notebooks_of(root):
         known = check_parameters(root / f"notebooks/{name}.py", {})
         jobs.append((name, {key: value for key, value in values.items() if key in known}))

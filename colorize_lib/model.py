@@ -7,6 +7,7 @@ changes of resolution are strided convolutions.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -93,11 +94,26 @@ class ColorNet(nn.Module):
         return self.head(x)
 
 
+@torch.no_grad()
 def make_network(config, channels: int, seed: int) -> ColorNet:
-    """A fresh network for `config`, its weights a function of the seed alone; the global generator stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return ColorNet(channels, config.width, config.activation, config.affine)
+    """A fresh network for `config`, its weights a function of the seed alone; the global generator stays as it was.
+
+    They are the weights that PyTorch draws by itself, uniform within one over the root of the fan-in. PyTorch rounds
+    them differently on different processors, and training magnifies that beyond recognition, so they are scaled here.
+    """
+    with torch.device("meta"):  # without a first drawing
+        network = ColorNet(channels, config.width, config.activation, config.affine)
+    network.to_empty(device="cpu")
+    chance = torch.Generator().manual_seed(seed)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            for parameter in (layer.weight, layer.bias):
+                drawn = torch.rand(parameter.shape, generator=chance).double()
+                parameter.copy_(bound * (2 * drawn - 1))
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.reset_parameters()
+    return network
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ import torch
 
 from . import metrics
 from .color import rgb_to_lab, to_unit
-from .config import ARMS, Config
+from .config import ARMS, Config, identity, load_config
 from .data import Store, open_data
 from .evaluation import (
     STRATA,
@@ -163,7 +163,7 @@ def load_tuning(profile: str, folder: Path | None = None) -> pd.DataFrame:
 def data_card(config: Config) -> DataCard:
     """The data behind the recorded results, or that of the configuration where it names some; trains nothing."""
     if not config.data:
-        about = load(config.profile, config.seeds).summary
+        about = _recorded(config).summary
         run = next(iter(about["passports"].values()))
         pictures = {"training": run["photos"], "test": about["pictures"]}
         marks = {"training": run["data"], "test": about["test_data"]}
@@ -184,8 +184,17 @@ def for_config(config: Config, runs: Path = RUNS) -> Results:
     Recorded results exist for the first seed, the first two, and so on up to all that were recorded.
     """
     if not config.data:
-        return load(config.profile, config.seeds).only(config.arms)
+        return _recorded(config).only(config.arms)
     return collect(config, open_data(config.data, config.side), runs)
+
+
+def _recorded(config: Config) -> Results:
+    """The recorded results of a profile, which know of no other settings: ValueError if there are some."""
+    usual = identity(load_config(config.profile))
+    changed = {name: value for name, value in identity(config).items() if value != usual.get(name)}
+    if changed:
+        raise ValueError(f"results are recorded for profile {config.profile} as it is; {changed} needs data")
+    return load(config.profile, config.seeds)
 
 
 # -------------------------------------------------------------------------------------------------------------- reading

@@ -26,6 +26,7 @@ profile = "laptop"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]
+settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
 
 # %%
 import hashlib
@@ -38,7 +39,7 @@ from myst_nb import glue
 from colorize_lib import color, data as datasets, figures, gamut, losses, results
 from colorize_lib.config import load_config
 
-config = load_config(profile, data=data, seeds=seeds, arms=arms)
+config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 card = results.data_card(config)
 
 # %% [markdown]

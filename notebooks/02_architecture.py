@@ -26,6 +26,7 @@ profile = "laptop"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]
+settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
 
 # %%
 import pandas as pd
@@ -37,7 +38,7 @@ from colorize_lib.config import load_config
 from colorize_lib.losses import HEADS
 from colorize_lib.model import STAGES, ColorNet, layer_table, make_network, receptive_field
 
-config = load_config(profile, data=data, seeds=seeds, arms=arms)
+config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 torch.manual_seed(0)
 network = ColorNet(313)
 

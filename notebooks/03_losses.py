@@ -26,6 +26,7 @@ profile = "laptop"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]
+settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
 
 # %%
 from dataclasses import replace
@@ -40,7 +41,7 @@ from colorize_lib.config import load_config
 from colorize_lib.losses import label_ab, make_objective
 from colorize_lib.model import make_network
 
-config = load_config(profile, data=data, seeds=seeds, arms=arms)
+config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 prior = results.data_card(config).prior
 rgb = color.to_unit(torch.from_numpy(np.stack(list(datasets.bundled_photos(64).values()))))
 centers = gamut.ab_gamut_centers()

@@ -24,6 +24,7 @@ profile = "laptop"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]
+settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
 
 # %%
 import math
@@ -38,7 +39,7 @@ from colorize_lib.config import PROFILES, load_config
 from colorize_lib.losses import HEADS
 from colorize_lib.model import make_network
 
-config = load_config(profile, data=data, seeds=seeds, arms=arms)
+config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 live = config if config.data else load_config("smoke", arms=arms)
 
 # %% [markdown]
@@ -87,9 +88,9 @@ for epoch, order in enumerate(orders):
 # the two papers, `laptop` is what the recorded results use.
 
 # %%
-settings = ["width", "side", "batch", "steps", "epochs", "train_photos", "lr", "schedule", "betas", "weight_decay"]
+shown = ["width", "side", "batch", "steps", "epochs", "train_photos", "lr", "schedule", "betas", "weight_decay"]
 profiles = {name: load_config(name) for name in PROFILES}
-pd.DataFrame({name: {key: str(getattr(one, key)) for key in settings} for name, one in profiles.items()})
+pd.DataFrame({name: {key: str(getattr(one, key)) for key in shown} for name, one in profiles.items()})
 
 # %% [markdown]
 # (A zero for `steps` means that `epochs` counts, a zero for `train_photos` that all are taken.) The schedule *one_cycle*
@@ -108,7 +109,7 @@ trials = results.load_tuning(profile)
 own = trials.pivot_table(index="lr", columns="arm", values="loss")
 excess = 100 * (own / own.min() - 1)
 glue("trial_steps", str(trials.steps.max()) if len(trials) else "no", display=False)
-glue("worst_at_ours", float(excess.loc[config.lr].max()) if len(trials) else math.nan, display=False)
+glue("worst_at_ours", float(excess.loc[config.lr].max()) if config.lr in excess.index else math.nan, display=False)
 glue("worst_of_all", float(excess.max().max()) if len(trials) else math.nan, display=False)
 excess.reindex(columns=[arm for arm in config.arms if arm in own]).round(2)
 

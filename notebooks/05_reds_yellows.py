@@ -22,6 +22,7 @@ profile = "laptop"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]
+settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
 
 # %%
 import pandas as pd
@@ -30,7 +31,7 @@ from myst_nb import glue
 from colorize_lib import claims, evaluation, examples, figures, metrics, results
 from colorize_lib.config import load_config
 
-config = load_config(profile, data=data, seeds=seeds, arms=arms)
+config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 found = results.for_config(config)
 h3, h4, h17 = (claims.decide(name, found) for name in ("H3", "H4", "H17"))
 

@@ -21,6 +21,7 @@ profile = "laptop"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]
+settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
 
 # %%
 from IPython.display import HTML
@@ -29,7 +30,7 @@ from myst_nb import glue
 from colorize_lib import claims, evaluation, examples, figures, metrics, results
 from colorize_lib.config import load_config
 
-config = load_config(profile, data=data, seeds=seeds, arms=arms)
+config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 found = results.for_config(config)
 systems = found.main_systems
 h1, h2, h5, h8, h14, h16 = (claims.decide(name, found) for name in ("H1", "H2", "H5", "H8", "H14", "H16"))

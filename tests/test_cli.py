@@ -30,6 +30,7 @@ profile = "smoke"
 data = ""
 seeds = [0]
 arms = ["l2", "ce"]
+settings = {}
 photos = 4
 
 # %%
@@ -140,6 +141,18 @@ def test_notebook_names_may_be_given_as_files(clone, monkeypatch):
     jobs, folder = seen[0]
     assert jobs == [("01_good", {"seeds": [0, 1], "profile": "laptop"})]
     assert folder == clone / "runs/notebooks/laptop"
+
+
+def test_settings_of_a_profile_reach_the_notebooks_together(clone, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(cli, "_execute_all", lambda root, jobs, folder: seen.extend(jobs) or 0)
+    command = ["run", "01_good", "--profile", "laptop", "-p", "width", "0.5", "-p", "photos", "3"]
+    assert cli.main([*command, "--data", "somewhere", "-p", "lr", "1e-4"]) == 0
+    changed = {"settings": {"width": 0.5, "lr": 1e-4}}
+    assert seen == [("01_good", {"profile": "laptop", "data": "somewhere", "photos": 3} | changed)]
+    assert cli.main(command) == 2 and "needs pictures: give --data" in capsys.readouterr().err
+    assert cli.main([*command, "--data", "somewhere", "-p", "width", "wide"]) == 2
+    assert "width='wide' cannot be read" in capsys.readouterr().err and len(seen) == 1
 
 
 @pytest.mark.slow

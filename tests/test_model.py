@@ -1,5 +1,6 @@
 """The network: layer by layer what was published, and the released weights."""
 
+import hashlib
 import types
 
 import numpy as np
@@ -189,6 +190,17 @@ def test_a_trunk_depends_on_the_seed_alone():
     assert not torch.equal(two.trunk["conv1"][0].weight, other.trunk["conv1"][0].weight)
     again = make_network(settings(), 2, 0)
     assert all(torch.equal(a, b) for a, b in zip(two.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_first_weights_are_pytorchs_but_the_same_on_every_processor():
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        usual = ColorNet(5, 1 / 16)
+    ours = make_network(settings(), 5, 3).state_dict()
+    for name, value in usual.state_dict().items():
+        torch.testing.assert_close(ours[name], value, rtol=1e-6, atol=1e-7, msg=name)
+    whole = b"".join(p.detach().numpy().tobytes() for p in make_network(settings(width=0.125), 313, 0).parameters())
+    assert hashlib.sha256(whole).hexdigest().startswith("7dbe02424d60c89f")
 
 
 def test_making_a_network_leaves_the_random_numbers_alone():

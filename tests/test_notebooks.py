@@ -17,7 +17,7 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 FILES = [TOC["root"], *(c["file"] for part in TOC["parts"] for c in part["chapters"])]
 NOTEBOOKS = [ROOT / f"{file}.py" for file in FILES if file.startswith("notebooks/")]
 PAGES = [ROOT / f"{file}.md" for file in FILES if file.startswith("book/")]
-PARAMETERS = ["profile", "data", "seeds", "arms"]
+PARAMETERS = ["profile", "data", "seeds", "arms", "settings"]
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
@@ -44,7 +44,7 @@ def test_head_title_question_parameters_and_findings(path):
     tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     assert len(tagged) == 1
     names = [node.targets[0].id for node in ast.parse(tagged[0].source).body if isinstance(node, ast.Assign)]
-    assert names[:4] == PARAMETERS
+    assert names[:5] == PARAMETERS
     code = [c for c in notebook.cells if c.cell_type == "code"]
     assert code[0] is tagged[0], "the parameters come before any other code"
     headings = re.findall(r"^## (.+)$", "\n".join(cells(path, "markdown")), re.M)

@@ -163,6 +163,9 @@ def test_the_notebooks_read_what_is_recorded_or_what_they_are_given(made, monkey
     recorded = load_config("student", seeds=[0, 1], arms=["l2"])
     with pytest.raises(FileNotFoundError, match="no recorded results for profile 'student'.*colorize train"):
         results.for_config(recorded)
+    for read in (results.for_config, results.data_card):
+        with pytest.raises(ValueError, match="profile student as it is; {'width': 0.5} needs data"):
+            read(dataclasses.replace(recorded, width=0.5))
     given = results.for_config(dataclasses.replace(made.config, arms=("l2",)), made.runs)
     assert given.systems == ["l2", "grey", "mean", "random", "ceiling"]
 
