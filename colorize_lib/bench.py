@@ -284,14 +284,10 @@ def tables(found: dict) -> dict[str, pd.DataFrame]:
     return made
 
 
-def _best_rate(found: dict) -> float:
-    """FLOP/s of matrix products in the precision of the training (fp64 is compared with fp32)."""
-    return found["matrix_rate"].get(found["setup"]["precision"], found["matrix_rate"]["fp32"])
-
-
 def _pace(found: dict, arm: str, pictures: float, seconds: float) -> dict:
-    """Pictures a second, and their operations as a share of the matrix rate."""
-    share = found["arms"][arm]["flop_per_picture"] * pictures / seconds / _best_rate(found)
+    """Pictures a second, and their operations as a share of the matrix rate (fp64 is compared with fp32)."""
+    best = found["matrix_rate"].get(found["setup"]["precision"], found["matrix_rate"]["fp32"])
+    share = found["arms"][arm]["flop_per_picture"] * pictures / seconds / best
     return {"pictures/s": f"{pictures / seconds:,.0f}", "of the matrix rate": f"{share:.0%}"}
 
 

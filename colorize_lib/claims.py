@@ -230,16 +230,6 @@ def decide(name: str, results: Results) -> Verdict:
     return verdict(found[name], results)
 
 
-def verdicts(results: Results) -> pd.DataFrame:
-    """All verdicts as a table to show: one row a hypothesis."""
-    rows = {}
-    for found in (verdict(hypothesis, results) for hypothesis in load_hypotheses()):
-        measured = "; ".join(f"{f.title}: {f}" for f in found.findings if f.verdict)
-        row = {"claim": found.hypothesis.title, "rule": found.hypothesis.rule, "measured": measured}
-        rows[found.hypothesis.id] = {**row, "verdict": found.verdict, "remark": found.remark}
-    return pd.DataFrame(rows).T
-
-
 def wording(effect: Interval, margin: float = 0.0, words=("higher", "lower", "not told apart")) -> str:
     """The word for an effect in a sentence: words[0] if its interval lies above `margin`, words[1] if below -margin."""
     return words[0] if effect.low > margin else words[1] if effect.high < -margin else words[2]

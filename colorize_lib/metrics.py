@@ -20,7 +20,6 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import wasserstein_distance
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -279,12 +278,6 @@ def histogram_distance(p: np.ndarray, q: np.ndarray) -> float:
     p, q = (np.asarray(x, dtype=float) / np.sum(x) for x in (p, q))
     middle = (p + q) / 2
     return float(sum((x[x > 0] * np.log(x[x > 0] / middle[x > 0])).sum() / 2 for x in (p, q)))
-
-
-def chroma_distance(p: np.ndarray, q: np.ndarray) -> float:
-    """Wasserstein distance, in ab units, of the chroma distributions of two colour histograms [313]."""
-    radius = torch.linalg.vector_norm(ab_gamut_centers(), dim=1).numpy()
-    return float(wasserstein_distance(radius, radius, p, q))
 
 
 # ------------------------------------------------------------------------------------ predictors and measuring

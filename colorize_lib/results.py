@@ -420,14 +420,9 @@ def load_pictures(profile: str, folder: Path | None = None) -> pd.DataFrame:
 
 
 def record(
-    config: Config,
-    store: Store,
-    folder: Path | None = None,
-    runs: Path = RUNS,
-    limit: int = 0,
-    say=print,
-    elsewhere: Store | None = None,
-) -> Results:
+    config: Config, store: Store, folder: Path | None = None, runs: Path = RUNS, limit: int = 0, say=print,
+    elsewhere: Store | None = None
+) -> Results:  # fmt: skip
     """Measure the finished runs on all test pictures and write them as the recorded results of the profile.
 
     Besides the summary of all seeds one is written for the first seed, the first two, and so on. elsewhere: see

@@ -7,7 +7,7 @@ pictures serves all seeds of a draw: a hard picture is hard for all of them.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,10 +34,6 @@ class Interval:
     pictures: int
     level: float = 0.95
     draws: np.ndarray | None = field(default=None, repr=False, compare=False)
-
-    def as_dict(self) -> dict:
-        """All but the draws, as plain values for a result file."""
-        return {k: v for k, v in asdict(self).items() if k != "draws"}
 
     def __str__(self) -> str:
         over = "pictures only, one seed" if self.seeds == 1 else f"pictures and {self.seeds} seeds"

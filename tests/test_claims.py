@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 from colorize_lib import claims, metrics
-from colorize_lib.claims import Check, Hypothesis, load_hypotheses, verdict, verdicts, wording
+from colorize_lib.claims import Check, Hypothesis, load_hypotheses, verdict, wording
 from colorize_lib.config import load_config
 from colorize_lib.results import Results
 from colorize_lib.stats import Interval
@@ -220,12 +220,13 @@ def results() -> Results:
 
 
 def test_every_claim_has_a_verdict(results):
-    table = verdicts(results)
-    assert list(table.index) == IDS
-    assert set(table.verdict) <= {"confirmed", "refuted", "undecided", "mixed", "open"}
-    assert set(table.index[table.verdict == "open"]) == set(IDS) - set(DECIDABLE)
+    found = {hypothesis.id: verdict(hypothesis, results) for hypothesis in load_hypotheses()}
+    assert list(found) == IDS
+    assert {one.verdict for one in found.values()} <= {"confirmed", "refuted", "undecided", "mixed", "open"}
+    assert {name for name in IDS if found[name].verdict == "open"} == set(IDS) - set(DECIDABLE)
     for name in DECIDABLE:
-        assert table.measured[name] and table.remark[name].startswith("two runs")
+        assert any(finding.verdict for finding in found[name].findings)
+        assert found[name].remark.startswith("two runs")
 
 
 def test_an_effect_is_shown_with_its_interval(results):

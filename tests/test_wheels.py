@@ -1,11 +1,13 @@
 """The list of wheels for a machine without internet."""
 
+import ast
 import importlib.util
 import subprocess
 import sys
 from importlib import metadata
 
 import pytest
+from packaging.utils import canonicalize_name
 
 
 @pytest.fixture
@@ -54,3 +56,15 @@ def test_a_list_that_is_none_is_refused(root, tmp_path, content, message):
         (tmp_path / "have.txt").write_text(content)
     done = run(root, tmp_path / "have.txt", tmp_path / "wheels")
     assert done.returncode == 2 and message in done.stderr
+
+
+def test_everything_that_a_notebook_imports_is_collected(wheels, root):
+    """IPython comes with ipykernel."""
+    providers, needed = metadata.packages_distributions(), {requirement.name for requirement in wheels.needed()}
+    for path in (root / "notebooks").glob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text()))
+        found = [[n.module] if isinstance(n, ast.ImportFrom) else [alias.name for alias in n.names]
+                 for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]  # fmt: skip
+        for module in {name.partition(".")[0] for names in found for name in names} - set(sys.stdlib_module_names):
+            packages = {canonicalize_name(package) for package in providers[module]}
+            assert packages & (needed | {"colorize-lib", "ipython"}), f"{path.name} imports {module}"

@@ -6,7 +6,7 @@ Back on the first:    python -m pip install --no-index --no-deps wheels/*.whl
                       python -m colorize_lib run 04_training ...            in a clone of this repository
 
 What the machine has is left alone (its PyTorch above all, which was built for its cards), unless its version does not
-fit `pyproject.toml`; those are named. Sphinx and the theme are not collected: the book is built elsewhere.
+fit `pyproject.toml`; those are named. Jupyter Book and its theme are not collected: the book is built elsewhere.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def needed() -> list[Requirement]:
     """What training and executing notebooks need, of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     listed = map(Requirement, project["dependencies"] + project["optional-dependencies"]["book"])
-    return [requirement for requirement in listed if requirement.name not in FOR_THE_BOOK]
+    notebooks = [requirement for requirement in listed if requirement.name not in FOR_THE_BOOK]
+    return [*notebooks, Requirement("myst-nb")]  # otherwise part of jupyter-book: notebooks glue their numbers with it
 
 
 def resolve(have: dict[str, str], python: str) -> list[str]:
