@@ -301,8 +301,8 @@ print("same gradient:", torch.allclose(ours, caffe, atol=1e-9))
 compared = {}
 for reduction in ("mean", "sum"):
     objective = make_objective("ce", replace(config, reduction=reduction), prior)
-    net = make_network(config, 313, seed=0)
-    objective.score(net(objective.network_input(rgb)), rgb).loss.backward()
+    net = make_network(config, 313, seed=0).double()
+    objective.score(net(objective.network_input(rgb.double())), rgb.double()).loss.backward()
     gradient = torch.cat([p.grad.flatten() for p in net.parameters()]).norm()
     decay = 1e-3 * torch.cat([p.detach().flatten() for p in net.parameters()]).norm()
     compared[reduction] = {
