@@ -6,7 +6,6 @@ import contextlib
 import os
 import platform
 import resource
-from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -90,7 +89,7 @@ def machine(device: torch.device) -> dict:
     facts |= {"matrix_units": "AMX" if _has_amx() else "none"}
     if device.type == "cuda":
         facts |= {"card": device_name(device), "cuda": torch.version.cuda}
-    return facts | {"python": platform.python_version(), "torch": metadata.version("torch")}
+    return facts | {"python": platform.python_version(), "torch": torch.__version__}
 
 
 def _processor() -> str:

@@ -51,7 +51,8 @@ def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torc
     """Where a result comes from: configuration, data, code and machine, as plain JSON values."""
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "not under git"
-    packages = ("torch", "torchvision", "numpy", "scikit-image")
+    packages = ("torchvision", "numpy", "scikit-image")
+    versions = {"python": platform.python_version(), "torch": torch.__version__}  # with the kind of its build
     return {
         "run": run_id(config, arm, seed, fingerprint),
         "arm": arm,
@@ -60,7 +61,7 @@ def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torc
         "config": {**identity(config), "side": config.side, "temperature": config.temperature},
         "data": fingerprint,
         "commit": commit,
-        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
+        "versions": versions | {package: metadata.version(package) for package in packages},
         "device": device_name(device),
         "precision": "bf16" if computes_in_bf16(config, device) else config.precision.replace("bf16", "fp32"),
         **({"processes": world().size} if world().size > 1 else {}),
