@@ -383,8 +383,7 @@ def check_parameters(notebook: Path, values: dict) -> dict:
     used = {**defaults, **values}
     settings = used.pop("settings", {})
     usual = {name: value for name, value in used.items() if name in _FIELDS and value is not None}
-    config = load_config(**usual, **settings)
-    if settings and not config.data:
+    if not load_config(**usual, **settings).data and settings:
         raise ValueError(f"settings={settings} changes what is trained, which needs pictures: give --data")
     return defaults
 

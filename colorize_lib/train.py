@@ -33,13 +33,14 @@ from .config import Config, from_identity, identity, run_id
 from .data import Store
 from .devices import computes_in_bf16, cuda_modes, device_name, peak_memory, pick_device
 from .gamut import prior_from_ab
-from .losses import CrossEntropy, Objective, label_ab, make_objective
-from .model import ColorNet, data_dependent_init, flush_running_means, make_network
+from .losses import CrossEntropy, Objective, make_objective
+from .model import OUTPUT_STRIDE, ColorNet, data_dependent_init, flush_running_means, make_network
 from .parallel import anyone, average, share, together, wait, world
 
 RUNS = Path("runs")
 WEIGHTS = "network.safetensors"
 VALIDATION_PHOTOS = 512
+PRIOR_PHOTOS = 100_000
 ASKED_EVERY = 10  # steps after which several processes tell each other of an interruption
 TERMS = (
     "Trained on MiniPlaces (a subset of Places2), whose photographs may be used for non-commercial research and "
@@ -51,8 +52,7 @@ def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torc
     """Where a result comes from: configuration, data, code and machine, as plain JSON values."""
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "not under git"
-    packages = ("torchvision", "numpy", "scikit-image")
-    versions = {"python": platform.python_version(), "torch": torch.__version__}  # with the kind of its build
+    versions = {package: metadata.version(package) for package in ("torchvision", "numpy", "scikit-image")}
     return {
         "run": run_id(config, arm, seed, fingerprint),
         "arm": arm,
@@ -61,7 +61,7 @@ def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torc
         "config": {**identity(config), "side": config.side, "temperature": config.temperature},
         "data": fingerprint,
         "commit": commit,
-        "versions": versions | {package: metadata.version(package) for package in packages},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__} | versions,
         "device": device_name(device),
         "precision": "bf16" if computes_in_bf16(config, device) else config.precision.replace("bf16", "fp32"),
         **({"processes": world().size} if world().size > 1 else {}),
@@ -69,14 +69,16 @@ def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torc
 
 
 def data_prior(store: Store, rows: np.ndarray, config: Config, device: torch.device) -> Tensor:
-    """Prior [313] of the pictures `rows`: soft targets averaged over every fourth pixel, whole pictures."""
-    chunks = (rows[i : i + 512] for i in range(0, len(rows), 512))
-    colours = (label_ab(_rgb(store, chunk, device).double()) for chunk in chunks)
-    return prior_from_ab((ab.movedim(1, -1).reshape(-1, 2) for ab in colours), config.neighbours, config.sigma)
+    """Prior [313] of the pictures `rows`: soft targets averaged over every fourth pixel, whole pictures.
 
-
-def _rgb(store: Store, rows: np.ndarray, device: torch.device) -> Tensor:
-    return to_unit(torch.from_numpy(store.read(rows)).to(device))
+    Of more than `PRIOR_PHOTOS` some are taken at equal distances, so that training on millions begins without delay.
+    """
+    rows = rows[:: math.ceil(len(rows) / PRIOR_PHOTOS)]
+    size = max(1, 512 * 64**2 // store.side**2)  # pictures at once, for an even use of memory
+    read = (store.read(rows[i : i + size]) for i in range(0, len(rows), size))
+    labels = (torch.from_numpy(pixels[:, ::OUTPUT_STRIDE, ::OUTPUT_STRIDE]).to(device) for pixels in read)
+    colours = (rgb_to_lab(to_unit(pixels).double())[:, 1:].movedim(1, -1).reshape(-1, 2) for pixels in labels)
+    return prior_from_ab(colours, config.neighbours, config.sigma)
 
 
 def total_steps(config: Config, photos: int) -> int:
@@ -389,7 +391,7 @@ def validate(run: Run) -> dict:
     flush_running_means(run.network.eval())
     sums = torch.zeros(5)
     for i in range(0, len(rows), 64):
-        rgb = _rgb(run.store, rows[i : i + 64], run.device).to(run.dtype)
+        rgb = to_unit(torch.from_numpy(run.store.read(rows[i : i + 64])).to(run.device)).to(run.dtype)
         spare = (rgb.shape[-1] - run.config.side) // 2
         rgb = rgb[..., spare : spare + run.config.side, spare : spare + run.config.side]
         raw = run.network(run.objective.network_input(rgb))

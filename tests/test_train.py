@@ -416,6 +416,13 @@ def test_the_prior_is_that_of_the_training_pictures(store):
     np.testing.assert_allclose(prior, expected, atol=1e-5)
 
 
+def test_the_prior_of_many_pictures_is_that_of_some_at_equal_distances(store, monkeypatch):
+    rows = store.rows("train", 24)
+    expected = data_prior(store, rows[[0, 3, 6, 9, 12, 15, 18, 21]], TINY, CPU)
+    monkeypatch.setattr(train, "PRIOR_PHOTOS", 10)
+    assert torch.equal(data_prior(store, rows, TINY, CPU), expected)
+
+
 # ------------------------------------------------------------------------------------------------ steps and schedules
 
 
