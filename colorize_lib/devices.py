@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import platform
 import resource
@@ -51,6 +52,16 @@ def computes_in_bf16(config: Config, device: torch.device) -> bool:
 
 def _has_amx() -> bool:
     return getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()  # private; there is no public question
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep what tensors free. By default glibc returns large pieces to Linux at once, and every step
+    of a training on a processor gets them again page by page, filled with zeros, for some five per cent of its time."""
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(mmap_max, 0)
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ from .batches import Batches
 from .color import chroma, lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from .config import Config, from_identity, identity, run_id
 from .data import Store
-from .devices import computes_in_bf16, cuda_modes, device_name, peak_memory, pick_device
+from .devices import computes_in_bf16, cuda_modes, device_name, keep_freed_memory, peak_memory, pick_device
 from .gamut import prior_from_ab
 from .losses import CrossEntropy, Objective, make_objective
 from .model import OUTPUT_STRIDE, ColorNet, data_dependent_init, flush_running_means, make_network
@@ -120,6 +120,7 @@ class Run:
     def prepare(self, resume: bool = True) -> None:
         """Build network and optimiser, and resume from the checkpoint if there is one (and `resume`)."""
         config = self.config
+        keep_freed_memory()
         begun = share(read_checkpoint(self.folder) if resume and world().first else None)
         self.batches = self._batches()
         needs_prior = self.arm in ("ce", "ce_rebal")
