@@ -33,8 +33,8 @@ from .config import Config, from_identity, identity, run_id
 from .data import Store
 from .devices import computes_in_bf16, cuda_modes, device_name, keep_freed_memory, peak_memory, pick_device
 from .gamut import prior_from_ab
-from .losses import CrossEntropy, Objective, make_objective
-from .model import OUTPUT_STRIDE, ColorNet, data_dependent_init, flush_running_means, make_network
+from .losses import CrossEntropy, Objective, make_objective, subsample
+from .model import ColorNet, data_dependent_init, flush_running_means, make_network
 from .parallel import anyone, average, share, together, wait, world
 
 RUNS = Path("runs")
@@ -75,10 +75,13 @@ def data_prior(store: Store, rows: np.ndarray, config: Config, device: torch.dev
     """
     rows = rows[:: math.ceil(len(rows) / PRIOR_PHOTOS)]
     size = max(1, 512 * 64**2 // store.side**2)  # pictures at once, for an even use of memory
-    read = (store.read(rows[i : i + size]) for i in range(0, len(rows), size))
-    labels = (torch.from_numpy(pixels[:, ::OUTPUT_STRIDE, ::OUTPUT_STRIDE]).to(device) for pixels in read)
-    colours = (rgb_to_lab(to_unit(pixels).double())[:, 1:].movedim(1, -1).reshape(-1, 2) for pixels in labels)
+    labels = (subsample(_rgb(store, rows[i : i + size], device)) for i in range(0, len(rows), size))
+    colours = (rgb_to_lab(rgb.double())[:, 1:].movedim(1, -1).reshape(-1, 2) for rgb in labels)
     return prior_from_ab(colours, config.neighbours, config.sigma)
+
+
+def _rgb(store: Store, rows: np.ndarray, device: torch.device) -> Tensor:
+    return to_unit(torch.from_numpy(store.read(rows)).to(device))
 
 
 def total_steps(config: Config, photos: int) -> int:
@@ -392,7 +395,7 @@ def validate(run: Run) -> dict:
     flush_running_means(run.network.eval())
     sums = torch.zeros(5)
     for i in range(0, len(rows), 64):
-        rgb = to_unit(torch.from_numpy(run.store.read(rows[i : i + 64])).to(run.device)).to(run.dtype)
+        rgb = _rgb(run.store, rows[i : i + 64], run.device).to(run.dtype)
         spare = (rgb.shape[-1] - run.config.side) // 2
         rgb = rgb[..., spare : spare + run.config.side, spare : spare + run.config.side]
         raw = run.network(run.objective.network_input(rgb))
