@@ -1,12 +1,14 @@
 """What a machine makes of a training: `colorize bench` measures it in one run, against what the machine can do at best.
 
-Everything that is compared is timed in alternating rounds of one process, and the best round of each counts, because a
-busy machine only ever makes things slower.
+Everything that is compared is timed in alternating rounds of one process. The best round of each tells its time,
+because a busy machine only ever makes things slower; ratios are medians over rounds, which a busy machine hardly moves.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import io
+import itertools
 import shutil
 import subprocess
 import tempfile
@@ -15,13 +17,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
-from .color import to_unit
 from .config import Config
-from .data import Store
+from .data import CHUNK, Store, decoding_pool, prepare
 from .devices import computes_in_bf16, cuda_modes, machine, peak_memory, pick_device, synchronize
 from .gamut import ab_gamut_centers, soft_encode
 from .losses import HEADS, CrossEntropy, label_ab
@@ -45,7 +48,8 @@ def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = 
 
     epoch: also train each arm for a whole epoch. compiled: try `compile` on a processor as well, which takes minutes.
     Returns machine, setup (what was trained), matrix_rate (FLOP/s by precision), arms (seconds a step by arm),
-    stages (seconds of each part of a step, by arm), switches, encoding, peak_memory_mb and epoch.
+    stages (seconds of each part of a step, by arm), switches, encoding, preparing,
+    peak_memory_mb and epoch.
     """
     device, say = pick_device(config.device), say or (lambda line: None)
     found = {"machine": machine(device), "setup": setup(config, store), "matrix_rate": matrix_rate(config, device)}
@@ -58,6 +62,7 @@ def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = 
         say("switching one thing at a time")
         found["switches"] = switches(config, store, config.arms[-1], compiled)
     found["encoding"] = encoding(config.neighbours, config.sigma)
+    found["preparing"] = preparing(store)
     for arm in config.arms if epoch else ():
         say(f"training {arm} for an epoch")
         found["epoch"][arm] = whole_epoch(config, store, arm)
@@ -81,12 +86,12 @@ def matrix_rate(config: Config, device: torch.device) -> dict[str, float]:
     rates = {}
     for name, dtype in kinds.items():
         a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
-        rates[name] = 2 * n**3 / _times(device, {"": lambda a=a, b=b: a @ b})[""]
+        rates[name] = 2 * n**3 / _times(device, {"": lambda a=a, b=b: a @ b})[""].min()
     return rates
 
 
-def _times(device: torch.device, works: dict[str, Callable], seconds: float = 0) -> dict:
-    """Seconds that each piece of work takes: alternating rounds after one of warming up, the best of each.
+def _times(device: torch.device, works: dict[str, Callable], seconds: float = 0) -> pd.DataFrame:
+    """Seconds that each piece of work took, a column each, in alternating rounds after one of warming up.
 
     seconds: how long to go on, beyond the least number of rounds.
     """
@@ -100,23 +105,29 @@ def _times(device: torch.device, works: dict[str, Callable], seconds: float = 0)
                 work()
             synchronize(device)
             times[name].append((time.perf_counter() - begun) / steps)
-    return {name: min(values[1:]) for name, values in times.items()}
+    return pd.DataFrame(times)[1:]
+
+
+def _ratio(times: pd.DataFrame, name: object, to: object) -> float:
+    """How many times as long one work took as another, as a rule."""
+    return (times[name] / times[to]).median().item()
 
 
 def steps(config: Config, store: Store, arm: str) -> tuple[dict, dict]:
     """Seconds of a whole training step, of the bare forward, backward and optimiser step, and of every stage.
 
     Whole and bare steps run on two networks of the same kind: the bare step learns nonsense, and sharing a network
-    would give the other one logits out of the ordinary. Returns ({bare, full, overhead = full / bare - 1,
-    flop_per_picture}, stages).
+    would give the other one logits out of the ordinary. Returns ({bare, full, overhead, flop_per_picture}, stages);
+    overhead is the share by which a whole step is longer than the bare one before it.
     """
     full, bare = (Run(config, arm, 0, store) for _ in range(2))
     for run in (full, bare):
         run.prepare(resume=False)
-    seen = bare.objective.network_input(to_unit(bare.batches(0)).to(bare.dtype))
-    best = _times(full.device, {"bare": lambda: _bare_step(bare, seen), "full": full.take_step}, seconds=SECONDS)
-    flop = training_flop(config.width, config.side, HEADS[arm])
-    return best | {"overhead": best["full"] / best["bare"] - 1, "flop_per_picture": flop}, stages(full)
+    seen = bare.objective.network_input(bare.rgb(bare.batches(0)))
+    times = _times(full.device, {"bare": lambda: _bare_step(bare, seen), "full": full.take_step}, seconds=SECONDS)
+    more = {"overhead": _ratio(times, "full", "bare") - 1}
+    more |= {"flop_per_picture": training_flop(config.width, config.side, HEADS[arm])}
+    return times.min().to_dict() | more, stages(full)
 
 
 def _bare_step(run: Run, seen: Tensor) -> None:
@@ -130,7 +141,7 @@ def _bare_step(run: Run, seen: Tensor) -> None:
 def stages(run: Run) -> dict[str, float]:
     """Seconds of each part of a step, one after another; together they take about a step's time."""
     batch = run.batches(run.step)
-    rgb = to_unit(batch).to(run.dtype)
+    rgb = run.rgb(batch)
     seen = run.objective.network_input(rgb)
     raw = run.forward(seen)
     gradient = torch.full_like(raw, 1e-6)
@@ -141,7 +152,7 @@ def stages(run: Run) -> dict[str, float]:
 
     works = {
         "pictures": lambda: run.batches(run.step),
-        "lightness": lambda: run.objective.network_input(to_unit(batch).to(run.dtype)),
+        "lightness": lambda: run.objective.network_input(run.rgb(batch)),
         "forward": lambda: run.forward(seen),
         "loss": lambda: torch.autograd.grad(run.objective.score(logits, rgb).loss, logits),
         "backward": backward,
@@ -149,7 +160,7 @@ def stages(run: Run) -> dict[str, float]:
     }
     if isinstance(run.objective, CrossEntropy):
         works["of the loss: encoding"] = lambda: run.objective.targets(label_ab(rgb))
-    return _times(run.device, works, seconds=SECONDS / 3)
+    return _times(run.device, works, seconds=SECONDS / 3).min().to_dict()
 
 
 def switches(config: Config, store: Store, arm: str, compiled: bool = False) -> list[dict]:
@@ -173,8 +184,9 @@ def switches(config: Config, store: Store, arm: str, compiled: bool = False) -> 
             rows[-1]["error"] = str(error).strip().splitlines()[0][:200]
             continue
         works[len(rows) - 1] = step
-    for row, seconds in _times(device, works, seconds=SECONDS).items():
-        rows[row]["seconds"] = seconds
+    times = _times(device, works, seconds=SECONDS)
+    for row in times:
+        rows[row] |= {"seconds": times[row].min().item(), "ratio": _ratio(times, row, times.columns[0])}
     return rows
 
 
@@ -201,7 +213,38 @@ def encoding(neighbours: int, sigma: float, colours: int = 65536) -> dict:
         "matrix": lambda: nearest_of_all((ab[:, None] - centers).square().sum(-1)),
         "cdist": lambda: nearest_of_all(torch.cdist(ab, centers).square()),
     }
-    return {"colours": colours, "neighbours": neighbours} | _times(torch.device("cpu"), works)
+    return {"colours": colours, "neighbours": neighbours} | _times(torch.device("cpu"), works).min().to_dict()
+
+
+def preparing(store: Store, pictures: int = 4096) -> dict:
+    """Seconds in which `prepare` makes a store of JPEG files of the store's side, and in which as many processes only
+    decode them; `share` is the part of its time that decoding alone takes."""
+    encoded = [_jpeg(picture) for picture in store.read(store.rows("train", pictures))]
+    with tempfile.TemporaryDirectory() as folder:
+        source, stores = Path(folder) / "pictures.parquet", (Path(folder) / str(n) for n in itertools.count())
+        pd.DataFrame({"image": encoded}).to_parquet(source)
+        works = {
+            "decode": lambda: _decode_all(encoded),
+            "prepare": lambda: prepare(source, next(stores), store.side, progress=False),
+        }
+        times = _times(torch.device("cpu"), works)
+    about = {"pictures": len(encoded), "side": store.side, "share": _ratio(times, "decode", "prepare")}
+    return about | times.min().to_dict()
+
+
+def _jpeg(picture: np.ndarray) -> bytes:
+    Image.fromarray(picture).save(file := io.BytesIO(), "JPEG", quality=90)
+    return file.getvalue()
+
+
+def _decode_all(encoded: list[bytes]) -> None:
+    with decoding_pool() as pool:
+        list(pool.map(_decode, [encoded[i : i + CHUNK] for i in range(0, len(encoded), CHUNK)]))
+
+
+def _decode(encoded: list[bytes]) -> None:
+    for jpeg in encoded:
+        Image.open(io.BytesIO(jpeg)).load()
 
 
 def whole_epoch(config: Config, store: Store, arm: str) -> dict:
@@ -273,11 +316,16 @@ def tables(found: dict) -> dict[str, pd.DataFrame]:
     made["Parts of a step, and pictures a second of each"] = (
         pd.DataFrame(parts).fillna("").rename_axis("part").reset_index()
     )
-    usual = found["switches"][0].get("seconds")
-    made["One setting changed at a time"] = pd.DataFrame([_switch_row(row, usual) for row in found["switches"]])
+    made["One setting changed at a time"] = pd.DataFrame([_switch_row(row) for row in found["switches"]])
     ways = {way: s for way, s in found["encoding"].items() if isinstance(s, float)}
     made[f"Soft encoding of {found['encoding']['colours']:,} colours"] = pd.DataFrame(
         {"way": way, "ms": f"{1e3 * s:.1f}", "times as long": f"{s / ways['table']:.1f}"} for way, s in ways.items()
+    )
+    ready = found["preparing"]
+    rates = {"preparing": ready["prepare"], "decoding alone": ready["decode"]}
+    made[f"Preparing JPEG files of {ready['side']} px"] = pd.DataFrame(
+        {"what": what, "pictures/s": f"{ready['pictures'] / s:,.0f}", "of the time": f"{share:.0%}"}
+        for (what, s), share in zip(rates.items(), (1, ready["share"]), strict=True)
     )
     if found["epoch"]:
         made["A whole epoch"] = pd.DataFrame([_epoch_row(found, arm, row) for arm, row in found["epoch"].items()])
@@ -303,11 +351,11 @@ def _epoch_row(found: dict, arm: str, row: dict) -> dict:
     return {"arm": arm, "seconds": f"{row['seconds']:.1f}", **pace, "joules": joules}
 
 
-def _switch_row(row: dict, usual: float | None) -> dict:
+def _switch_row(row: dict) -> dict:
     name = f"{row['setting']}={row['value']}" if row["value"] else row["setting"]
     if "seconds" not in row:
         return {"setting": name, "step": "not possible", "against as configured": row["error"]}
-    ratio = f"{row['seconds'] / usual:.2f} times as long" if usual else ""
+    ratio = f"{row['ratio']:.2f} times as long"
     return {"setting": name, "step": f"{1e3 * row['seconds']:.1f} ms", "against as configured": ratio}
 
 

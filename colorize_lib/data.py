@@ -16,6 +16,8 @@ import importlib.util
 import io
 import itertools
 import json
+import math
+import mmap
 import multiprocessing
 import os
 import shutil
@@ -30,7 +32,7 @@ import warnings
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -56,6 +58,7 @@ GREY_CHROMA = 2.0  # mean Lab chroma below which a picture is called grey
 CHROMA_PER_STEP = 0.17  # least Lab chroma per step of (largest - smallest 8-bit channel), over the whole sRGB cube
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"}
 CHUNK = 128
+WORKERS = min(16, os.cpu_count() or 1)
 RETRY_SECONDS = 2.0
 
 
@@ -156,7 +159,9 @@ def _open(source: str | Path | bytes) -> Image.Image:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
-            return _to_rgb(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            return _to_rgb(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"oversized: {error}; at most {MAX_PIXELS:,} pixels") from error
     except Exception as error:  # Pillow's decoders raise a dozen types, some of them bare SyntaxError or struct.error
@@ -732,19 +737,28 @@ def synthetic_scenes(n: int, side: int, seed: int = 0) -> SyntheticScenes:
 # ---------------------------------------------------------------- preparing
 
 
-def _decode(payloads: list, side: int) -> tuple[np.ndarray, list[str], list[float], list[str]]:
-    """Decode one chunk in a worker: pixels [m, side, side, 3], and per payload a sha, a channel spread, a reason."""
-    pixels = np.zeros((len(payloads), side, side, 3), np.uint8)
+def _decode(payloads: list, pixels: np.ndarray) -> tuple[list[str], list[float], list[str]]:
+    """Decode one chunk into `pixels` [m, side, side, 3]; returns per payload a sha, a channel spread, a reason."""
     reasons = [""] * len(payloads)
     for row, payload in enumerate(payloads):
         try:
-            pixels[row] = _fit(Image.fromarray(payload) if isinstance(payload, np.ndarray) else _open(payload), side)
+            image = Image.fromarray(payload) if isinstance(payload, np.ndarray) else _open(payload)
+            pixels[row] = _fit(image, pixels.shape[1])
         except ValueError as error:
-            reasons[row] = str(error)
-    red, green, blue = np.moveaxis(pixels, -1, 0)  # pairwise: twenty times faster than max over a short axis
+            pixels[row], reasons[row] = 0, str(error)
+    # pairwise and on whole planes: thirty times faster than max over a short axis
+    red, green, blue = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     spread = spread.mean((1, 2)).tolist()
-    return pixels, [hashlib.sha256(picture).hexdigest()[:32] for picture in pixels], spread, reasons
+    return [hashlib.sha256(picture).hexdigest()[:32] for picture in pixels], spread, reasons
+
+
+_trays: dict[int, np.ndarray] = {}
+"""Memory that workers share with the process that forked them, so that pictures need not be sent."""
+
+
+def _decode_onto(tray: int, place: int, payloads: list) -> tuple:
+    return _decode(payloads, _trays[tray][place, : len(payloads)])
 
 
 @contextlib.contextmanager
@@ -763,20 +777,19 @@ def _mark_grey(pixels: np.ndarray, spread: list[float], reasons: list[str]) -> N
     """Note which pictures have mean Lab chroma below `GREY_CHROMA`; only small channel differences need Lab."""
     rows = [row for row, value in enumerate(spread) if value < GREY_CHROMA / CHROMA_PER_STEP and not reasons[row]]
     if rows:
-        lab = rgb_to_lab(to_unit(torch.from_numpy(pixels[rows])))
+        lab = rgb_to_lab(torch.from_numpy(pixels[rows]).movedim(-1, 1))
         values = torch.hypot(lab[:, 1], lab[:, 2]).mean((1, 2))
         for row, value in zip(rows, values.tolist(), strict=True):
             if value < GREY_CHROMA:
                 reasons[row] = f"grey: mean chroma {value:.2f} below {GREY_CHROMA:g}"
 
 
-def _pool(workers: int | None) -> Executor:
+def decoding_pool(workers: int = WORKERS) -> Executor:
     """Processes where they can be forked (decoding is twice as fast as in threads), threads elsewhere.
 
     Other ways of starting processes would run an unguarded script of the caller once more in every worker. The
     children only decode; they use neither torch nor its threads, which do not survive a fork.
     """
-    workers = workers or min(16, os.cpu_count() or 1)
     if sys.platform.startswith("linux"):
         fork = multiprocessing.get_context("fork")
         return ProcessPoolExecutor(workers, fork, initializer=_end_with, initargs=(os.getpid(),))
@@ -795,19 +808,32 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _decoded(items: Iterable[Item], side: int, workers: int | None) -> Iterator[tuple]:
-    """Chunks and their decoded pictures, in order; a few chunks ahead of the reader, never the whole source."""
-    pool, waiting, items = _pool(workers), deque(), iter(items)
+def _awaited(chunk: list[Item], pixels: np.ndarray, future: Future) -> tuple:
+    return chunk, pixels, *future.result()
+
+
+def _decoded(items: Iterable[Item], side: int, workers: int) -> Iterator[tuple]:
+    """Chunks and their decoded pictures, in order; a few chunks ahead of the reader, never the whole source.
+
+    The pixels of a chunk are good until the next one is asked for.
+    """
+    most, places = max(1, min(CHUNK, CHUNK * 64**2 // side**2)), 2 * workers + 4
+    shape = places, most, side, side, 3
+    tray = np.frombuffer(mmap.mmap(-1, math.prod(shape)), np.uint8).reshape(shape)
+    _trays[id(tray)] = tray
+    pool, items, waiting = decoding_pool(workers), iter(items), deque()
     try:
-        for chunk in iter(lambda: list(itertools.islice(items, CHUNK)), []):
-            waiting.append((chunk, pool.submit(_decode, [item.payload for item in chunk], side)))
-            if len(waiting) > 8:
-                chunk, future = waiting.popleft()
-                yield chunk, *future.result()
-        for chunk, future in waiting:
-            yield chunk, *future.result()
+        for place, chunk in enumerate(iter(lambda: list(itertools.islice(items, most)), [])):
+            place %= places
+            future = pool.submit(_decode_onto, id(tray), place, [item.payload for item in chunk])
+            waiting.append((chunk, tray[place, : len(chunk)], future))
+            if len(waiting) == places:
+                yield _awaited(*waiting.popleft())
+        while waiting:
+            yield _awaited(*waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
+        del _trays[id(tray)]
 
 
 _PLAIN = "{n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left"
@@ -887,7 +913,7 @@ def prepare(
     side: int = 64,
     split: str | None = None,
     progress: bool = True,
-    workers: int | None = None,
+    workers: int = WORKERS,
     keep_grey: bool = False,
 ) -> Store:
     """Make a store of `source` in the folder `out` (see `find_source` for what a source can be).

@@ -1,7 +1,8 @@
 """The four objectives: what a network is asked for, how its answer is scored, and how it becomes a colour.
 
 Body, data order and evaluation are the same for all; an `Objective` is the only difference. To add one, write a
-class with `channels`, `score` and `decode`, and list it in `make_objective`.
+class with `channels`, `score` and `decode`, and list it in `make_objective`. Pictures called rgb are in 0..1, or uint8,
+which are converted faster.
 """
 
 from __future__ import annotations
@@ -32,8 +33,12 @@ def subsample(x: Tensor) -> Tensor:
 
 
 def label_ab(rgb: Tensor) -> Tensor:
-    """The labels of pictures [b, 3, h, w]: ab of every fourth pixel, [b, 2, h/4, w/4]."""
+    """The labels of pictures [b, 3, h, w], uint8 or in 0..1: ab of every fourth pixel, [b, 2, h/4, w/4]."""
     return rgb_to_lab(subsample(rgb))[:, 1:]
+
+
+def _unit(rgb: Tensor) -> Tensor:
+    return rgb / 255 if rgb.dtype == torch.uint8 else rgb
 
 
 def reduce(per_position: Tensor, reduction: str) -> Tensor:
@@ -68,11 +73,11 @@ class StudentMSE:
 
     def network_input(self, rgb: Tensor) -> Tensor:
         """Luma [b, 1, h, w] on the scale 0..100 of L."""
-        return 100 * torchvision.transforms.v2.functional.rgb_to_grayscale(rgb)
+        return 100 * torchvision.transforms.v2.functional.rgb_to_grayscale(_unit(rgb))
 
     def score(self, raw: Tensor, rgb: Tensor) -> Score:
-        """raw: [b, 3, h/4, w/4]; rgb: [b, 3, h, w] in 0..1. Squared error, mean over channels (nn.MSELoss)."""
-        squared = (upsample(self._rgb(raw)) - rgb).square().mean(1)
+        """raw: [b, 3, h/4, w/4]; rgb: [b, 3, h, w]. Squared error, mean over channels (nn.MSELoss)."""
+        squared = (upsample(self._rgb(raw)) - _unit(rgb)).square().mean(1)
         return Score(reduce(squared, self.reduction), squared.mean(), squared.mean())
 
     def decode(self, raw: Tensor, rgb: Tensor) -> Tensor:

@@ -179,9 +179,13 @@ class Run:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=computes_in_bf16(self.config, self.device)):
             return self.trained(seen)
 
+    def rgb(self, batch: Tensor) -> Tensor:
+        """Pictures uint8 [b, side, side, 3] as the objective converts them: bytes still, but for double precision."""
+        return batch.movedim(-1, 1) if self.dtype == torch.float32 else to_unit(batch).to(self.dtype)
+
     def _scores(self, batch: Tensor) -> Tensor:
         """(loss, plain, excess) of pictures uint8 [b, side, side, 3] as a tensor [3]; only the loss has a gradient."""
-        rgb = to_unit(batch).to(self.dtype)
+        rgb = self.rgb(batch)
         seen = self.objective.network_input(rgb)  # outside of autocast, which would round the lightness
         score = self.objective.score(self.forward(seen).to(self.dtype), rgb)
         return torch.stack([score.loss, score.plain.detach(), score.excess.detach()])

@@ -96,10 +96,11 @@ def test_any_number_of_leading_axes(shape):
 
 @pytest.mark.parametrize("convert", [rgb_to_lab, lab_to_rgb])
 @pytest.mark.parametrize(
-    "wrong", [torch.zeros(2, 5, 3), torch.zeros(3, 5), torch.zeros(1, 1, 4, 4), torch.zeros(3, 4, 4, dtype=torch.uint8)]
+    "wrong", [torch.zeros(2, 5, 3), torch.zeros(3, 5), torch.zeros(1, 1, 4, 4), torch.zeros(3, 4, 4, dtype=torch.int64)]
 )
 def test_wrong_shapes_and_integers_are_refused(convert, wrong):
-    with pytest.raises(ValueError, match=r"must be floating point \[\.\.\., 3, h, w\]; got torch\.\w+ \(") as refusal:
+    kinds = r"must be floating point( or uint8)? \[\.\.\., 3, h, w\]; got torch\.\w+ \("
+    with pytest.raises(ValueError, match=kinds) as refusal:
         convert(wrong)
     assert str(tuple(wrong.shape)) in str(refusal.value)
 
@@ -172,6 +173,18 @@ def test_gradients_are_finite_everywhere(value):
 
 
 # ---------------------------------------------------------------------------------------------------- 8-bit pixels
+
+
+def test_bytes_are_converted_as_their_values_are():
+    pixels = torch.randint(0, 256, (2, 16, 128, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    pixels[0, :2] = torch.arange(256, dtype=torch.uint8).reshape(2, 128, 1)
+    rgb = pixels.movedim(-1, 1)  # a view, as training has it
+    exact = rgb_to_lab(rgb.double() / 255)
+    for lab in (rgb_to_lab(rgb), rgb_to_lab(rgb.contiguous()), rgb_to_lab(rgb[..., ::4, ::4])):
+        assert lab.dtype == torch.float32
+    torch.testing.assert_close(rgb_to_lab(rgb).double(), exact, rtol=0, atol=2e-4)
+    torch.testing.assert_close(lightness(rgb).double(), exact[:, :1], rtol=0, atol=5e-5)
+    assert torch.equal(rgb_to_lab(rgb[..., ::4, ::4]), rgb_to_lab(rgb)[..., ::4, ::4])
 
 
 def test_all_256_values_survive_the_round_trip():

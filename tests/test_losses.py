@@ -153,6 +153,14 @@ def test_lightness_is_the_input_of_the_others():
         assert torch.equal(objective(arm).network_input(rgb), rgb_to_lab(rgb)[:, :1])
 
 
+@pytest.mark.parametrize("arm", ["student_mse", "l2", "ce", "ce_rebal"])
+def test_bytes_are_scored_as_their_values_are(arm):
+    pixels = (random_pictures() * 255).round()
+    rgb, raw, chosen = pixels.to(torch.uint8), random_raw(arm, pixels), objective(arm)
+    torch.testing.assert_close(chosen.network_input(rgb), chosen.network_input(pixels / 255), rtol=0, atol=1e-4)
+    torch.testing.assert_close(chosen.score(raw, rgb).loss, chosen.score(raw, pixels / 255).loss, rtol=1e-5, atol=0)
+
+
 def test_labels_are_every_fourth_pixel_not_an_average():
     rgb = two_pixels(GREY, RED)
     spoilt = rgb.clone()
