@@ -361,10 +361,11 @@ def notebooks_of(root: Path) -> list[str]:
     return [Path(file).name for file in files if file.startswith("notebooks/")]
 
 
-def check_parameters(notebook: Path, values: dict) -> dict:
+def check_parameters(notebook: Path, values: dict) -> tuple[dict, dict]:
     """Refuse, before a kernel starts, a parameter that the notebook does not know or a value it cannot use.
 
-    Returns the notebook's parameters with their defaults (None where the default is no literal).
+    Returns the values as the notebook takes them, with the profile's settings gathered in its parameter `settings`, and
+    the notebook's parameters with their defaults (None where the default is no literal).
     """
     import jupytext
     import papermill
@@ -373,29 +374,26 @@ def check_parameters(notebook: Path, values: dict) -> dict:
         known = ", ".join(sorted(p.stem for p in notebook.parent.glob("*.py")))
         raise ValueError(f"there is no notebook {notebook.stem!r}; allowed: {known}")
     defaults = {name: _literal(p["default"]) for name, p in papermill.inspect_notebook(jupytext.read(notebook)).items()}
+    gathered = _FIELDS - set(defaults) if "settings" in defaults else set()
     for name, value in values.items():
-        if name not in defaults:
+        if name not in gathered | set(defaults):
             raise ValueError(f"{notebook.stem} has no parameter {name!r}; allowed: {', '.join(defaults)}")
-        default = defaults[name]
+        default = defaults.get(name)
         number = isinstance(default, float) and isinstance(value, int)
         if default is not None and name not in _FIELDS and not number and type(value) is not type(default):
             raise ValueError(f"{name}={value!r} is not possible; it should look like {default!r}")
-    used = {**defaults, **values}
-    settings = used.pop("settings", {})
-    usual = {name: value for name, value in used.items() if name in _FIELDS and value is not None}
+    settings = {name: values[name] for name in values if name in gathered} | values.get("settings", {})
+    given = {name: value for name, value in values.items() if name not in gathered}
+    given |= {"settings": settings} if settings else {}
+    if twice := set(settings) & set(defaults):
+        raise ValueError(f"settings={settings} names {', '.join(twice)}, which {notebook.stem} takes by itself")
+    usual = {name: v for name, v in {**defaults, **given}.items() if name in _FIELDS and v is not None}
     if not load_config(**usual, **settings).data and settings:
         raise ValueError(f"settings={settings} changes what is trained, which needs pictures: give --data")
-    return defaults
+    return given, defaults
 
 
 _FIELDS = {field.name for field in dataclasses.fields(Config)}
-
-
-def _for_notebooks(options) -> dict:
-    """The parameters named on the command line; those that a notebook knows as settings of the profile become such."""
-    values = parameters(options)
-    changed = {name: values.pop(name) for name in _FIELDS & set(values) - {"profile", "data", "seeds", "arms"}}
-    return values | ({"settings": changed | values.get("settings", {})} if changed else {})
 
 
 def _literal(text: str):
@@ -461,12 +459,11 @@ def _redirect_stderr(log: Path) -> None:
 
 def run(options) -> int:
     """Execute notebooks with parameters into runs/notebooks/<profile>."""
-    root, values = repository(), _for_notebooks(options)
-    jobs, names = [], [Path(name).stem for name in options.names]
-    for name in names:
-        defaults = check_parameters(root / f"notebooks/{name}.py", values)
+    root, values, jobs = repository(), parameters(options), []
+    for name in (Path(name).stem for name in options.names):
+        given, defaults = check_parameters(root / f"notebooks/{name}.py", values)
+        jobs.append((name, given))
     folder = root / "runs/notebooks" / str(values.get("profile", defaults.get("profile")))
-    jobs = [(name, values) for name in names]
     failures = _execute_all(root, jobs, folder)
     print(f"executed notebooks are in {folder.relative_to(root)}")
     return 1 if failures else 0
@@ -474,14 +471,15 @@ def run(options) -> int:
 
 def book(options) -> int:
     """Execute every notebook and build the book into _build/site; anything missing or warned about makes it fail."""
-    root, values, jobs = repository(), _for_notebooks(options), []
+    root, values, jobs, taken = repository(), parameters(options), [], set()
     for name in notebooks_of(root):
-        known = check_parameters(root / f"notebooks/{name}.py", {})
-        jobs.append((name, {key: value for key, value in values.items() if key in known}))
-        check_parameters(root / f"notebooks/{name}.py", jobs[-1][1])
-    for key in values:
-        if not any(key in used for _, used in jobs):
-            raise ValueError(f"no notebook has a parameter {key!r}")
+        notebook = root / f"notebooks/{name}.py"
+        _, known = check_parameters(notebook, {})
+        takes = {*known, *(_FIELDS if "settings" in known else ())}
+        jobs.append((name, check_parameters(notebook, {key: values[key] for key in values if key in takes})[0]))
+        taken |= takes
+    if unknown := set(values) - taken:
+        raise ValueError(f"no notebook has a parameter {', '.join(map(repr, unknown))}")
     executed = root / "_build/run"
     shutil.rmtree(executed, ignore_errors=True)
     if _execute_all(root, jobs, executed):
