@@ -378,16 +378,17 @@ PLANS = (
 
 
 def costs(found: dict, arm: str, price: float) -> pd.DataFrame:
-    """What each of `PLANS` costs on this machine with the full network: hours of one run, and their price.
+    """What each of `PLANS` costs on this machine with the full network: hours and dollars of one run.
 
-    Derived from the operations of a plan and the rate of operations that training `arm` reached, and called measured
-    where the network and the side are those of the measurement, so that only the number of pictures is another.
+    price: dollars an hour. Derived from the operations of a plan and the rate of operations that training `arm`
+    reached, and called measured where network and side are those of the measurement, so that only the number of
+    pictures is another.
     """
     setup, rows = found["setup"], []
     reached = found["arms"][arm]["flop_per_picture"] * setup["batch"] / found["arms"][arm]["full"]
     for what, pictures, side, epochs in PLANS:
         hours = training_flop(1.0, side, HEADS[arm]) * pictures * epochs / reached / 3600
         how = "measured" if (setup["width"], setup["side"]) == (1.0, side) else "derived"
-        numbers = {"epochs": f"{epochs:.1f}", "hours": f"{hours:,.1f}", "price": f"{hours * price:,.0f}"}
+        numbers = {"epochs": f"{epochs:.1f}", "hours": f"{hours:,.1f}", "dollars": f"{hours * price:,.0f}"}
         rows.append({"what": what, **numbers, "rate": how})
     return pd.DataFrame(rows)

@@ -96,7 +96,7 @@ def test_costs_follow_from_the_operations(found):
     assert student["rate"] == "measured" and float(student["hours"].replace(",", "")) == pytest.approx(
         86_311 * 30 / 8 / 3600, rel=1e-3
     )
-    assert float(student["price"].replace(",", "")) == pytest.approx(2 * 86_311 * 30 / 8 / 3600, rel=0.01)
+    assert float(student["dollars"].replace(",", "")) == pytest.approx(2 * 86_311 * 30 / 8 / 3600, rel=0.01)
     assert set(rows["rate"][3:]) == {"derived", "measured"} and rows["epochs"].iloc[-1] == "14.0"
     assert set(bench.costs(found, "ce", 1.0)["rate"]) == {"derived"}
 

@@ -10,9 +10,9 @@ counts its seeds); `:format` is Python's, and `:ci.3f` gives value and interval:
 The role `{verdict}` names the verdict on a hypothesis (`H5`, or `student/H5` for another profile than laptop), and the
 directives draw tables: `{verdicts}` all hypotheses, `{claim} H5` one in full, `{passports}` what each run cost,
 `{runs}` what is to be trained and how much of it is recorded, `{benches}` what `colorize bench` measured on each
-machine, `{costs}` (with `:price:` of an hour) what whole trainings would cost there. `{shown}` is a figure glued from a
-notebook, with alternative text, which `{glue}` cannot give across pages. A place that does not exist is a warning, and
-the book is built with warnings as errors.
+machine, `{costs}` (with `:price:`, dollars an hour) what whole trainings would cost there. `{shown}` is a figure glued
+from a notebook, with alternative text, which `{glue}` cannot give across pages. A place that does not exist is a
+warning, and the book is built with warnings as errors.
 """
 
 import itertools
@@ -325,7 +325,7 @@ class Benches(Source):
 
 
 class Costs(Source):
-    """`{costs}`: hours and price of whole trainings on every machine that was measured."""
+    """`{costs}`: hours and dollars of whole trainings on every machine that was measured."""
 
     optional_arguments = 0
     option_spec = {"price": directives.unchanged_required}
