@@ -22,8 +22,8 @@ from .parallel import ALONE, World
 class _Plan(NamedTuple):
     """One epoch: pictures in the order of their visits, which of them to mirror, and the crop's corner at each step."""
 
-    order: Tensor  # int64 [n], places in `rows`
-    mirrored: Tensor  # bool [n], on the device
+    order: Tensor | np.ndarray  # int64 [n], places in `rows`; like `mirrored`, on the device if the pictures are
+    mirrored: Tensor | np.ndarray  # bool [n]
     corners: np.ndarray  # [steps, 2]
 
 
@@ -48,21 +48,20 @@ class Batches:
         self._reader, self._coming = ThreadPoolExecutor(1), {}
 
     def __call__(self, step: int) -> Tensor:
-        epoch, position = divmod(step, self.per_epoch)
-        plan, mine, side = self._plan(epoch), self._share(position), self.config.side
-        batch = self._read_ahead(step) if self.resident is None else self.resident[plan.order[mine]]
-        if batch.shape[1] > side:  # one random crop, as the original takes 176 of 256
-            y, x = plan.corners[position]
-            batch = batch[:, y : y + side, x : x + side]
-        if self.config.flip:
-            batch = torch.where(plan.mirrored[mine][:, None, None, None], batch.flip(2), batch)
-        return batch
+        if self.resident is None:
+            return self._read_ahead(step)
+        plan, mine, cut = self._find(step)
+        batch = self.resident[plan.order[mine]][cut]
+        return torch.where(plan.mirrored[mine][:, None, None, None], batch.flip(2), batch)
 
-    def _share(self, position: int) -> slice:
-        """Where in its epoch's order this process's share of a batch stands."""
-        share = self.config.batch // self.world.size
+    def _find(self, step: int) -> tuple[_Plan, slice, tuple[slice, ...]]:
+        """A step's epoch, this process's share of it, and the crop: one for all, as the original takes 176 of 256."""
+        epoch, position = divmod(step, self.per_epoch)
+        share, side = self.config.batch // self.world.size, self.config.side
         first = position * self.config.batch + self.world.rank * share
-        return slice(first, first + share)
+        plan = self._plan(epoch)
+        y, x = plan.corners[position]
+        return plan, slice(first, first + share), (slice(None), slice(y, y + side), slice(x, x + side))
 
     def _draw(self, epoch: int) -> _Plan:
         """Everything random of an epoch, drawn step by step so that a step's share does not depend on its epoch."""
@@ -72,10 +71,11 @@ class Batches:
             chance = np.random.default_rng([self.seed, 7, epoch * self.per_epoch + position])
             if spare:
                 corners[position] = chance.integers(0, spare + 1, 2)
-            mirrored.append(chance.random(self.config.batch) < 0.5)
-        order = torch.from_numpy(batch_order(len(self.rows), self.seed, epoch).copy())
-        order = order if self.resident is None else order.to(self.device)
-        return _Plan(order, torch.from_numpy(np.concatenate(mirrored)).to(self.device), corners)
+            mirrored.append(chance.random(self.config.batch) < 0.5 * self.config.flip)
+        order, mirrored = batch_order(len(self.rows), self.seed, epoch), np.concatenate(mirrored)
+        if self.resident is not None:
+            order, mirrored = (torch.from_numpy(x.copy()).to(self.device) for x in (order, mirrored))
+        return _Plan(order, mirrored, corners)
 
     def _resident(self) -> Tensor | None:
         """The training pictures on the device, or None where they do not fit."""
@@ -94,6 +94,9 @@ class Batches:
         return coming.result().to(self.device, non_blocking=True)
 
     def _read(self, step: int) -> Tensor:
-        epoch, position = divmod(step, self.per_epoch)
-        batch = torch.from_numpy(self.store.read(self.rows[self._plan(epoch).order[self._share(position)]]))
+        plan, mine, cut = self._find(step)
+        pictures = self.store.read(self.rows[plan.order[mine]])[cut]
+        turned = plan.mirrored[mine]
+        pictures[turned] = pictures[turned, :, ::-1]
+        batch = torch.from_numpy(np.ascontiguousarray(pictures))
         return batch.pin_memory() if self.device.type == "cuda" else batch

@@ -146,12 +146,13 @@ def stages(run: Run) -> dict[str, float]:
     raw = run.forward(seen)
     gradient = torch.full_like(raw, 1e-6)
     logits = raw.detach().to(run.dtype).requires_grad_()
+    coming = itertools.count(run.step)
 
     def backward() -> None:
         torch.autograd.backward(raw, gradient, retain_graph=True, inputs=list(run.network.parameters()))
 
     works = {
-        "pictures": lambda: run.batches(run.step),
+        "pictures": lambda: run.batches(next(coming)),
         "lightness": lambda: run.objective.network_input(run.rgb(batch)),
         "forward": lambda: run.forward(seen),
         "loss": lambda: torch.autograd.grad(run.objective.score(logits, rgb).loss, logits),

@@ -58,7 +58,7 @@ ONLY = {
     "socket": {"data"},
     "ftplib": {"data"},
 }
-LINES = 4175  # of code, without docstrings and comments; raise it only with something to show for it
+LINES = 4178  # of code, without docstrings and comments; raise it only with something to show for it
 PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}
 
 

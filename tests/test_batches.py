@@ -90,6 +90,21 @@ def test_steps_in_any_order_are_the_same_steps(store):
         assert torch.equal(jumping(step), expected[step])
 
 
+@pytest.mark.parametrize("flip", [True, False])
+def test_pictures_held_as_a_whole_are_those_of_the_file(store, monkeypatch, flip):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 20, 1 << 20))
+    config = load_config("smoke", side=16, batch=8, device="cpu", flip=flip)
+    rows, cpu = store.rows("train"), torch.device("cpu")
+    held, read = (Batches(store, rows, config, 0, cpu) for _ in range(2))
+    held.resident = held._resident()
+    assert held.resident.shape == (24, 24, 24, 3) and read.resident is None
+    assert all(torch.equal(held(step), read(step)) for step in range(6))
+    turned = Batches(store, rows, dataclasses.replace(config, flip=not flip), 0, cpu)
+    assert any(not torch.equal(turned(step), read(step)) for step in range(6))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 10, 1 << 20))
+    assert held._resident() is None
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
 def test_pictures_on_the_card_are_those_of_the_file(store):
     config = load_config("smoke", side=16, batch=8)
