@@ -290,7 +290,8 @@ def photo(options) -> None:
 
 def bench(options) -> None:
     """Measure what this machine makes of training: steps, their parts, every switch, beside what it can do at best."""
-    config = load_config(**{"profile": "laptop", "data": "synthetic", "train_photos": 512, **parameters(options)})
+    given, few = parameters(options), {"data": "synthetic", "train_photos": 512}
+    config = load_config(**{"profile": "laptop", **({} if "data" in given else few), **given})
     store = _store(config)
     from . import results
     from .bench import as_text, measure

@@ -5,6 +5,7 @@ import itertools
 import json
 
 import pytest
+import tiny
 import torch
 
 from colorize_lib import bench, cli, results
@@ -102,7 +103,8 @@ def test_costs_follow_from_the_operations(found):
 
 
 def test_the_command_writes_json_and_prints_tables(tmp_path, monkeypatch, capsys, found):
-    monkeypatch.setattr(bench, "measure", lambda *_, **__: found)
+    asked = []
+    monkeypatch.setattr(bench, "measure", lambda config, *_, **__: asked.append(config) or found)
     monkeypatch.setenv("COLORIZE_CACHE", str(tmp_path / "cache"))
     small = [word for name, value in SMALL.items() for word in ("-p", name, str(value))]
     assert cli.main(["bench", "--profile", "smoke", *small, "--json", str(tmp_path / "b.json")]) == 0
@@ -110,6 +112,10 @@ def test_the_command_writes_json_and_prints_tables(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(results, "BOOK", tmp_path)
     assert cli.main(["bench", "--profile", "smoke", *small, "--record", "here"]) == 0
     assert results.benches() == {"here": found}
+    store = str(tiny.experiment().store.path)
+    for more in (["--profile", "laptop"], ["--profile", "laptop", "--data", store]):
+        assert cli.main(["bench", *more, "-p", "side", "32", "--json", str(tmp_path / "b.json")]) == 0
+    assert [(config.data, config.train_photos) for config in asked[2:]] == [("synthetic", 512), (store, 14386)]
 
 
 def test_energy_is_counted_where_the_machine_tells(tmp_path, monkeypatch):
