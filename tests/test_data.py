@@ -156,9 +156,9 @@ def test_other_sizes_are_cropped_and_shrunk(tmp_path):
     store = make_store(write_folder(tmp_path / "p", [picture]), tmp_path / "store", 16)
     assert (store.pixels[0, :, :8] == (200, 0, 0)).all() and (store.pixels[0, :, 8:] == (0, 0, 200)).all()
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    halved = data._fit(Image.fromarray(noise), 16).astype(float)
+    halved = np.asarray(data._fit(Image.fromarray(noise), 16), float)
     assert abs(halved - noise.reshape(16, 2, 16, 2, 3).mean((1, 3))).max() <= 0.51
-    assert data._fit(Image.fromarray(noise), 24).shape == (24, 24, 3)
+    assert data._fit(Image.fromarray(noise), 24).size == (24, 24)
 
 
 def test_a_finished_store_is_reused_and_never_overwritten(tmp_path, scenes):
