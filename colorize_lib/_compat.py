@@ -30,7 +30,7 @@ def _import_torchvision():
         for operator in ("nms", "qnms"):
             _declared.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import torchvision
-    import torchvision.transforms.v2  # the only part the library uses
+    import torchvision.transforms.v2
 
     return torchvision
 

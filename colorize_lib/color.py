@@ -22,19 +22,25 @@ _WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)
 _KNEE = 0.008856  # CIE 15; below it the cube root gives way to a line
 
 
-def kept(function: Callable) -> Callable:
-    """Decorator: compute a table once for each device and dtype, where torch.compile takes it as it is.
+_kept: list[Callable] = []
 
-    A graphics card would have to wait for a copy at every call.
-    """
+
+def kept(function: Callable) -> Callable:
+    """Compute a table once for each device and dtype. A graphics card would wait for a copy at every call."""
     cached = functools.lru_cache(maxsize=8)(function)
 
-    @torch.compiler.assume_constant_result
     @functools.wraps(function)
     def look_up(*key):
         return cached(*key)
 
+    _kept.append(look_up)
     return look_up
+
+
+def make_compilable() -> None:
+    """Let torch.compile take the kept tables as they are; not before, because this loads the compiler, for seconds."""
+    for look_up in _kept:
+        torch.compiler.assume_constant_result(look_up)
 
 
 @kept
@@ -129,6 +135,12 @@ def out_of_gamut_share(lab: Tensor, tolerance: float = 1 / 255) -> Tensor:
     """
     rgb = lab_to_rgb(lab)
     return ((rgb < -tolerance) | (rgb > 1 + tolerance)).any(-3).float().mean((-2, -1))
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """Luma of encoded values, ITU-R 601 as torchvision's Grayscale rounds it: [..., 3, h, w] -> [..., 1, h, w]."""
+    red, green, blue = rgb.split(1, dim=-3)
+    return (0.2989 * red).add(green, alpha=0.587).add(blue, alpha=0.114)
 
 
 def to_unit(pixels: Tensor) -> Tensor:

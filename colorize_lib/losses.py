@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._compat import torchvision
-from .color import lightness, rgb_to_lab
+from .color import lightness, luma, rgb_to_lab
 from .gamut import annealed_mean, rebalancing_weights, soft_encode_map, soft_entropy
 from .model import OUTPUT_STRIDE
 
@@ -73,7 +72,7 @@ class StudentMSE:
 
     def network_input(self, rgb: Tensor) -> Tensor:
         """Luma [b, 1, h, w] on the scale 0..100 of L."""
-        return 100 * torchvision.transforms.v2.functional.rgb_to_grayscale(_unit(rgb))
+        return 100 * luma(_unit(rgb))
 
     def score(self, raw: Tensor, rgb: Tensor) -> Score:
         """raw: [b, 3, h/4, w/4]; rgb: [b, 3, h, w]. Squared error, mean over channels (nn.MSELoss)."""

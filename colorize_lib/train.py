@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .batches import Batches
-from .color import chroma, lab_to_rgb, rgb_to_lab, to_uint8, to_unit
+from .color import chroma, lab_to_rgb, make_compilable, rgb_to_lab, to_uint8, to_unit
 from .config import Config, from_identity, identity, run_id
 from .data import Store
 from .devices import computes_in_bf16, cuda_modes, device_name, keep_freed_memory, peak_memory, pick_device
@@ -148,6 +148,7 @@ class Run:
         if config.compile != "off":
             if world().size > 1:
                 raise ValueError(f"compile={config.compile!r} is not possible with several processes; allowed: off")
+            make_compilable()
             self.scores = torch.compile(self._scores, mode=config.compile)
 
     def _batches(self) -> Batches:
