@@ -169,16 +169,16 @@ class _SoftCrossEntropy(torch.autograd.Function):
     """-sum_k w_k log softmax(z)[i_k] over the last axis, with its gradient softmax(z) sum_k w_k - w written out.
 
     The same as PyTorch finds by itself through log_softmax and gather, in fewer passes over the logits, which are the
-    largest thing that the loss touches: softmax is taken once, and log softmax only where a target asks for it.
+    largest thing that the loss touches: the logarithm is taken only where a target asks for it. A probability below
+    the least normal number counts as that one, 87 nats in single precision; the gradient knows no such floor.
     """
 
     @staticmethod
     def forward(ctx, logits: Tensor, index: Tensor, weight: Tensor) -> Tensor:
         probability = torch.softmax(logits, -1)
-        # log sum exp, from the likeliest colour: its probability is at least one in as many as there are colours
-        normaliser = logits.amax(-1, keepdim=True) - probability.amax(-1, keepdim=True).log()
         ctx.save_for_backward(probability, index, weight)
-        return (weight * (normaliser - logits.gather(-1, index))).sum(-1)
+        wanted = probability.gather(-1, index).clamp_min(torch.finfo(logits.dtype).tiny)
+        return -(weight * wanted.log()).sum(-1)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:

@@ -224,6 +224,15 @@ def test_the_gradient_of_the_cross_entropy_is_written_out_right():
     torch.testing.assert_close(found, expected)
 
 
+def test_an_impossible_answer_has_a_finite_loss_and_the_whole_gradient():
+    logits = torch.tensor([[0.0, 50.0, 1000.0]], requires_grad=True)
+    index, weight = torch.tensor([[0, 2]]), torch.tensor([[0.75, 0.25]])
+    loss = _SoftCrossEntropy.apply(logits, index, weight)
+    assert loss.item() == pytest.approx(0.75 * 87.3, abs=0.1)
+    assert torch.autograd.grad(loss.sum(), logits)[0].tolist() == [[-0.75, 0, 0.75]]
+    assert _SoftCrossEntropy.apply(torch.tensor([[0.0, math.nan, 1]]), index, weight).isnan().all()
+
+
 def test_the_pixel_weight_is_that_of_the_likeliest_colour():
     rgb = random_pictures()
     rebalanced = objective("ce_rebal")

@@ -325,17 +325,20 @@ class Benches(Source):
 
 
 class Costs(Source):
-    """`{costs}`: hours and dollars of whole trainings on every machine that was measured."""
+    """`{costs}`: hours and dollars of whole trainings on every machine, by its measurement of the widest network."""
 
     optional_arguments = 0
     option_spec = {"price": directives.unchanged_required}
 
     def source(self, argument: str) -> str:
         """A table a machine."""
+        widest = {}
+        for name, found in sorted(results.benches().items(), key=lambda item: item[1]["setup"]["width"]):
+            widest[found["machine"].get("card") or found["machine"]["processor"]] = name, found
         tables = [
             f"On `{name}` ({found['setup']['precision']}), `{arm}`:\n\n"
             + table_of(bench.costs(found, arm, float(self.options["price"])))
-            for name, found in results.benches().items()
+            for name, found in widest.values()
             for arm in list(found["arms"])[-1:]
         ]
         return "\n".join(tables)
