@@ -48,8 +48,7 @@ def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = 
 
     epoch: also train each arm for a whole epoch. compiled: try `compile` on a processor as well, which takes minutes.
     Returns machine, setup (what was trained), matrix_rate (FLOP/s by precision), arms (seconds a step by arm),
-    stages (seconds of each part of a step, by arm), switches, encoding, preparing,
-    peak_memory_mb and epoch.
+    stages (seconds of each part of a step, by arm), switches, encoding, preparing, peak_memory_mb and epoch.
     """
     device, say = pick_device(config.device), say or (lambda line: None)
     found = {"machine": machine(device), "setup": setup(config, store), "matrix_rate": matrix_rate(config, device)}
@@ -217,9 +216,10 @@ def encoding(neighbours: int, sigma: float, colours: int = 65536) -> dict:
     return {"colours": colours, "neighbours": neighbours} | _times(torch.device("cpu"), works).min().to_dict()
 
 
-def preparing(store: Store, pictures: int = 4096) -> dict:
+def preparing(store: Store) -> dict:
     """Seconds in which `prepare` makes a store of JPEG files of the store's side, and in which as many processes only
     decode them; `share` is the part of its time that decoding alone takes."""
+    pictures = max(64, min(4096, 4096 * 64**2 // store.side**2))
     encoded = [_jpeg(picture) for picture in store.read(store.rows("train", pictures))]
     with tempfile.TemporaryDirectory() as folder:
         source, stores = Path(folder) / "pictures.parquet", (Path(folder) / str(n) for n in itertools.count())

@@ -68,8 +68,8 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     """Convert sRGB to CIELAB.
 
     rgb: [..., 3, h, w] in 0..1, or uint8, which becomes float32 and takes half the time. Returns [..., 3, h, w] with
-    L in 0..100 and a, b in CIE units. Raises ValueError for another shape or other integers. Source: IEC 61966-2-1,
-    CIE 15.
+    L in 0..100 and a, b in CIE units. Source: IEC 61966-2-1, CIE 15. Raises ValueError for another shape or other
+    integers.
     """
     x, y, z = _compressed(rgb, slice(3)).unbind(-3)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
