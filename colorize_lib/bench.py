@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from .config import Config
-from .data import CHUNK, Store, decoding_pool, prepare
+from .data import Store, chunk_size, decoding_pool, prepare
 from .devices import computes_in_bf16, cuda_modes, machine, peak_memory, pick_device, synchronize
 from .gamut import ab_gamut_centers, soft_encode
 from .losses import HEADS, CrossEntropy, label_ab
@@ -124,9 +124,8 @@ def steps(config: Config, store: Store, arm: str) -> tuple[dict, dict]:
         run.prepare(resume=False)
     seen = bare.objective.network_input(bare.rgb(bare.batches(0)))
     times = _times(full.device, {"bare": lambda: _bare_step(bare, seen), "full": full.take_step}, seconds=SECONDS)
-    more = {"overhead": _ratio(times, "full", "bare") - 1}
-    more |= {"flop_per_picture": training_flop(config.width, config.side, HEADS[arm])}
-    return times.min().to_dict() | more, stages(full)
+    overhead, flop = _ratio(times, "full", "bare") - 1, training_flop(config.width, config.side, HEADS[arm])
+    return times.min().to_dict() | {"overhead": overhead, "flop_per_picture": flop}, stages(full)
 
 
 def _bare_step(run: Run, seen: Tensor) -> None:
@@ -219,13 +218,13 @@ def encoding(neighbours: int, sigma: float, colours: int = 65536) -> dict:
 def preparing(store: Store) -> dict:
     """Seconds in which `prepare` makes a store of JPEG files of the store's side, and in which as many processes only
     decode them; `share` is the part of its time that decoding alone takes."""
-    pictures = max(64, min(4096, 4096 * 64**2 // store.side**2))
-    encoded = [_jpeg(picture) for picture in store.read(store.rows("train", pictures))]
+    chunk = chunk_size(store.side)
+    encoded = [_jpeg(picture) for picture in store.read(store.rows("train", 32 * chunk))]
     with tempfile.TemporaryDirectory() as folder:
         source, stores = Path(folder) / "pictures.parquet", (Path(folder) / str(n) for n in itertools.count())
         pd.DataFrame({"image": encoded}).to_parquet(source)
         works = {
-            "decode": lambda: _decode_all(encoded),
+            "decode": lambda: _decode_all([encoded[i : i + chunk] for i in range(0, len(encoded), chunk)]),
             "prepare": lambda: prepare(source, next(stores), store.side, progress=False),
         }
         times = _times(torch.device("cpu"), works)
@@ -238,9 +237,9 @@ def _jpeg(picture: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _decode_all(encoded: list[bytes]) -> None:
+def _decode_all(chunks: list[list[bytes]]) -> None:
     with decoding_pool() as pool:
-        list(pool.map(_decode, [encoded[i : i + CHUNK] for i in range(0, len(encoded), CHUNK)]))
+        list(pool.map(_decode, chunks))
 
 
 def _decode(encoded: list[bytes]) -> None:
@@ -323,10 +322,9 @@ def tables(found: dict) -> dict[str, pd.DataFrame]:
         {"way": way, "ms": f"{1e3 * s:.1f}", "times as long": f"{s / ways['table']:.1f}"} for way, s in ways.items()
     )
     ready = found["preparing"]
-    rates = {"preparing": ready["prepare"], "decoding alone": ready["decode"]}
     made[f"Preparing JPEG files of {ready['side']} px"] = pd.DataFrame(
-        {"what": what, "pictures/s": f"{ready['pictures'] / s:,.0f}", "of the time": f"{share:.0%}"}
-        for (what, s), share in zip(rates.items(), (1, ready["share"]), strict=True)
+        {"what": what, "pictures/s": f"{ready['pictures'] / ready[key]:,.0f}", "of the time": f"{share:.0%}"}
+        for what, key, share in (("preparing", "prepare", 1), ("decoding alone", "decode", ready["share"]))
     )
     if found["epoch"]:
         made["A whole epoch"] = pd.DataFrame([_epoch_row(found, arm, row) for arm, row in found["epoch"].items()])

@@ -362,36 +362,43 @@ def notebooks_of(root: Path) -> list[str]:
     return [Path(file).name for file in files if file.startswith("notebooks/")]
 
 
-def check_parameters(notebook: Path, values: dict) -> tuple[dict, dict]:
-    """Refuse, before a kernel starts, a parameter that the notebook does not know or a value it cannot use.
-
-    Returns the values as the notebook takes them, with the profile's settings gathered in its parameter `settings`, and
-    the notebook's parameters with their defaults (None where the default is no literal).
-    """
+def defaults_of(notebook: Path) -> dict:
+    """A notebook's parameters with their defaults, None where the default is no literal."""
     import jupytext
     import papermill
 
     if not notebook.exists():
         known = ", ".join(sorted(p.stem for p in notebook.parent.glob("*.py")))
         raise ValueError(f"there is no notebook {notebook.stem!r}; allowed: {known}")
-    defaults = {name: _literal(p["default"]) for name, p in papermill.inspect_notebook(jupytext.read(notebook)).items()}
-    gathered = _FIELDS - set(defaults) if "settings" in defaults else set()
-    for name, value in values.items():
-        if name not in gathered | set(defaults):
-            raise ValueError(f"{notebook.stem} has no parameter {name!r}; allowed: {', '.join(defaults)}")
-        default = defaults.get(name)
+    return {name: _literal(p["default"]) for name, p in papermill.inspect_notebook(jupytext.read(notebook)).items()}
+
+
+def _taken(defaults: dict) -> set[str]:
+    """What a notebook with these parameters can be given: also every setting of a profile, if it has `settings`."""
+    return {*defaults, *(_FIELDS if "settings" in defaults else ())}
+
+
+def check_parameters(name: str, defaults: dict, values: dict) -> dict:
+    """Refuse, before a kernel starts, a parameter that the notebook does not know or a value it cannot use.
+
+    Returns the values as the notebook takes them, with the profile's settings gathered in its parameter `settings`.
+    """
+    for key, value in values.items():
+        if key not in _taken(defaults):
+            raise ValueError(f"{name} has no parameter {key!r}; allowed: {', '.join(defaults)}")
+        default = defaults.get(key)
         number = isinstance(default, float) and isinstance(value, int)
-        if default is not None and name not in _FIELDS and not number and type(value) is not type(default):
-            raise ValueError(f"{name}={value!r} is not possible; it should look like {default!r}")
-    settings = {name: values[name] for name in values if name in gathered} | values.get("settings", {})
-    given = {name: value for name, value in values.items() if name not in gathered}
+        if default is not None and key not in _FIELDS and not number and type(value) is not type(default):
+            raise ValueError(f"{key}={value!r} is not possible; it should look like {default!r}")
+    given = {key: value for key, value in values.items() if key in defaults}
+    settings = {key: value for key, value in values.items() if key not in defaults} | given.get("settings", {})
     given |= {"settings": settings} if settings else {}
     if twice := set(settings) & set(defaults):
-        raise ValueError(f"settings={settings} names {', '.join(twice)}, which {notebook.stem} takes by itself")
-    usual = {name: v for name, v in {**defaults, **given}.items() if name in _FIELDS and v is not None}
+        raise ValueError(f"settings={settings} names {', '.join(twice)}, which {name} takes by itself")
+    usual = {key: v for key, v in {**defaults, **given}.items() if key in _FIELDS and v is not None}
     if not load_config(**usual, **settings).data and settings:
         raise ValueError(f"settings={settings} changes what is trained, which needs pictures: give --data")
-    return given, defaults
+    return given
 
 
 _FIELDS = {field.name for field in dataclasses.fields(Config)}
@@ -462,8 +469,8 @@ def run(options) -> int:
     """Execute notebooks with parameters into runs/notebooks/<profile>."""
     root, values, jobs = repository(), parameters(options), []
     for name in (Path(name).stem for name in options.names):
-        given, defaults = check_parameters(root / f"notebooks/{name}.py", values)
-        jobs.append((name, given))
+        defaults = defaults_of(root / f"notebooks/{name}.py")
+        jobs.append((name, check_parameters(name, defaults, values)))
     folder = root / "runs/notebooks" / str(values.get("profile", defaults.get("profile")))
     failures = _execute_all(root, jobs, folder)
     print(f"executed notebooks are in {folder.relative_to(root)}")
@@ -474,11 +481,9 @@ def book(options) -> int:
     """Execute every notebook and build the book into _build/site; anything missing or warned about makes it fail."""
     root, values, jobs, taken = repository(), parameters(options), [], set()
     for name in notebooks_of(root):
-        notebook = root / f"notebooks/{name}.py"
-        _, known = check_parameters(notebook, {})
-        takes = {*known, *(_FIELDS if "settings" in known else ())}
-        jobs.append((name, check_parameters(notebook, {key: values[key] for key in values if key in takes})[0]))
-        taken |= takes
+        known = defaults_of(root / f"notebooks/{name}.py")
+        jobs.append((name, check_parameters(name, known, {k: v for k, v in values.items() if k in _taken(known)})))
+        taken |= _taken(known)
     if unknown := set(values) - taken:
         raise ValueError(f"no notebook has a parameter {', '.join(map(repr, unknown))}")
     executed = root / "_build/run"

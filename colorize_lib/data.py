@@ -809,6 +809,11 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def chunk_size(side: int) -> int:
+    """Pictures that a worker decodes at once: few large ones, for an even use of memory and of the workers."""
+    return max(1, min(CHUNK, CHUNK * 64**2 // side**2))
+
+
 def _awaited(chunk: list[Item], pixels: np.ndarray, future: Future) -> tuple:
     return chunk, pixels, *future.result()
 
@@ -818,7 +823,7 @@ def _decoded(items: Iterable[Item], side: int, workers: int) -> Iterator[tuple]:
 
     The pixels of a chunk are good until the next one is asked for.
     """
-    most, places = max(1, min(CHUNK, CHUNK * 64**2 // side**2)), 2 * workers + 4
+    most, places = chunk_size(side), 2 * workers + 4
     shape = places, most, side, side, 3
     tray = np.frombuffer(mmap.mmap(-1, math.prod(shape)), np.uint8).reshape(shape)
     _trays[id(tray)] = tray

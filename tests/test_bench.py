@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 
+import pandas as pd
 import pytest
 import tiny
 import torch
@@ -70,6 +71,14 @@ def test_ratios_are_medians_over_rounds(monkeypatch):
     times = bench._times(torch.device("cpu"), {"one": lambda: None, "two": lambda: None})
     assert list(times["one"]) == [2] * 5 and list(times["two"]) == [4, 5, 6, 7, 8]
     assert bench._ratio(times, "two", "one") == 3
+
+
+def test_the_overhead_is_the_median_of_whole_over_bare(monkeypatch):
+    times = pd.DataFrame({"bare": [1.0, 2.0, 4.0], "full": [2.0, 3.0, 4.4]})
+    monkeypatch.setattr(bench, "_times", lambda *_, **__: times)
+    config = load_config("smoke", arms=["l2"], **SMALL)
+    row, _ = bench.steps(config, open_data("synthetic", 32, progress=False), "l2")
+    assert row["overhead"] == pytest.approx(0.5) and (row["bare"], row["full"]) == (1, 2)
 
 
 def test_preparing_is_held_against_decoding(found):

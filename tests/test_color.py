@@ -99,10 +99,17 @@ def test_any_number_of_leading_axes(shape):
     "wrong", [torch.zeros(2, 5, 3), torch.zeros(3, 5), torch.zeros(1, 1, 4, 4), torch.zeros(3, 4, 4, dtype=torch.int64)]
 )
 def test_wrong_shapes_and_integers_are_refused(convert, wrong):
-    kinds = r"must be floating point( or uint8)? \[\.\.\., 3, h, w\]; got torch\.\w+ \("
-    with pytest.raises(ValueError, match=kinds) as refusal:
+    kinds = "floating point or uint8" if convert is rgb_to_lab else "floating point"
+    with pytest.raises(ValueError, match=rf"must be {kinds} \[\.\.\., 3, h, w\]; got torch\.\w+ \(") as refusal:
         convert(wrong)
     assert str(tuple(wrong.shape)) in str(refusal.value)
+
+
+def test_lab_is_never_bytes():
+    with pytest.raises(
+        ValueError, match=r"lab must be floating point \[\.\.\., 3, h, w\]; got torch\.uint8 \(3, 4, 4\)"
+    ):
+        lab_to_rgb(torch.zeros(3, 4, 4, dtype=torch.uint8))
 
 
 # ------------------------------------------------------------------------------------------- there, back, outside

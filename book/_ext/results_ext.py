@@ -296,14 +296,20 @@ def table_of(frame: pd.DataFrame) -> str:
 
 
 def machine_of(found: dict) -> str:
-    """One sentence on the machine and on what was trained there."""
-    m, s = found["machine"], found["setup"]
+    """The machine in a few words."""
+    m = found["machine"]
     units = "" if m["matrix_units"] == "none" else f" with {m['matrix_units']}"
-    where = m.get("card") or f"{m['processor']}{units}, {m['threads']} of {m['cores']} cores"
+    return m.get("card") or f"{m['processor']}{units}, {m['threads']} of {m['cores']} cores"
+
+
+def setup_of(found: dict) -> str:
+    """Two sentences on the machine and on what was trained there."""
+    s, version = found["setup"], found["machine"]["torch"]
     rates = ", ".join(f"{rate / 1e12:.2f} TFLOP/s in {kind}" for kind, rate in found["matrix_rate"].items())
     what = f"width {s['width']:g}, {s['side']} px, batches of {s['batch']}, {s['precision']}"
     return (
-        f"{where}; PyTorch {m['torch']}. Products of large matrices: {rates}. Trained: {what}, commit `{s['commit']}`."
+        f"{machine_of(found)}; PyTorch {version}. Products of large matrices: {rates}. "
+        f"Trained: {what}, commit `{s['commit']}`."
     )
 
 
@@ -317,7 +323,7 @@ class Benches(Source):
         parts = []
         for name, found in results.benches().items():
             memory = f"Peak memory of the steps: {found['peak_memory_mb'] / 1024:.1f} GB."
-            parts.append(f"**`{name}`.** {machine_of(found)} {memory}\n")
+            parts.append(f"**`{name}`.** {setup_of(found)} {memory}\n")
             parts += [f"{title}:\n\n{table_of(frame)}" for title, frame in bench.tables(found).items()]
         if not parts:
             raise ValueError("nothing is recorded; run colorize bench --record NAME")
@@ -334,7 +340,7 @@ class Costs(Source):
         """A table a machine."""
         widest = {}
         for name, found in sorted(results.benches().items(), key=lambda item: item[1]["setup"]["width"]):
-            widest[found["machine"].get("card") or found["machine"]["processor"]] = name, found
+            widest[machine_of(found)] = name, found
         tables = [
             f"On `{name}` ({found['setup']['precision']}), `{arm}`:\n\n"
             + table_of(bench.costs(found, arm, float(self.options["price"])))
