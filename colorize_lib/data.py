@@ -737,8 +737,8 @@ def synthetic_scenes(n: int, side: int, seed: int = 0) -> SyntheticScenes:
 # ---------------------------------------------------------------- preparing
 
 
-def _decode(payloads: list, pixels: np.ndarray) -> tuple[list[str], list[float], list[str]]:
-    """Decode one chunk into `pixels` [m, side, side, 3]; returns per payload a sha, a channel spread, a reason."""
+def _decode(payloads: list, pixels: np.ndarray, keep_grey: bool) -> tuple[list[str], list[str]]:
+    """Decode one chunk into `pixels` [m, side, side, 3]; returns per payload a sha and a reason to leave it out."""
     shas, reasons = [""] * len(payloads), [""] * len(payloads)
     for row, payload in enumerate(payloads):
         try:
@@ -748,35 +748,18 @@ def _decode(payloads: list, pixels: np.ndarray) -> tuple[list[str], list[float],
             shas[row] = hashlib.sha256(values).hexdigest()[:32]  # now, while they are in the processor's cache
         except ValueError as error:
             pixels[row], reasons[row] = 0, str(error)
+    if not keep_grey:
+        _mark_grey(pixels, reasons)
+    return shas, reasons
+
+
+def _mark_grey(pixels: np.ndarray, reasons: list[str]) -> None:
+    """Note which pictures have mean Lab chroma below `GREY_CHROMA`; only small channel differences need Lab."""
     # pairwise and on whole planes: thirty times faster than max over a short axis
     red, green, blue = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    return shas, spread.mean((1, 2)).tolist(), reasons
-
-
-_trays: dict[int, np.ndarray] = {}
-"""Memory that workers share with the process that forked them, so that pictures need not be sent."""
-
-
-def _decode_onto(tray: int, place: int, payloads: list) -> tuple:
-    return _decode(payloads, _trays[tray][place, : len(payloads)])
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread: beside busy workers its threads wait for each other, five times longer."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@_one_thread()
-def _mark_grey(pixels: np.ndarray, spread: list[float], reasons: list[str]) -> None:
-    """Note which pictures have mean Lab chroma below `GREY_CHROMA`; only small channel differences need Lab."""
-    rows = [row for row, value in enumerate(spread) if value < GREY_CHROMA / CHROMA_PER_STEP and not reasons[row]]
+    small = spread.mean((1, 2)) < GREY_CHROMA / CHROMA_PER_STEP
+    rows = [row for row in np.flatnonzero(small) if not reasons[row]]
     if rows:
         lab = rgb_to_lab(torch.from_numpy(pixels[rows]).movedim(-1, 1))
         values = torch.hypot(lab[:, 1], lab[:, 2]).mean((1, 2))
@@ -785,26 +768,35 @@ def _mark_grey(pixels: np.ndarray, spread: list[float], reasons: list[str]) -> N
                 reasons[row] = f"grey: mean chroma {value:.2f} below {GREY_CHROMA:g}"
 
 
+_trays: dict[int, np.ndarray] = {}
+"""Memory that workers share with the process that forked them, so that pictures need not be sent."""
+
+
+def _decode_onto(tray: int, place: int, payloads: list, keep_grey: bool) -> tuple:
+    return _decode(payloads, _trays[tray][place, : len(payloads)], keep_grey)
+
+
 def decoding_pool(workers: int = WORKERS) -> Executor:
     """Processes where they can be forked (decoding is twice as fast as in threads), threads elsewhere.
 
-    Other ways of starting processes would run an unguarded script of the caller once more in every worker. The
-    children only decode; they use neither torch nor its threads, which do not survive a fork.
+    Other ways of starting processes would run an unguarded script of the caller once more in every worker.
     """
     if sys.platform.startswith("linux"):
         fork = multiprocessing.get_context("fork")
-        return ProcessPoolExecutor(workers, fork, initializer=_end_with, initargs=(os.getpid(),))
+        return ProcessPoolExecutor(workers, fork, initializer=_set_up_worker, initargs=(os.getpid(),))
     return ThreadPoolExecutor(workers)
 
 
-def _end_with(parent: int) -> None:
-    """Let a worker leave Ctrl-C to its parent, and end when the parent was killed: it would keep the store locked."""
+def _set_up_worker(parent: int) -> None:
+    """Let a worker leave Ctrl-C to its parent, end when the parent was killed (it would keep the store locked), and
+    use no threads of torch, which do not survive a fork."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1)
         os._exit(1)
 
+    torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()
 
@@ -818,7 +810,7 @@ def _awaited(chunk: list[Item], pixels: np.ndarray, future: Future) -> tuple:
     return chunk, pixels, *future.result()
 
 
-def _decoded(items: Iterable[Item], side: int, workers: int) -> Iterator[tuple]:
+def _decoded(items: Iterable[Item], side: int, workers: int, keep_grey: bool) -> Iterator[tuple]:
     """Chunks and their decoded pictures, in order; a few chunks ahead of the reader, never the whole source.
 
     The pixels of a chunk are good until the next one is asked for.
@@ -831,7 +823,7 @@ def _decoded(items: Iterable[Item], side: int, workers: int) -> Iterator[tuple]:
     try:
         for place, chunk in enumerate(iter(lambda: list(itertools.islice(items, most)), [])):
             place %= places
-            future = pool.submit(_decode_onto, id(tray), place, [item.payload for item in chunk])
+            future = pool.submit(_decode_onto, id(tray), place, [item.payload for item in chunk], keep_grey)
             waiting.append((chunk, tray[place, : len(chunk)], future))
             if len(waiting) == places:
                 yield _awaited(*waiting.popleft())
@@ -867,12 +859,10 @@ def _write_pixels(out: Path, source: Source, side: int, split: str | None, keep_
     """Write pixels.npy under `out`; returns (index rows, skipped rows)."""
     index, skipped = [], []
     total, items = source.load(side)
-    bar, decoded = _progress(total, " pictures", progress), _decoded(items, side, workers)
+    bar, decoded = _progress(total, " pictures", progress), _decoded(items, side, workers, keep_grey)
     with open(out / "pixels.npy", "wb") as file, bar, contextlib.closing(decoded) as chunks:
         _write_header(file, 0, side)
-        for chunk, pixels, shas, spread, reasons in chunks:
-            if not keep_grey:
-                _mark_grey(pixels, spread, reasons)
+        for chunk, pixels, shas, reasons in chunks:
             file.write(pixels[[not reason for reason in reasons]] if any(reasons) else pixels)
             for item, sha, reason in zip(chunk, shas, reasons, strict=True):
                 if reason:

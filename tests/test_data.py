@@ -140,9 +140,9 @@ def test_the_cheap_grey_test_agrees_with_lab():
     tint = rng.integers(-9, 10, (300, 1, 1, 3)) * rng.random((300, 1, 1, 1))
     pixels = (base + tint + rng.integers(-2, 3, (300, 16, 16, 3))).clip(0, 255).astype(np.uint8)
     decoded = np.empty_like(pixels)
-    _, spread, reasons = data._decode(list(pixels), decoded)
+    assert data._decode(list(pixels), decoded, keep_grey=True)[1] == [""] * 300
     assert np.array_equal(decoded, pixels)
-    data._mark_grey(pixels, spread, reasons)
+    reasons = data._decode(list(pixels), decoded, keep_grey=False)[1]
     lab = rgb_to_lab(to_unit(torch.from_numpy(pixels)))
     chroma = lab[:, 1:].norm(dim=1).mean((1, 2))
     assert [bool(reason) for reason in reasons] == (chroma < data.GREY_CHROMA).tolist()
@@ -185,7 +185,7 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path, scenes, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(data, "_mark_grey", interrupt)
+    monkeypatch.setattr(data, "_awaited", interrupt)
     with pytest.raises(KeyboardInterrupt):
         make_store(source, tmp_path / "store")
     assert [p.name for p in tmp_path.iterdir() if "store" in p.name] == [".store.lock"]
@@ -194,7 +194,6 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path, scenes, monkeypatch):
 SLOW_PREPARE = """
 import sys, time
 from colorize_lib import data
-mark = data._mark_grey
 data._mark_grey = lambda *rest: (print("going", flush=True), time.sleep(60))
 data.prepare(sys.argv[1], sys.argv[2], 32, workers=1, progress=False)
 """
