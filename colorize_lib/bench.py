@@ -61,7 +61,7 @@ def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = 
         say("switching one thing at a time")
         found["switches"] = switches(config, store, config.arms[-1], compiled)
     found["encoding"] = encoding(config.neighbours, config.sigma)
-    found["preparing"] = preparing(store)
+    found["preparing"] = [preparing(store, side) for side in (store.side, 4 * store.side)]
     for arm in config.arms if epoch else ():
         say(f"training {arm} for an epoch")
         found["epoch"][arm] = whole_epoch(config, store, arm)
@@ -215,11 +215,11 @@ def encoding(neighbours: int, sigma: float, colours: int = 65536) -> dict:
     return {"colours": colours, "neighbours": neighbours} | _times(torch.device("cpu"), works).min().to_dict()
 
 
-def preparing(store: Store) -> dict:
-    """Seconds in which `prepare` makes a store of JPEG files of the store's side, and in which as many processes only
-    decode them; `share` is the part of its time that decoding alone takes."""
+def preparing(store: Store, side: int) -> dict:
+    """Seconds in which `prepare` makes a store, of `store.side`, of JPEG files of `side`, and in which as many
+    processes only decode them; `share` is the part of its time that decoding alone takes."""
     chunk = chunk_size(store.side)
-    encoded = [_jpeg(picture) for picture in store.read(store.rows("train", 32 * chunk))]
+    encoded = [_jpeg(picture, side) for picture in store.read(store.rows("train", 32 * chunk))]
     with tempfile.TemporaryDirectory() as folder:
         source, stores = Path(folder) / "pictures.parquet", (Path(folder) / str(n) for n in itertools.count())
         pd.DataFrame({"image": encoded}).to_parquet(source)
@@ -228,12 +228,13 @@ def preparing(store: Store) -> dict:
             "prepare": lambda: prepare(source, next(stores), store.side, progress=False),
         }
         times = _times(torch.device("cpu"), works)
-    about = {"pictures": len(encoded), "side": store.side, "share": _ratio(times, "decode", "prepare")}
+    about = {"side": side, "pictures": len(encoded), "share": _ratio(times, "decode", "prepare")}
     return about | times.min().to_dict()
 
 
-def _jpeg(picture: np.ndarray) -> bytes:
-    Image.fromarray(picture).save(file := io.BytesIO(), "JPEG", quality=90)
+def _jpeg(picture: np.ndarray, side: int) -> bytes:
+    enlarged = Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS)
+    enlarged.save(file := io.BytesIO(), "JPEG", quality=90)
     return file.getvalue()
 
 
@@ -321,11 +322,7 @@ def tables(found: dict) -> dict[str, pd.DataFrame]:
     made[f"Soft encoding of {found['encoding']['colours']:,} colours"] = pd.DataFrame(
         {"way": way, "ms": f"{1e3 * s:.1f}", "times as long": f"{s / ways['table']:.1f}"} for way, s in ways.items()
     )
-    ready = found["preparing"]
-    made[f"Preparing JPEG files of {ready['side']} px"] = pd.DataFrame(
-        {"what": what, "pictures/s": f"{ready['pictures'] / ready[key]:,.0f}", "of the time": f"{share:.0%}"}
-        for what, key, share in (("preparing", "prepare", 1), ("decoding alone", "decode", ready["share"]))
-    )
+    made["Preparing a store"] = pd.DataFrame([_prepared_row(row) for row in found["preparing"]])
     if found["epoch"]:
         made["A whole epoch"] = pd.DataFrame([_epoch_row(found, arm, row) for arm, row in found["epoch"].items()])
     return made
@@ -356,6 +353,14 @@ def _switch_row(row: dict) -> dict:
         return {"setting": name, "step": "not possible", "against as configured": row["error"]}
     ratio = f"{row['ratio']:.2f} times as long"
     return {"setting": name, "step": f"{1e3 * row['seconds']:.1f} ms", "against as configured": ratio}
+
+
+def _prepared_row(row: dict) -> dict:
+    paces = {
+        f"{what}/s": f"{row['pictures'] / row[key]:,.0f}"
+        for what, key in (("prepared", "prepare"), ("decoded", "decode"))
+    }
+    return {"files of": f"{row['side']} px", **paces, "decoding, of preparing": f"{row['share']:.0%}"}
 
 
 def as_text(found: dict) -> str:
