@@ -30,8 +30,6 @@ def _import_torchvision():
         for operator in ("nms", "qnms"):
             _declared.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import torchvision
-    import torchvision.transforms.v2
-
     return torchvision
 
 

@@ -287,12 +287,6 @@ Predictor = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 """uint8 pictures [b, h, w, 3] -> predicted Lab [b, 3, h, w], and logits [b, 313, h/4, w/4] or None."""
 
 
-def grey_prediction(pixels: Tensor) -> tuple[Tensor, None]:
-    """The grey baseline: true L, no colour."""
-    lab = rgb_to_lab(to_unit(pixels))
-    return torch.cat([lab[:, :1], torch.zeros_like(lab[:, 1:])], 1), None
-
-
 def constant_prediction(ab: Tensor) -> Predictor:
     """The baseline that gives every pixel one colour ab [2] under its true L."""
 
@@ -301,6 +295,10 @@ def constant_prediction(ab: Tensor) -> Predictor:
         return torch.cat([L, ab.to(L)[:, None, None].expand(len(L), 2, *L.shape[2:])], 1), None
 
     return predict
+
+
+grey_prediction = constant_prediction(torch.zeros(2))
+"""The grey baseline: true L, no colour."""
 
 
 def borrowed_prediction(donors: np.ndarray) -> Predictor:

@@ -11,7 +11,7 @@ from colorize_lib import _compat
 
 
 def test_torchvision_works():
-    grey = _compat.torchvision.transforms.v2.functional.rgb_to_grayscale(torch.rand(2, 3, 4, 5))
+    grey = _compat.torchvision.transforms.functional.rgb_to_grayscale(torch.rand(2, 3, 4, 5))
     assert grey.shape == (2, 1, 4, 5)
     assert _compat._import_torchvision() is _compat.torchvision is sys.modules["torchvision"]
 
@@ -32,12 +32,11 @@ def import_beside(tmp_path):
     """Import the module in a fresh process that finds a made-up torchvision first, which fails by itself."""
 
     def run(source: str) -> subprocess.CompletedProcess:
-        (tmp_path / "torchvision" / "transforms").mkdir(parents=True)
+        (tmp_path / "torchvision").mkdir()
         (tmp_path / "torchvision" / "__init__.py").write_text(source)
-        for name in ("half.py", "transforms/__init__.py", "transforms/v2.py"):
-            (tmp_path / "torchvision" / name).touch()
+        (tmp_path / "torchvision" / "half.py").touch()
         code = "try:\n import torchvision\n raise SystemExit('works by itself')\nexcept RuntimeError: pass\n"
-        code += "from colorize_lib._compat import torchvision; torchvision.transforms.v2"
+        code += "from colorize_lib._compat import torchvision"
         path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
         return subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True

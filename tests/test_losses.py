@@ -124,9 +124,11 @@ def test_rebalanced_cross_entropy_of_two_pixels():
 
 
 def test_grayscale_is_that_of_torchvision():
+    from torchvision.transforms.v2.functional import rgb_to_grayscale
+
     rgb = random_pictures()
     ours = StudentMSE().network_input(rgb)
-    assert torch.equal(ours, 100 * torchvision.transforms.v2.functional.rgb_to_grayscale(rgb))
+    assert torch.equal(ours, 100 * rgb_to_grayscale(rgb))
     torch.testing.assert_close(ours, 100 * torchvision.transforms.Grayscale()(rgb))
     r, g, b = rgb.unbind(1)
     torch.testing.assert_close(ours[:, 0], 100 * (0.2989 * r + 0.587 * g + 0.114 * b))  # ITU-R 601
