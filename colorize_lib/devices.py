@@ -13,6 +13,8 @@ import torch
 
 from .config import Config
 
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # lets products repeat; a process reads it at its first one
+
 
 def pick_device(name: str = "auto") -> torch.device:
     """The one place where a device is looked up: "auto" is CUDA where there is one."""
@@ -70,8 +72,6 @@ def cuda_modes(deterministic: bool):
     repeat theirs. Raises RuntimeError inside where PyTorch has no deterministic way to compute something."""
     cudnn, before = torch.backends.cudnn, torch.are_deterministic_algorithms_enabled()
     tuned = cudnn.deterministic, cudnn.benchmark
-    if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic or before)
     cudnn.deterministic, cudnn.benchmark = deterministic, not deterministic
     try:

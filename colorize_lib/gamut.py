@@ -187,8 +187,8 @@ def prior_from_ab(chunks, neighbours: int = 5, sigma: float = 5.0) -> Tensor:
     """
     total = torch.zeros(len(_derived()), dtype=torch.float64)
     for ab in chunks:
-        index, weight = soft_encode(ab, neighbours, sigma)
-        total += torch.bincount(index.flatten(), weight.double().flatten(), len(total)).cpu()
+        index, weight = (x.flatten().cpu() for x in soft_encode(ab, neighbours, sigma))  # a card sums in any order
+        total += torch.bincount(index, weight.double(), len(total))
     prior = (total / total.sum()).float()
     check_prior(prior)
     return prior

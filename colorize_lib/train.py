@@ -69,7 +69,7 @@ def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torc
 
 
 def data_prior(store: Store, rows: np.ndarray, config: Config, device: torch.device) -> Tensor:
-    """Prior [313] of the pictures `rows`: soft targets averaged over every fourth pixel, whole pictures.
+    """Prior [313] of the pictures `rows`, on `device`: soft targets averaged over every fourth pixel, whole pictures.
 
     Of more than `PRIOR_PHOTOS` some are taken at equal distances, so that training on millions begins without delay.
     """
@@ -77,7 +77,7 @@ def data_prior(store: Store, rows: np.ndarray, config: Config, device: torch.dev
     size = max(1, 512 * 64**2 // store.side**2)  # pictures at once, for an even use of memory
     labels = (subsample(_rgb(store, rows[i : i + size], device)) for i in range(0, len(rows), size))
     colours = (rgb_to_lab(rgb.double())[:, 1:].movedim(1, -1).reshape(-1, 2) for rgb in labels)
-    return prior_from_ab(colours, config.neighbours, config.sigma)
+    return prior_from_ab(colours, config.neighbours, config.sigma).to(device)
 
 
 def _rgb(store: Store, rows: np.ndarray, device: torch.device) -> Tensor:

@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from colorize_lib import config as settings
 from colorize_lib import data, train
@@ -664,6 +665,10 @@ def test_devices():
             pick_device("cuda")
 
 
+def test_products_on_a_card_can_repeat_whatever_was_computed_before():
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] in (":4096:8", ":16:8")  # what PyTorch's deterministic mode demands
+
+
 @pytest.mark.parametrize("units", [True, False])
 def test_half_precision_is_for_hardware_with_units_for_it(store, tmp_path, monkeypatch, units):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units, raising=False)
@@ -704,6 +709,35 @@ def test_switches_change_rounding_alone(store, tmp_path, switch):
     one, other = (weights_after(c, "ce", store, tmp_path) for c in (config, dataclasses.replace(config, **switch)))
     for name, value in one.items():
         torch.testing.assert_close(other[name], value, rtol=1e-7, atol=1e-9, msg=name)
+
+
+class Moves(TorchDispatchMode):
+    """Notes what is brought to another device within it."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes = []
+
+    def __torch_dispatch__(self, function, types, given=(), named=None):
+        result = function(*given, **(named or {}))
+        if "copy" in str(function) and result.device != [x for x in given if isinstance(x, torch.Tensor)][-1].device:
+            self.shapes.append(tuple(result.shape))
+        return result
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_a_step_brings_nothing_but_pictures_to_the_device(store, tmp_path, monkeypatch, arm):
+    # on PyTorch's device without numbers: whatever needs one on the way raises, as a card would have to be waited for
+    card = torch.device("meta")
+    monkeypatch.setattr(train, "pick_device", lambda name: card)
+    monkeypatch.setattr(train, "prior_from_ab", lambda *_: torch.full((313,), 1 / 313))
+    monkeypatch.setattr(Run, "forward", lambda run, seen: run.trained(seen))  # there is no autocast for it
+    run = Run(dataclasses.replace(TINY, fused=False), arm, 0, store, tmp_path)
+    run.prepare()
+    run.take_step()  # tables are made
+    with Moves() as moves:
+        run.sums += run.take_step()
+    assert run.sums.device == card and moves.shapes == [(8, 16, 16, 3)]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
