@@ -29,7 +29,7 @@ from .devices import computes_in_bf16, cuda_modes, machine, peak_memory, pick_de
 from .gamut import ab_gamut_centers, soft_encode
 from .losses import HEADS, CrossEntropy, label_ab
 from .model import training_flop
-from .train import Run, train_run
+from .train import Run, complete
 
 STEPS = {"cpu": 1, "cuda": 8}
 """Steps in a round: a card takes the next orders while it works, so that single steps would wait for their orders."""
@@ -249,16 +249,20 @@ def _decode(encoded: list[bytes]) -> None:
 
 
 def whole_epoch(config: Config, store: Store, arm: str) -> dict:
-    """Train one epoch as `colorize train` would: with validation, history and checkpoint.
+    """Train one epoch as `colorize train` would: with validation, history and the files at the end.
 
-    Returns seconds, pictures and, where the machine tells, joules.
+    Returns its seconds, those of the setup before its first step, the pictures and, where the machine tells, joules.
     """
-    with tempfile.TemporaryDirectory() as folder, _Energy(pick_device(config.device)) as energy:
+    with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
-        train_run(dataclasses.replace(config, steps=0, epochs=1), arm, 0, store, Path(folder), say=None)
-        seconds = time.perf_counter() - begun
-    pictures = len(store.rows("train", config.train_photos)) // config.batch * config.batch
-    return {"seconds": seconds, "pictures": pictures} | ({"joules": energy.joules} if energy.joules else {})
+        run = Run(dataclasses.replace(config, steps=0, epochs=1), arm, 0, store, Path(folder))
+        run.prepare()
+        synchronize(run.device)
+        ready = time.perf_counter()
+        with _Energy(run.device) as energy:
+            complete(run, say=None)
+        times = {"setup": ready - begun, "seconds": time.perf_counter() - ready}
+    return times | {"pictures": run.steps * config.batch} | ({"joules": energy.joules} if energy.joules else {})
 
 
 class _Energy:
@@ -344,7 +348,8 @@ def _step_row(found: dict, arm: str, row: dict) -> dict:
 def _epoch_row(found: dict, arm: str, row: dict) -> dict:
     joules = f"{row['joules']:,.0f}" if "joules" in row else "not told"
     pace = _pace(found, arm, row["pictures"], row["seconds"])
-    return {"arm": arm, "seconds": f"{row['seconds']:.1f}", **pace, "joules": joules}
+    times = {"setup": f"{row['setup']:.1f} s", "epoch": f"{row['seconds']:.1f} s"}
+    return {"arm": arm, **times, **pace, "joules": joules}
 
 
 def _switch_row(row: dict) -> dict:

@@ -13,7 +13,9 @@ import torch
 
 from .config import Config
 
+# Of CUDA alone; processors know neither.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # lets products repeat; a process reads it at its first one
+torch.backends.cudnn.allow_tf32 = False  # fp32 is fp32 in convolutions too, as on processors; bf16 is there for speed
 
 
 def pick_device(name: str = "auto") -> torch.device:

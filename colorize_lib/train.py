@@ -288,8 +288,13 @@ def train_run(
     if share((run.folder / WEIGHTS).exists()):
         return run.folder
     run.prepare()
+    return complete(run, say, stop_after)
+
+
+def complete(run: Run, say=print, stop_after: int | None = None) -> Path:
+    """Take the steps that a prepared run still lacks, write its network and return its folder; see `train_run`."""
     last = min(run.steps, stop_after or run.steps)
-    with _Interrupt() as interrupt, cuda_modes(config.deterministic):
+    with _Interrupt() as interrupt, cuda_modes(run.config.deterministic):
         stopped = _train(run, last, interrupt, say if world().first else None)
         if run.step < run.steps:
             run.save()

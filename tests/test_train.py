@@ -665,8 +665,9 @@ def test_devices():
             pick_device("cuda")
 
 
-def test_products_on_a_card_can_repeat_whatever_was_computed_before():
+def test_a_card_computes_as_asked_whatever_was_computed_before():
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] in (":4096:8", ":16:8")  # what PyTorch's deterministic mode demands
+    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
 
 
 @pytest.mark.parametrize("units", [True, False])
