@@ -393,8 +393,8 @@ def _line(run: Run, pace: float) -> str:
     rate = run.config.batch / pace
     return (
         f"{run.arm} seed {run.seed}: step {run.step}/{run.steps}, epoch {row['epoch']:.1f}, loss {row['loss']:.4f}, "
-        f"validation {row['val_plain']:.4f}, chroma ratio {row['val_chroma_ratio']:.2f}, "
-        f"{rate:.0f} pictures/s, {left / 60:.1f} min left"
+        f"above the floor {row['excess']:.4f} (validation {row['val_excess']:.4f}), "
+        f"chroma ratio {row['val_chroma_ratio']:.2f}, {rate:.0f} pictures/s, {left / 60:.1f} min left"
     )
 
 

@@ -15,6 +15,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny
 import torch
@@ -127,9 +128,12 @@ def test_a_finished_run_is_read_not_trained(finished, store, monkeypatch):
 
 def test_progress_is_told_at_every_validation(store, tmp_path):
     lines = []
-    train_run(TINY, "l2", 0, store, tmp_path, say=lines.append)
+    folder = train_run(TINY, "ce", 0, store, tmp_path, say=lines.append)
     assert len(lines) == 3
-    assert lines[1].startswith("l2 seed 0: step 4/6, epoch 1.3, loss 0.") and lines[1].endswith("min left")
+    assert lines[1].startswith("ce seed 0: step 4/6, epoch 1.3, loss 5.") and lines[1].endswith("min left")
+    row = pd.read_csv(folder / "history.csv").iloc[1]
+    assert f"above the floor {row['excess']:.4f} (validation {row['val_excess']:.4f})" in lines[1]
+    assert 0 < row["excess"] < row["loss"] - 0.1
 
 
 @pytest.mark.parametrize("stops", [(2,), (3,), (1, 4, 5)], ids=str)
