@@ -165,6 +165,7 @@ def stages(run: Run) -> dict[str, float]:
 def switches(config: Config, store: Store, arm: str, compiled: bool = False) -> list[dict]:
     """Seconds of a step with one setting changed at a time, beside the step as configured; `error` where it fails."""
     device = pick_device(config.device)
+    config = dataclasses.replace(config, precision=Run(config, arm, 0, store).passport["precision"])  # what it comes to
     changes = [("as configured", ""), *((k, v) for k, v in SETTINGS[device.type] if getattr(config, k) != v)]
     if compiled and device.type == "cpu":
         changes.append(("compile", "default"))
@@ -228,8 +229,7 @@ def preparing(store: Store, side: int) -> dict:
             "prepare": lambda: prepare(source, next(stores), store.side, progress=False),
         }
         times = _times(torch.device("cpu"), works)
-    about = {"side": side, "pictures": len(encoded), "share": _ratio(times, "decode", "prepare")}
-    return about | times.min().to_dict()
+    return {"side": side, "pictures": len(encoded), "share": _ratio(times, "decode", "prepare")} | times.min().to_dict()
 
 
 def _jpeg(picture: np.ndarray, side: int) -> bytes:
@@ -365,7 +365,7 @@ def _prepared_row(row: dict) -> dict:
         f"{what}/s": f"{row['pictures'] / row[key]:,.0f}"
         for what, key in (("prepared", "prepare"), ("decoded", "decode"))
     }
-    return {"files of": f"{row['side']} px", **paces, "decoding, of preparing": f"{row['share']:.0%}"}
+    return {"files of": f"{row['side']} px", **paces, "share of decoding": f"{row['share']:.0%}"}
 
 
 def as_text(found: dict) -> str:

@@ -297,8 +297,9 @@ def constant_prediction(ab: Tensor) -> Predictor:
     return predict
 
 
-grey_prediction = constant_prediction(torch.zeros(2))
-"""The grey baseline: true L, no colour."""
+def grey_prediction(pixels: Tensor) -> tuple[Tensor, None]:
+    """The grey baseline: true L, no colour."""
+    return constant_prediction(torch.zeros(2))(pixels)
 
 
 def borrowed_prediction(donors: np.ndarray) -> Predictor:

@@ -390,11 +390,10 @@ def _history_row(run: Run, means: Tensor) -> dict:
 
 def _line(run: Run, pace: float) -> str:
     row, left = run.history[-1], pace * (run.steps - run.step)
-    rate = run.config.batch / pace
     return (
         f"{run.arm} seed {run.seed}: step {run.step}/{run.steps}, epoch {row['epoch']:.1f}, loss {row['loss']:.4f}, "
-        f"above the floor {row['excess']:.4f} (validation {row['val_excess']:.4f}), "
-        f"chroma ratio {row['val_chroma_ratio']:.2f}, {rate:.0f} pictures/s, {left / 60:.1f} min left"
+        f"above the floor {row['excess']:.4f} (validation {row['val_excess']:.4f}), chroma ratio "
+        f"{row['val_chroma_ratio']:.2f}, {run.config.batch / pace:.0f} pictures/s, {left / 60:.1f} min left"
     )
 
 

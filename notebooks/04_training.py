@@ -141,9 +141,10 @@ pd.DataFrame(untrained).T[["val_plain", "val_ab_error", "val_chroma_ratio"]].rou
 #
 # ## A training, live
 #
-# Now all four, one after the other. Each line is a pass over validation pictures: the mean loss since the line before,
-# the score on pictures that were not trained on, and the chroma ratio, the mean chroma of the answers over that of the
-# truth, with classifiers decoded at $T = 1$.
+# Now all four, one after the other. Each line follows a pass over validation pictures. It tells the mean loss since the
+# line before; how far that is, without weights, above the floor, the entropy of the soft targets, which no classifier can
+# get below (for regressions the floor is zero), and the same on pictures that were not trained on; and the chroma ratio,
+# the mean chroma of the answers over that of the truth, with classifiers decoded at $T = 1$.
 
 # %%
 folders = train.train_all(live, store)

@@ -49,6 +49,15 @@ def test_switches_are_changed_one_at_a_time(found):
     assert found["switches"][0]["ratio"] == 1
 
 
+def test_what_changes_nothing_is_no_switch(monkeypatch):
+    monkeypatch.setattr(bench, "SECONDS", 0)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    monkeypatch.setitem(bench.SETTINGS, "cpu", (("precision", "fp32"), ("precision", "bf16")))
+    config = load_config("smoke", arms=["l2"], **SMALL | {"precision": "bf16"})
+    rows = bench.switches(config, open_data("synthetic", 32, progress=False), "l2")
+    assert [row["value"] for row in rows] == ["", "bf16"] and "matrix units" in rows[1]["error"]
+
+
 def test_a_switch_that_fails_says_why(monkeypatch, found):
     monkeypatch.setattr(bench, "SECONDS", 0)
     monkeypatch.setitem(bench.SETTINGS, "cpu", (("compile", "default"),))
