@@ -113,4 +113,5 @@ def test_pages_show_no_leftovers(page):
     assert str(ROOT) not in body
     assert str(Path.home()) + "/" not in body
     assert "Traceback (most recent call last)" not in body
+    assert not re.search(r"<td>\s*<(blockquote|ul|ol|h\d)\b", body), "a cell whose first sign was taken for markup"
     assert not re.search(r"\{(glue|result|numref|doc|ref|cite)\b[^}]*\}`", body)

@@ -284,6 +284,13 @@ def test_what_was_not_measured_is_not_shown(extension, value, form):
         extension.show(value, form)
 
 
+def test_a_cell_is_text_whatever_it_begins_with(extension):
+    cells = ["> 0.005", "- 1", "+ 2", "-", "\u22120.1 [\u22120.2, 0]", "`l2`", ""]
+    source = extension.table(dict.fromkeys("abcdefg", 1), [cells])
+    shown = [line[4:] for line in source.splitlines() if line.startswith(("* - ", "  - "))][7:]
+    assert shown == ["\\> 0.005", "\\- 1", "\\+ 2", "\\-", *cells[4:6], "\N{NO-BREAK SPACE}"]
+
+
 def test_the_claims_page_has_every_claim_under_its_title():
     page = (ROOT / "book/claims.md").read_text()
     for one in HYPOTHESES:

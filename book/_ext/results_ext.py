@@ -18,6 +18,7 @@ warning, and the book is built with warnings as errors.
 import itertools
 import json
 import math
+import re
 import shlex
 from functools import lru_cache
 
@@ -132,11 +133,12 @@ class Verdict(SphinxRole):
 
 
 def table(columns: dict[str, int], rows: list[list[str]], name: str = "") -> str:
-    """MyST source of a table. columns: {title: width}; cells are MyST, on one line each."""
+    """MyST source of a table. columns: {title: width}; cells are MyST, on one line each, and never quotes or lists."""
     widths = " ".join(str(width) for width in columns.values())
     lines = ["````{list-table}", ":header-rows: 1", f":widths: {widths}", f":class: {name or 'plain'}", ""]
     for row in [list(columns), *rows]:
         cells = [" ".join(str(cell).split()) or "\N{NO-BREAK SPACE}" for cell in row]
+        cells = [re.sub(r"^(?=>|[-+*#]( |$))", r"\\", cell) for cell in cells]
         lines += [f"* - {cells[0]}", *(f"  - {cell}" for cell in cells[1:])]
     return "\n".join([*lines, "````", ""])
 
@@ -172,7 +174,7 @@ class Verdicts(Source):
     def source(self, argument: str) -> str:
         """The table."""
         found = [verdict(f"{argument}/{hypothesis.id}") for hypothesis in claims.load_hypotheses()]
-        columns = {"": 7, "Claim": 48, "Section": 10, "Verdict": 15, "Remark": 20}
+        columns = {"": 6, "Claim": 40, "Section": 10, "Verdict": 14, "Remark": 30}
         return table(columns, [self._row(one) for one in found], "claims")
 
     def _row(self, one: claims.Verdict) -> list[str]:
