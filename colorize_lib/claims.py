@@ -147,7 +147,8 @@ def _without(table: dict, *keys: str) -> dict:
 
 @lru_cache(maxsize=1)
 def read() -> dict:
-    """The content of hypotheses.toml: a table a hypothesis, and the list `runs` of what is to be trained for them."""
+    """The content of hypotheses.toml: a table a hypothesis, the list `runs` of what is to be trained for them, and the
+    rules of version 2 (`version2`)."""
     return tomllib.loads((resources.files(__package__) / "hypotheses.toml").read_text("utf-8"))
 
 
@@ -158,7 +159,7 @@ def load_hypotheses(table: dict | None = None) -> list[Hypothesis]:
     """
     found = []
     for name, row in (table or read()).items():
-        if name != "runs":
+        if name not in ("runs", "version2"):
             pairs = [(t, m, s) for t in row.get("tests", []) for m in t["metrics"] for s in t["systems"]]
             checks = tuple(Check(metric=m, system=s, **_without(t, "metrics", "systems")) for t, m, s in pairs)
             found.append(Hypothesis(name, **_without(row, "tests"), checks=checks))
