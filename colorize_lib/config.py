@@ -14,13 +14,15 @@ import json
 import math
 from dataclasses import dataclass
 
-ARMS = ("student_mse", "l2", "ce", "ce_rebal")
-"""The four objectives, from the student's to Zhang's full method."""
+PAPER_ARMS = ("student_mse", "l2", "ce", "ce_rebal")
+"""The objectives that the papers have, from the student's to Zhang's full method."""
+ARMS = ("student_mse", "l2", "l2_rebal", "ce", "ce_rebal")
+"""All objectives: with the missing cell of loss by rebalancing, squared error that counts rare colours more."""
 
 CHOICES = {
     "architecture": ("eccv16",),
     "activation": ("relu", "leaky_relu"),
-    "init": ("default", "data"),
+    "init": ("default", "data", "he"),
     "schedule": ("constant", "one_cycle", "steps"),
     "reduction": ("mean", "sum"),
     "device": ("auto", "cpu", "cuda"),
@@ -39,7 +41,7 @@ class Config:
 
     profile: str = "smoke"
     data: str = ""  # store, Parquet file or folder, picture folder, or "synthetic"; "" reads recorded results
-    arms: tuple[str, ...] = ARMS
+    arms: tuple[str, ...] = PAPER_ARMS
     seeds: tuple[int, ...] = (0,)  # without data also (): all that are recorded
     # pictures
     side: int = 64  # training side in pixels (the crop, where pictures are larger), a multiple of 8

@@ -1,4 +1,4 @@
-"""The four objectives: what a network is asked for, how its answer is scored, and how it becomes a colour.
+"""The objectives: what a network is asked for, how its answer is scored, and how it becomes a colour.
 
 Body, data order and evaluation are the same for all; an `Objective` is the only difference. To add one, write a
 class with `channels`, `score` and `decode`, and list it in `make_objective`. Pictures called rgb are in 0..1, or uint8,
@@ -87,13 +87,33 @@ class StudentMSE:
         return raw + 0.5  # a new head answers mid grey
 
 
-@dataclass(frozen=True)
+def pixel_weights(weights: Tensor, ab: Tensor, index: Tensor) -> Tensor:
+    """Rebalancing weight v(Z) of each position [b, h/4, w/4]: that of the label's likeliest colour, eq. 3.
+
+    weights: of the colours, [313]. ab: labels [b, 2, h/4, w/4]. index: their nearest colours [b, h/4, w/4]. As in the
+    released training net, pictures whose labels never leave |a|, |b| <= 5 count for nothing.
+    """
+    coloured = (ab.abs() > 5).flatten(1).any(1)
+    return weights.to(ab)[index] * coloured[:, None, None]
+
+
+@dataclass(frozen=True, eq=False)
 class L2:
-    """Half the squared error in ab at quarter resolution, eq. 1 of Zhang et al., in units of (ab / 110)^2."""
+    """Half the squared error in ab at quarter resolution, eq. 1 of Zhang et al., in units of (ab / 110)^2.
+
+    prior: distribution of the training data over the 313 colours, to weigh pixels exactly as rebalanced cross entropy
+    does; None for none. The minimiser is then the mean of the posterior tilted by the weights, not the posterior's.
+    """
 
     name: str = "l2"
     channels: int = 2
     reduction: str = "mean"
+    prior: Tensor | None = None
+    lambda_: float = 0.5
+
+    def __post_init__(self):
+        weights = None if self.prior is None else rebalancing_weights(self.prior, self.lambda_)
+        object.__setattr__(self, "weights", weights)
 
     def network_input(self, rgb: Tensor) -> Tensor:
         """Lightness L [b, 1, h, w]."""
@@ -101,9 +121,12 @@ class L2:
 
     def score(self, raw: Tensor, rgb: Tensor) -> Score:
         """raw: [b, 2, h/4, w/4]; rgb: [b, 3, h, w]."""
-        target = label_ab(rgb) / AB_SCALE
-        half_squared = (raw - target).square().sum(1) / 2
-        return Score(reduce(half_squared, self.reduction), half_squared.mean(), half_squared.mean())
+        ab = label_ab(rgb)
+        half_squared = (raw - ab / AB_SCALE).square().sum(1) / 2
+        weighted = half_squared
+        if self.weights is not None:
+            weighted = pixel_weights(self.weights, ab, soft_encode_map(ab, 1)[0][:, 0]) * half_squared
+        return Score(reduce(weighted, self.reduction), half_squared.mean(), half_squared.mean())
 
     def decode(self, raw: Tensor, rgb: Tensor) -> Tensor:
         """Lab [b, 3, h, w]: the predicted ab, enlarged, under the true L."""
@@ -137,14 +160,10 @@ class CrossEntropy:
         return soft_encode_map(ab, self.neighbours, self.sigma)
 
     def pixel_weights(self, ab: Tensor, index: Tensor) -> Tensor:
-        """Rebalancing weight v(Z) of each position [b, h/4, w/4]: that of the target's likeliest colour.
-
-        As in the released training net, pictures whose labels ab never leave |a|, |b| <= 5 count for nothing.
-        """
+        """Weight of each position [b, h/4, w/4], see `pixel_weights`; ones without rebalancing."""
         if self.lambda_ == 1:
             return torch.ones_like(index[:, 0], dtype=ab.dtype)
-        coloured = (ab.abs() > 5).flatten(1).any(1)
-        return self.weights.to(ab)[index[:, 0]] * coloured[:, None, None]
+        return pixel_weights(self.weights, ab, index[:, 0])
 
     def score(self, raw: Tensor, rgb: Tensor) -> Score:
         """raw: logits [b, 313, h/4, w/4]; rgb: [b, 3, h, w]. Nats per position; excess is above the target's entropy.
@@ -192,21 +211,26 @@ Objective = StudentMSE | L2 | CrossEntropy
 HEADS = {
     "student_mse": StudentMSE.channels,
     "l2": L2.channels,
+    "l2_rebal": L2.channels,
     "ce": CrossEntropy.channels,
     "ce_rebal": CrossEntropy.channels,
 }
 """Output channels of each arm."""
 
 
+NEEDS_PRIOR = ("l2_rebal", "ce", "ce_rebal")
+"""Arms whose objective uses the prior of the training data."""
+
+
 def make_objective(arm: str, config, prior: Tensor | None = None) -> Objective:
-    """The objective of an arm; `ce` and `ce_rebal` need the prior of the training data [313]."""
+    """The objective of an arm; those of `NEEDS_PRIOR` need the prior of the training data [313]."""
+    if arm not in HEADS:
+        raise ValueError(f"arm={arm!r} is unknown; choose one of {', '.join(HEADS)}")
+    if arm in NEEDS_PRIOR and prior is None:
+        raise ValueError(f"arm {arm!r} needs the prior of the training data")
     if arm == "student_mse":
         return StudentMSE(reduction=config.reduction)
-    if arm == "l2":
-        return L2(reduction=config.reduction)
-    if arm not in ("ce", "ce_rebal"):
-        raise ValueError(f"arm={arm!r} is unknown; choose student_mse, l2, ce or ce_rebal")
-    if prior is None:
-        raise ValueError(f"arm {arm!r} needs the prior of the training data")
+    if arm in ("l2", "l2_rebal"):
+        return L2(arm, 2, config.reduction, prior if arm == "l2_rebal" else None, config.lambda_)
     lambda_ = config.lambda_ if arm == "ce_rebal" else 1.0
     return CrossEntropy(arm, prior, lambda_, config.neighbours, config.sigma, config.temperature, config.reduction)

@@ -94,12 +94,20 @@ class ColorNet(nn.Module):
         return self.head(x)
 
 
+HEAD_GAIN = 0.1
+"""Scale of the head's first weights under init "he": a classifier begins near the uniform distribution, a regression
+near its mean answer."""
+
+
 @torch.no_grad()
 def make_network(config, channels: int, seed: int) -> ColorNet:
     """A fresh network for `config`, its weights a function of the seed alone; the global generator stays as it was.
 
-    They are the weights that PyTorch draws by itself, uniform within one over the root of the fan-in. PyTorch rounds
-    them differently on different processors, and training magnifies that beyond recognition, so they are scaled here.
+    init "default" (and "data", which rescales it later): what PyTorch draws by itself, uniform within one over the
+    root of the fan-in, biases too: a sixth of the variance that keeps a signal's size through a ReLU. "he": uniform
+    with that variance (He et al., ICCV 2015, eq. 10), no biases, and a head of small weights.
+    PyTorch rounds drawn weights differently on different processors, and training magnifies that beyond recognition,
+    so they are scaled here.
     """
     with torch.device("meta"):  # without a first drawing
         network = ColorNet(channels, config.width, config.activation, config.affine)
@@ -107,13 +115,27 @@ def make_network(config, channels: int, seed: int) -> ColorNet:
     chance = torch.Generator().manual_seed(seed)
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            bound = 1 / math.sqrt(layer.weight[0].numel())
-            for parameter in (layer.weight, layer.bias):
+            for parameter, bound in ((layer.weight, _weight_bound(layer, config.init)), (layer.bias, None)):
                 drawn = torch.rand(parameter.shape, generator=chance).double()
+                bound = 1 / math.sqrt(layer.weight[0].numel()) if bound is None else bound
                 parameter.copy_(bound * (2 * drawn - 1))
+            if config.init == "he":
+                layer.bias.zero_()
         elif isinstance(layer, nn.BatchNorm2d):
             layer.reset_parameters()
+    if config.init == "he":
+        network.head.weight.mul_(HEAD_GAIN)
     return network
+
+
+def _weight_bound(layer: nn.Module, init: str) -> float:
+    """Half the width of the uniform distribution that a convolution's first weights come from."""
+    if init != "he":
+        return 1 / math.sqrt(layer.weight[0].numel())
+    fan_in = layer.in_channels * math.prod(layer.kernel_size)
+    if isinstance(layer, nn.ConvTranspose2d):
+        fan_in /= math.prod(layer.stride)  # an output sees only every other row and column of the kernel
+    return math.sqrt(6 / fan_in)
 
 
 @torch.no_grad()

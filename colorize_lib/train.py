@@ -33,7 +33,7 @@ from .config import Config, from_identity, identity, run_id
 from .data import Store
 from .devices import computes_in_bf16, cuda_modes, device_name, keep_freed_memory, peak_memory, pick_device
 from .gamut import prior_from_ab
-from .losses import CrossEntropy, Objective, make_objective, subsample
+from .losses import NEEDS_PRIOR, CrossEntropy, Objective, make_objective, subsample
 from .model import ColorNet, data_dependent_init, flush_running_means, make_network
 from .parallel import anyone, average, share, together, wait, world
 
@@ -126,8 +126,9 @@ class Run:
         keep_freed_memory()
         begun = share(read_checkpoint(self.folder) if resume and world().first else None)
         self.batches = self._batches()
-        needs_prior = self.arm in ("ce", "ce_rebal")
-        prior = data_prior(self.store, self.rows, config, self.device).to(self.dtype) if needs_prior else None
+        prior = None
+        if self.arm in NEEDS_PRIOR:
+            prior = data_prior(self.store, self.rows, config, self.device).to(self.dtype)
         self.objective = make_objective(self.arm, config, prior)
         self.network = make_network(config, self.objective.channels, self.seed)
         if config.init == "data" and begun is None:
@@ -467,7 +468,7 @@ class Colorizer:
     def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
         """Write weights, prior and passport as one safetensors file, through a temporary file."""
         state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in self.network.state_dict().items()}
-        if isinstance(self.objective, CrossEntropy):
+        if self.objective.name in NEEDS_PRIOR:
             state["prior"] = self.objective.prior.float()
         state = {k: v.cpu().contiguous().clone() for k, v in state.items()}
         save_file(state, path.with_suffix(".tmp"), {"passport": json.dumps(self.passport)})

@@ -95,8 +95,8 @@ UNREADABLE = [
     ("arms", 5),
 ]
 IMPOSSIBLE = [
-    ("arms", [], "student_mse, l2, ce, ce_rebal"),
-    ("arms", ["l3"], "student_mse, l2, ce, ce_rebal"),
+    ("arms", [], "student_mse, l2, l2_rebal, ce, ce_rebal"),
+    ("arms", ["l3"], "student_mse, l2, l2_rebal, ce, ce_rebal"),
     ("arms", ["l2", "l2"], "each arm once"),
     ("seeds", [-1], "integers from 0"),
     ("seeds", [1, 1], "each seed once"),
@@ -187,7 +187,7 @@ def test_everything_else_changes_the_name():
     assert set(changes) | set(config._NOT_IDENTITY) == {field.name for field in dataclasses.fields(Config)}
     names = [run_id(dataclasses.replace(PLAIN, **{k: v}), "ce", 0, "f") for k, v in changes.items()]
     names += [run_id(PLAIN, arm, seed, data) for arm in ARMS for seed in (0, 1) for data in "fg"]
-    assert len(set(names)) == len(changes) + 4 * 2 * 2
+    assert len(set(names)) == len(changes) + len(ARMS) * 2 * 2
 
 
 def test_a_new_field_does_not_rename_old_runs(monkeypatch):

@@ -120,6 +120,27 @@ def test_rebalanced_cross_entropy_of_two_pixels():
     assert score.plain.item() == pytest.approx((GREY_NATS + RED_NATS) / 2, abs=1e-4)  # logged without the weights
 
 
+def test_rebalanced_l2_of_two_pixels():
+    # Errors as in test_l2_of_two_pixels, weights as in the test before: red 1.981112 times 0.45166, grey 0.018888
+    # times 0.025, mean 0.44764. Logged is the loss without weights.
+    raw = torch.tensor([[0, 0.1], [0, -0.2]]).reshape(1, 2, 1, 2)
+    score = objective("l2_rebal").score(raw, two_pixels(RED, GREY))
+    assert score.loss.item() == pytest.approx((1.981112 * 0.45166 + 0.018888 * 0.025) / 2, abs=5e-4)
+    assert score.plain.item() == pytest.approx(0.23833, abs=2e-4)
+
+
+def test_both_rebalanced_losses_weigh_pixels_alike():
+    rgb = random_pictures(3, 8, 12)
+    rgb[0] = 0.5  # a grey picture counts for nothing in either
+    ab = label_ab(rgb)
+    index, _ = objective("ce_rebal").targets(ab)
+    weight = objective("ce_rebal").pixel_weights(ab, index)
+    raw = random_raw("l2_rebal", rgb)
+    half_squared = (raw - ab / AB_SCALE).square().sum(1) / 2
+    assert weight[0].sum() == 0 and weight[1:].min() > 0
+    torch.testing.assert_close(objective("l2_rebal").score(raw, rgb).loss, (weight * half_squared).mean())
+
+
 # ------------------------------------------------------------------------------------------- student_mse, l2: others
 
 
@@ -398,7 +419,9 @@ def test_a_perfect_answer_decodes_to_the_picture():
 # -------------------------------------------------------------------------------------------------- make_objective
 
 
-@pytest.mark.parametrize(("arm", "channels"), [("student_mse", 3), ("l2", 2), ("ce", 313), ("ce_rebal", 313)])
+@pytest.mark.parametrize(
+    ("arm", "channels"), [("student_mse", 3), ("l2", 2), ("l2_rebal", 2), ("ce", 313), ("ce_rebal", 313)]
+)
 def test_make_objective(arm, channels):
     made = objective(arm, reduction="sum", neighbours=10, sigma=4.0, temperature=0.5, lambda_=0.25)
     assert (made.name, made.channels, made.reduction) == (arm, channels, "sum")
@@ -409,9 +432,9 @@ def test_make_objective(arm, channels):
 
 
 def test_make_objective_refuses():
-    with pytest.raises(ValueError, match="arm='l3' is unknown; choose student_mse, l2, ce or ce_rebal"):
+    with pytest.raises(ValueError, match="arm='l3' is unknown; choose one of student_mse, l2, l2_rebal, ce, ce_rebal"):
         objective("l3")
-    for arm in ("ce", "ce_rebal"):
+    for arm in ("l2_rebal", "ce", "ce_rebal"):
         with pytest.raises(ValueError, match=f"arm '{arm}' needs the prior of the training data"):
             make_objective(arm, SETTINGS)
     assert make_objective("l2", SETTINGS).name == "l2"

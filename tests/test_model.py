@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from colorize_lib.config import load_config
 from colorize_lib.gamut import ab_gamut_centers
 from colorize_lib.model import (
     STAGES,
@@ -55,7 +56,9 @@ def count(network: nn.Module) -> int:
 
 
 def settings(**options):
-    return types.SimpleNamespace(**{"width": 1 / 16, "activation": "relu", "affine": False} | options)
+    return types.SimpleNamespace(
+        **{"width": 1 / 16, "activation": "relu", "affine": False, "init": "default"} | options
+    )
 
 
 # -------------------------------------------------------------------------------------------- against the published
@@ -207,6 +210,25 @@ def test_making_a_network_leaves_the_random_numbers_alone():
     before = torch.random.get_rng_state()
     make_network(settings(), 2, 7)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+# ------------------------------------------------------------------------------------- initialisation
+
+
+def test_he_init_keeps_the_size_of_a_signal_and_begins_with_small_answers():
+    # He's condition holds where inputs are centred; batch norm centres them at the head of each block.
+    network = make_network(load_config("laptop", init="he"), 313, 0).requires_grad_(False)
+    assert all(
+        layer.bias.eq(0).all() for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+    )
+    block, x = network.trunk["conv8"], torch.randn(4, 128, 16, 16, generator=torch.Generator().manual_seed(0))
+    for layer in block:
+        x = layer(x)
+    assert 0.4 < x.square().mean() < 2.5  # PyTorch's own weights leave 0.01
+    assert network.head(x).std().item() == pytest.approx(0.1 * x.square().mean().sqrt().item(), rel=0.5)
+    other = make_network(load_config("laptop", init="default"), 313, 0).trunk["conv8"][0].weight.detach()
+    drawn = block[0].weight
+    torch.testing.assert_close(drawn / drawn.abs().max(), other / other.abs().max())  # the same draws, scaled
 
 
 # ------------------------------------------------------------------------------------- data-dependent initialisation
