@@ -26,7 +26,7 @@ test: $(READY)
 
 # What only a built book can show: every page in headless Chromium.
 test-book: $(READY)
-	$(BIN)/python -m pytest tests/test_book.py
+	$(BIN)/python -m pytest tests/book/test_pages.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -60,7 +60,7 @@ references: $(READY)
 wheels: $(READY)
 	$(BIN)/python tools/wheels.py "$(HAVE)" "$(OUT)" $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) $(if $(PLATFORM),--platform $(PLATFORM))
 
-# For tests/test_book.py, on Debian and Ubuntu.
+# For tests/book/test_pages.py, on Debian and Ubuntu.
 browser:
 	apt-get install -y --no-install-recommends chromium || sudo apt-get install -y --no-install-recommends chromium
 

@@ -24,12 +24,13 @@ from PIL import Image
 from torch import Tensor
 
 from .config import Config
-from .data import Store, chunk_size, decoding_pool, prepare
+from .data.prepare import chunk_size, decoding_pool, prepare
+from .data.store import Store
 from .devices import computes_in_bf16, cuda_modes, machine, peak_memory, pick_device, synchronize
-from .gamut import ab_gamut_centers, soft_encode
-from .losses import HEADS, CrossEntropy, label_ab
-from .model import training_flop
-from .train import Run, complete
+from .networks import training_flop
+from .objectives import HEADS, CrossEntropy, label_ab
+from .quantize import ab_gamut_centers, soft_encode
+from .training.loop import Run, complete
 
 STEPS = {"cpu": 1, "cuda": 8}
 """Steps in a round: a card takes the next orders while it works, so that single steps would wait for their orders."""

@@ -7,31 +7,15 @@ user got wrong (ValueError, FileNotFoundError) becomes one line on stderr and ex
 from __future__ import annotations
 
 import argparse
-import ast
-import dataclasses
 import itertools
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from .book import build
 from .config import ARMS, PROFILES, Config, load_config
-
-HERE = Path(__file__).resolve().parent
-TRAINING = "04_training"
-SMOKE_BANNER = (
-    "Made from the <b>smoke</b> profile: toy networks, trained for seconds on generated scenes. "
-    "Its numbers show that the machinery works, and nothing else."
-)
-PROFILE_NOTE = """```{{note}}
-Numbers on this page are of profile `{profile}`, one size of the experiment among several; {{doc}}`/book/reproduce` says
-which runs of the papers' own budgets are done and which are open.
-```"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -124,9 +108,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-# ------------------------------------------------------------------------------------------------------ parameters
-
-
 def parse_value(text: str):
     """Read a parameter as JSON or, failing that, as YAML; "[0,1]", "1e-3", "true" and "ce" all mean what they say."""
     import yaml
@@ -162,17 +143,14 @@ def _config(options, need_data: bool = True) -> Config:
 
 
 def _store(config: Config):
-    from .data import open_data
+    from .data.prepare import open_data
 
     return open_data(config.data, config.side)
 
 
-# --------------------------------------------------------------------------------------------------- small commands
-
-
 def prepare(options) -> None:
     """Make a store: one memory-mapped array of equally large pictures, with an index."""
-    from . import data
+    from .data import prepare as data
 
     store = data.prepare(options.source, options.out, options.side)
     print(f"{store.path}: {len(store)} pictures, {store.side} px, fingerprint {store.fingerprint()}")
@@ -181,8 +159,8 @@ def prepare(options) -> None:
 def train(options) -> None:
     """Train what is missing: every arm with every seed; finished runs are kept, interrupted ones resumed."""
     config = _config(options)
-    from .parallel import joined
-    from .train import train_run
+    from .training.distributed import joined
+    from .training.loop import train_run
 
     with joined(config.device) as world:
         store = _store(config)
@@ -195,8 +173,8 @@ def train(options) -> None:
 
 def sweep(options) -> None:
     """Train arms by seeds by settings: lists the runs, keeps finished ones, resumes begun ones, trains the rest."""
-    from .parallel import joined
-    from .train import train_run
+    from .training.distributed import joined
+    from .training.loop import train_run
 
     names = [name for name, *_ in options.vary]
     values = [[parse_value(text) for text in texts] for _, *texts in options.vary]
@@ -223,7 +201,7 @@ def _standing(jobs: list[tuple], store) -> str:
     """The table of a sweep's runs: what is varied, and how far each is."""
     import pandas as pd
 
-    from .train import Run
+    from .training.loop import Run
 
     rows = [{"arm": arm, "seed": seed, **setting, "run": (run := Run(c, arm, seed, store)).folder.name,
              "state": run.state} for c, setting, arm, seed in jobs]  # fmt: skip
@@ -242,10 +220,10 @@ def _part(text: str) -> tuple[int, int]:
 
 def evaluate(options) -> None:
     """Measure a trained network on pictures and write every metric, with intervals, as JSON."""
-    from .data import open_data
-    from .evaluation import evaluate as measure
-    from .results import save_json
-    from .train import load_colorizer, load_run
+    from .colorizer import load_colorizer, load_run
+    from .data.prepare import open_data
+    from .evaluation.measuring import evaluate as measure
+    from .evaluation.records import save_json
 
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
     store = open_data(options.data, colorizer.side)
@@ -261,17 +239,17 @@ def photo(options) -> None:
     from PIL import Image
 
     from .color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
-    from .data import list_pictures, read_picture
-    from .train import load_colorizer
+    from .colorizer import load_colorizer
+    from .data.images import list_images, read_image
 
     if options.temperature is not None and not options.temperature > 0:
         raise ValueError(f"--temperature {options.temperature} is not possible; allowed: above 0")
-    paths = list_pictures(options.files)
+    paths = list_images(options.files)
     colorizer, out, written = load_colorizer(options.arm), Path(options.out), set()
     out.mkdir(parents=True, exist_ok=True)
     for path in paths:
         try:
-            picture = read_picture(path)
+            picture = read_image(path)
         except ValueError as error:
             print(f"skipped {path}: {error}", file=sys.stderr)
             continue
@@ -293,14 +271,14 @@ def bench(options) -> None:
     given, few = parameters(options), {"data": "synthetic", "train_photos": 512}
     config = load_config(**{"profile": "laptop", **({} if "data" in given else few), **given})
     store = _store(config)
-    from . import results
     from .bench import as_text, measure
+    from .evaluation import records
 
     found = measure(config, store, options.epoch, options.compile, say=lambda line: print(line, flush=True))
     print(as_text(found))
-    path = results.bench_file(options.record) if options.record else Path(options.json)
+    path = records.bench_file(options.record) if options.record else Path(options.json)
     path.parent.mkdir(parents=True, exist_ok=True)
-    results.save_json(found, path)
+    records.save_json(found, path)
     print(f"wrote {path}")
 
 
@@ -308,11 +286,11 @@ def record(options) -> None:
     """Measure the finished runs of a profile and write book/results/<profile>, from which the book is made."""
     config = _config(options)
     store = _store(config)
-    from . import results
-    from .data import open_data
+    from .data.prepare import open_data
+    from .evaluation import records
 
     elsewhere = open_data(options.elsewhere, config.side) if options.elsewhere else None
-    found = results.record(config, store, elsewhere=elsewhere, say=lambda line: print(line, flush=True))
+    found = records.record(config, store, elsewhere=elsewhere, say=lambda line: print(line, flush=True))
     print(f"recorded {', '.join(found.systems)} of profile {config.profile}")
 
 
@@ -320,19 +298,19 @@ def tune(options) -> None:
     """Train every arm at several learning rates and record how each ends on validation pictures (give `-p steps`)."""
     config = _config(options)
     store = _store(config)
-    from . import results
+    from .evaluation import records
 
-    print(results.tune(config, store).to_string(index=False))
+    print(records.tune(config, store).to_string(index=False))
 
 
 def export(options) -> None:
     """Write finished runs' networks as fp16: of the first seed into the package, or of all to a folder."""
-    from . import results
+    from .evaluation import records
 
     config = _config(options)
     store = _store(config)
-    out = Path(options.out or HERE / "weights")
-    for path in results.export_runs(config, store, out) if options.out else results.export(config, store, out):
+    out = Path(options.out or build.HERE / "weights")
+    for path in records.export_runs(config, store, out) if options.out else records.export(config, store, out):
         print(path)
 
 
@@ -342,202 +320,31 @@ def _show(line: str) -> None:
         print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
 
 
-# ----------------------------------------------------------------------------------------------- notebooks and book
-
-
-def repository() -> Path:
-    """The folder that holds the book (`_toc.yml`): the current one, or the one this package is part of."""
-    for folder in (Path.cwd(), HERE.parent):
-        if (folder / "_toc.yml").exists() and (folder / "notebooks").is_dir():
-            return folder
-    raise ValueError("the notebooks are not here; run this command in a clone of the book's repository")
-
-
-def notebooks_of(root: Path) -> list[str]:
-    """Names of the notebooks in `_toc.yml`, in the order of the book."""
-    import yaml
-
-    toc = yaml.safe_load((root / "_toc.yml").read_text())
-    files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    return [Path(file).name for file in files if file.startswith("notebooks/")]
-
-
-def defaults_of(notebook: Path) -> dict:
-    """A notebook's parameters with their defaults, None where the default is no literal."""
-    import jupytext
-    import papermill
-
-    if not notebook.exists():
-        known = ", ".join(sorted(p.stem for p in notebook.parent.glob("*.py")))
-        raise ValueError(f"there is no notebook {notebook.stem!r}; allowed: {known}")
-    return {name: _literal(p["default"]) for name, p in papermill.inspect_notebook(jupytext.read(notebook)).items()}
-
-
-def _taken(defaults: dict) -> set[str]:
-    """What a notebook with these parameters can be given: also every setting of a profile, if it has `settings`."""
-    return {*defaults, *(_FIELDS if "settings" in defaults else ())}
-
-
-def check_parameters(name: str, defaults: dict, values: dict) -> dict:
-    """Refuse, before a kernel starts, a parameter that the notebook does not know or a value it cannot use.
-
-    Returns the values as the notebook takes them, with the profile's settings gathered in its parameter `settings`.
-    """
-    for key, value in values.items():
-        if key not in _taken(defaults):
-            raise ValueError(f"{name} has no parameter {key!r}; allowed: {', '.join(defaults)}")
-        default = defaults.get(key)
-        number = isinstance(default, float) and isinstance(value, int)
-        if default is not None and key not in _FIELDS and not number and type(value) is not type(default):
-            raise ValueError(f"{key}={value!r} is not possible; it should look like {default!r}")
-    given = {key: value for key, value in values.items() if key in defaults}
-    settings = {key: value for key, value in values.items() if key not in defaults} | given.get("settings", {})
-    given |= {"settings": settings} if settings else {}
-    if twice := set(settings) & set(defaults):
-        raise ValueError(f"settings={settings} names {', '.join(twice)}, which {name} takes by itself")
-    usual = {key: v for key, v in {**defaults, **given}.items() if key in _FIELDS and v is not None}
-    if not load_config(**usual, **settings).data and settings:
-        raise ValueError(f"settings={settings} changes what is trained, which needs pictures: give --data")
-    return given
-
-
-_FIELDS = {field.name for field in dataclasses.fields(Config)}
-
-
-def _literal(text: str):
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return None
-
-
-def execute(notebook: Path, values: dict, out: Path, threads: int) -> tuple[float, str]:
-    """Execute a py:percent notebook with papermill and store it as `out`.
-
-    threads: for the numerical libraries of the kernel. Returns the seconds it took and, if a cell failed, why.
-    """
-    import jupytext
-    import papermill
-
-    os.environ.pop("MPLBACKEND", None)  # a backend chosen outside makes figures vanish silently
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not of the user's home
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.unlink(missing_ok=True)
-    show = {"progress_bar": False, "stdout_file": sys.stdout if notebook.stem == TRAINING else None}
-    begun = time.perf_counter()
-    try:
-        papermill.execute_notebook(jupytext.read(notebook), out, values, cwd=notebook.parent.parent, **show)
-    except papermill.PapermillExecutionError as error:
-        problem = f"{notebook.name}: cell {error.exec_count} failed; {out} shows all up to there\n{error}"
-        return time.perf_counter() - begun, problem
-    return time.perf_counter() - begun, ""
-
-
-def _execute_all(root: Path, jobs: list[tuple[str, dict]], folder: Path) -> int:
-    """Execute notebooks, two at a time; the one that trains goes first and alone, because others read its runs."""
-    cores, failures, finished = os.cpu_count() or 1, 0, 0
-    folder.mkdir(parents=True, exist_ok=True)
-    for group, workers in (
-        ([job for job in jobs if job[0] == TRAINING], 1),
-        ([job for job in jobs if job[0] != TRAINING], min(2, cores)),
-    ):
-        with ProcessPoolExecutor(workers, initializer=_redirect_stderr, initargs=(folder / "kernels.log",)) as pool:
-            tasks = {
-                pool.submit(
-                    execute, root / f"notebooks/{name}.py", values, folder / f"{name}.ipynb", cores // workers
-                ): name
-                for name, values in group
-            }
-            for task in as_completed(tasks):
-                finished += 1
-                seconds, problem = task.result()
-                print(f"[{finished}/{len(jobs)}] {tasks[task]}: {seconds:.0f} s{problem and ', FAILED'}", flush=True)
-                failures += bool(problem)
-                if problem:
-                    print(problem, file=sys.stderr, flush=True)
-    return failures
-
-
-def _redirect_stderr(log: Path) -> None:
-    """Let the chatter of kernels (they inherit file 2) go to a log."""
-    with open(log, "a") as file:
-        os.dup2(file.fileno(), 2)
-
-
 def run(options) -> int:
     """Execute notebooks with parameters into runs/notebooks/<profile>."""
-    root, values, jobs = repository(), parameters(options), []
+    root, values, jobs = build.repository(), parameters(options), []
     for name in (Path(name).stem for name in options.names):
-        defaults = defaults_of(root / f"notebooks/{name}.py")
-        jobs.append((name, check_parameters(name, defaults, values)))
+        defaults = build.defaults_of(root / f"notebooks/{name}.py")
+        jobs.append((name, build.check_parameters(name, defaults, values)))
     folder = root / "runs/notebooks" / str(values.get("profile", defaults.get("profile")))
-    failures = _execute_all(root, jobs, folder)
+    failures = build._execute_all(root, jobs, folder)
     print(f"executed notebooks are in {folder.relative_to(root)}")
     return 1 if failures else 0
 
 
 def book(options) -> int:
     """Execute every notebook and build the book into _build/site; anything missing or warned about makes it fail."""
-    root, values, jobs, taken = repository(), parameters(options), [], set()
-    for name in notebooks_of(root):
-        known = defaults_of(root / f"notebooks/{name}.py")
-        jobs.append((name, check_parameters(name, known, {k: v for k, v in values.items() if k in _taken(known)})))
-        taken |= _taken(known)
+    root, values, jobs, taken = build.repository(), parameters(options), [], set()
+    for name in build.notebooks_of(root):
+        known = build.defaults_of(root / f"notebooks/{name}.py")
+        given = {k: v for k, v in values.items() if k in build._taken(known)}
+        jobs.append((name, build.check_parameters(name, known, given)))
+        taken |= build._taken(known)
     if unknown := set(values) - taken:
         raise ValueError(f"no notebook has a parameter {', '.join(map(repr, unknown))}")
     executed = root / "_build/run"
     shutil.rmtree(executed, ignore_errors=True)
-    if _execute_all(root, jobs, executed):
+    if build._execute_all(root, jobs, executed):
         return 1
-    stage(root, executed, root / "_build/stage", values.get("profile") or known["profile"])
-    return build(root)
-
-
-def stage(root: Path, executed: Path, out: Path, profile: str) -> None:
-    """Lay out what Sphinx reads: configuration, pages, and the executed notebooks with the run's traces taken off.
-
-    On top of every notebook stands of which profile its numbers are; with `smoke`, a banner on every page.
-    """
-    import nbformat
-    import yaml
-
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(root / "book", out / "book", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(root / "_toc.yml", out)
-    config = yaml.safe_load((root / "_config.yml").read_text())
-    if profile == "smoke":
-        config.setdefault("html", {})["announcement"] = SMOKE_BANNER
-    (out / "_config.yml").write_text(yaml.safe_dump(config))
-    (out / "notebooks").mkdir()
-    for path in sorted(executed.glob("*.ipynb")):
-        notebook = nbformat.read(path, 4)
-        notebook.metadata.pop("papermill", None)  # absolute paths and times
-        for cell in notebook.cells:
-            cell.metadata.pop("papermill", None)
-        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(PROFILE_NOTE.format(profile=profile)))
-        nbformat.write(notebook, out / "notebooks" / path.name)
-
-
-def build(root: Path) -> int:
-    """Let Jupyter Book make the static site _build/site from _build/stage; any warning is an error."""
-    tool = Path(sys.executable).with_name("jupyter-book")
-    made, site = root / "_build/jb", root / "_build/site"
-    shutil.rmtree(made, ignore_errors=True)
-    command = [tool, "build", "_build/stage", "--path-output", "_build/jb", "--all", "-W", "-n", "--keep-going"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        log = done.stdout + done.stderr
-        found = [line for line in log.splitlines() if re.search(r"(WARNING|ERROR|CRITICAL):", line)]
-        print("\n".join(dict.fromkeys(found)) or log, file=sys.stderr)
-        print("colorize book: the book was not built, for the reasons above", file=sys.stderr)
-        return 1
-    shutil.rmtree(site, ignore_errors=True)
-    shutil.move(made / "_build/html", site)
-    print(f"The book is in {site.relative_to(root)}. Read it with\n  python3 -m http.server 8000 -d _build/site")
-    print("and then open http://localhost:8000 in a browser.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    build.stage(root, executed, root / "_build/stage", values.get("profile") or known["profile"])
+    return build.build(root)

@@ -22,10 +22,10 @@ _WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)
 _KNEE = 0.008856  # CIE 15; below it the cube root gives way to a line
 
 
-_kept: list[Callable] = []
+_tables: list[Callable] = []
 
 
-def kept(function: Callable) -> Callable:
+def cached_table(function: Callable) -> Callable:
     """Compute a table once for each device and dtype. A graphics card would wait for a copy at every call."""
     cached = functools.lru_cache(maxsize=8)(function)
 
@@ -33,17 +33,17 @@ def kept(function: Callable) -> Callable:
     def look_up(*key):
         return cached(*key)
 
-    _kept.append(look_up)
+    _tables.append(look_up)
     return look_up
 
 
 def make_compilable() -> None:
     """Let torch.compile take the kept tables as they are; not before, because this loads the compiler, for seconds."""
-    for look_up in _kept:
+    for look_up in _tables:
         torch.compiler.assume_constant_result(look_up)
 
 
-@kept
+@cached_table
 def _matrices(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """XYZ relative to white from linear RGB, and back."""
     return tuple(
@@ -101,7 +101,7 @@ def _linear_of_bytes(rgb: Tensor) -> Tensor:
     return _linear_values(rgb.device).index_select(0, rgb.reshape(-1).int()).view(rgb.shape)
 
 
-@kept
+@cached_table
 def _linear_values(device: torch.device) -> Tensor:
     return _linear(torch.arange(256, dtype=torch.float64) / 255).float().to(device)
 

@@ -85,7 +85,7 @@ class Config:
 
 
 SWITCHES = ("channels_last", "fused", "resident", "compile", "deterministic")
-_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "precision", "eval_every",
+_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "eval_every",
                  "checkpoint_seconds", *SWITCHES)  # fmt: skip
 
 PROFILES: dict[str, dict] = {

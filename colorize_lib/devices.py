@@ -25,7 +25,7 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device("cuda" if name in ("auto", "cuda") and torch.cuda.is_available() else "cpu")
 
 
-def take_place(place: int, device: str = "auto") -> None:
+def set_local_device(place: int, device: str = "auto") -> None:
     """Make the CUDA device number `place` of this machine the one that this process uses, if CUDA is used at all.
 
     Raises ValueError where there are not that many.

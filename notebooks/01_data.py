@@ -36,11 +36,15 @@ import pandas as pd
 import torch
 from myst_nb import glue
 
-from colorize_lib import color, data as datasets, figures, gamut, losses, results
+from colorize_lib import color, objectives, quantize
+from colorize_lib.book import figures
 from colorize_lib.config import load_config
+from colorize_lib.data.images import bundled_photos
+from colorize_lib.data.scenes import repaint, scene_colours, synthetic_scenes
+from colorize_lib.evaluation import records
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
-card = results.data_card(config)
+card = records.data_card(config)
 
 # %% [markdown]
 # ## Lightness on one side, colour on the other
@@ -55,7 +59,7 @@ card = results.data_card(config)
 # do not allow it.
 
 # %% mystnb={"figure": {"name": "fig-lab", "caption": "A photograph and its three planes. L alone is the input of the network. In a and b, drawn at one fixed lightness, hardly an edge is left that L does not show as well: outlines are given, only the paint inside them is asked for."}, "image": {"alt": "A cup of coffee on a red saucer, then the same picture reduced to lightness, to green against red, and to blue against yellow"}}
-photos = datasets.bundled_photos()
+photos = bundled_photos()
 figures.plot_lab(photos["coffee"])
 
 # %% [markdown]
@@ -65,7 +69,7 @@ figures.plot_lab(photos["coffee"])
 # photographs, none of whose pixels is out of gamut, and pull their colours away from grey by a factor.
 
 # %%
-small = torch.from_numpy(np.stack(list(datasets.bundled_photos(64).values())))
+small = torch.from_numpy(np.stack(list(bundled_photos(64).values())))
 lab = color.rgb_to_lab(color.to_unit(small))
 pulled = {f: torch.cat([lab[:, :1], f * lab[:, 1:]], 1) for f in (1.0, 1.2, 1.5, 2.0)}
 shares = {f: float(color.out_of_gamut_share(x).mean()) for f, x in pulled.items()}
@@ -94,7 +98,7 @@ figures.plot_colour_shares({"training labels": card.prior.numpy(), "test pixels"
 # that would be as hard to guess.
 
 # %%
-centers = gamut.ab_gamut_centers()
+centers = quantize.ab_gamut_centers()
 chroma = centers.norm(dim=1)
 entropy = -torch.special.xlogy(card.prior, card.prior).sum()
 top = int(card.prior.argmax())
@@ -137,8 +141,8 @@ print(f"{len(centers)} colours, hash {digest[:16]}")
 # colour that the rule misses, a cross one too many. "Displayable" stands here for a fine lattice of the sRGB cube.
 
 # %% mystnb={"figure": {"name": "fig-gamut-rules", "caption": "Six rules for the quantised gamut. Only the first gives the published 313. Empty squares are missed, crosses are too many. Dots in the first map: colours that are nearest to nothing a screen can show, all of them on the rim."}, "image": {"alt": "Six maps of grid colours in the ab plane; the first is complete, four lack squares on the rim, the last has some outside"}}
-rules = gamut.centers_by_rule()
-unused = gamut.never_nearest()
+rules = quantize.centers_by_rule()
+unused = quantize.never_nearest()
 figures.plot_gamut_rules(rules, centers[unused].numpy())
 
 # %% [markdown]
@@ -164,7 +168,7 @@ pd.Series({rule: len(kept) for rule, kept in rules.items()}, name="colours").to_
 # closer to grey than they do, so the labels themselves would be duller than the photograph.
 
 # %%
-picked = losses.subsample(lab)[:, 1:]
+picked = objectives.subsample(lab)[:, 1:]
 averaged = torch.nn.functional.avg_pool2d(lab, 4)[:, 1:]
 kept = {name: float(color.chroma(x).mean() / color.chroma(lab[:, 1:]).mean()) for name, x in
         {"every fourth pixel": picked, "mean of the block": averaged}.items()}  # fmt: skip
@@ -183,9 +187,9 @@ pd.Series(kept, name="mean chroma of the labels / of the picture").to_frame().ro
 # red, yellow or blue, and nothing in the grey picture tells which.
 
 # %% mystnb={"figure": {"name": "fig-scenes", "caption": "Four synthetic scenes. Each column shows one grey picture, as the network sees it, and three colourings of it, all equally true: roofs, cars, balls and trees change, sky, sand and windows do not, because their kind has one colour only."}, "image": {"alt": "Small landscapes with house, tree, car and balls in grey, and below them three different colourings of each"}}
-scenes = datasets.synthetic_scenes(4, 64, seed=11)
-draws = {f"draw {seed}": datasets.repaint(scenes, datasets.scene_colours(seed)) for seed in (8, 14, 19)}
-pictures = {"input": datasets.repaint(scenes, np.zeros((len(scenes.table), 2)))} | draws
+scenes = synthetic_scenes(4, 64, seed=11)
+draws = {f"draw {seed}": repaint(scenes, scene_colours(seed)) for seed in (8, 14, 19)}
+pictures = {"input": repaint(scenes, np.zeros((len(scenes.table), 2)))} | draws
 rows = {name: dict(zip("1234", pixels, strict=True)) for name, pixels in pictures.items()}
 figures.plot_scenes(rows)
 

@@ -33,10 +33,10 @@ import pandas as pd
 import torch
 from myst_nb import glue
 
-from colorize_lib import figures
+from colorize_lib.book import figures
 from colorize_lib.config import load_config
-from colorize_lib.losses import HEADS
-from colorize_lib.model import STAGES, ColorNet, layer_table, make_network, receptive_field
+from colorize_lib.networks import STAGES, ColorNet, layer_table, make_network, receptive_field
+from colorize_lib.objectives import HEADS
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 torch.manual_seed(0)

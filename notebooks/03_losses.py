@@ -36,15 +36,17 @@ import pandas as pd
 import torch
 from myst_nb import glue
 
-from colorize_lib import color, data as datasets, figures, gamut, results
+from colorize_lib import color, networks, objectives, quantize, readout
+from colorize_lib.book import figures
 from colorize_lib.config import load_config
-from colorize_lib.losses import label_ab, make_objective
-from colorize_lib.model import make_network
+from colorize_lib.data.images import bundled_photos
+from colorize_lib.data.scenes import SCENE_CLASSES, repaint, scene_conditional_mean, synthetic_scenes
+from colorize_lib.evaluation import records
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
-prior = results.data_card(config).prior
-rgb = color.to_unit(torch.from_numpy(np.stack(list(datasets.bundled_photos(64).values()))))
-centers = gamut.ab_gamut_centers()
+prior = records.data_card(config).prior
+rgb = color.to_unit(torch.from_numpy(np.stack(list(bundled_photos(64).values()))))
+centers = quantize.ab_gamut_centers()
 
 # %% [markdown]
 # ## The four arms
@@ -76,7 +78,7 @@ centers = gamut.ab_gamut_centers()
 # {eq}`eq-split` for predictions on the straight line between the two.
 
 # %% mystnb={"figure": {"name": "fig-expected-loss", "caption": "Expected squared error of a prediction between red and blue, when the ball is blue with three different probabilities. The minimum (dot, in its colour) slides along with the probability. Even a ball that is red nine times in ten gets a duller red, and an undecided one a mauve that no ball ever had."}, "image": {"alt": "Three parabolas over a strip of colours from red to blue; their lowest points lie at the middle, at a quarter and at a tenth of the way"}}
-ball = next(kind for kind in datasets.SCENE_CLASSES if kind.name == "ball")
+ball = next(kind for kind in SCENE_CLASSES if kind.name == "ball")
 red, yellow, blue = np.array(ball.colours)
 shares = (0.5, 0.25, 0.1)
 line = red + np.linspace(0, 1, 201)[:, None] * (blue - red)
@@ -92,10 +94,10 @@ figures.plot_expected_loss(np.stack([red, blue]), shares, loss, ball.lightness, 
 # the best picture squared error can hope for, next to the one in which each object has its likeliest colour.
 
 # %% mystnb={"figure": {"name": "fig-best-mse", "caption": "What a perfect network would paint. Where the colour can be known (sky, sand, grass) the mean is right. Where it cannot (cars, balls, flowers, roofs) the mean is a brownish compromise that is never true; the likeliest colour is vivid, and often wrong. Of equally likely colours the first in the list was taken."}, "image": {"alt": "Four synthetic scenes in grey, in true colours, in the mean colour of each object and in its likeliest colour"}}
-scenes = datasets.synthetic_scenes(4, 64, seed=11)
+scenes = synthetic_scenes(4, 64, seed=11)
 likeliest = np.stack([kind.colours[np.argmax(kind.probabilities)] for kind in scenes.table])
-rows = {"input": np.zeros_like(likeliest), "mean": datasets.scene_conditional_mean(), "likeliest": likeliest}
-painted = {name: datasets.repaint(scenes, ab) for name, ab in rows.items()}
+rows = {"input": np.zeros_like(likeliest), "mean": scene_conditional_mean(), "likeliest": likeliest}
+painted = {name: repaint(scenes, ab) for name, ab in rows.items()}
 ordered = {"input": painted["input"], "truth": scenes.pixels} | painted
 figures.plot_scenes({name: dict(zip("1234", pixels, strict=True)) for name, pixels in ordered.items()})
 
@@ -104,7 +106,7 @@ figures.plot_scenes({name: dict(zip("1234", pixels, strict=True)) for name, pixe
 # that this book uses throughout. For the perfect squared-error network on a thousand scenes:
 
 # %%
-many = datasets.synthetic_scenes(1000, 64, seed=3)
+many = synthetic_scenes(1000, 64, seed=3)
 of_mean = np.array([np.linalg.norm(kind.mean) for kind in many.table])[many.classes].mean()
 of_truth = np.array([kind.mean_chroma for kind in many.table])[many.classes].mean()
 glue("best_ratio", float(of_mean / of_truth), display=False)
@@ -124,7 +126,7 @@ glue("ball_ratio", float(np.linalg.norm(ball.mean) / ball.mean_chroma), display=
 # What does it say of a network that answers grey everywhere?
 
 # %%
-l2 = make_objective("l2", config)
+l2 = objectives.make_objective("l2", config)
 grey = torch.zeros(len(rgb), 2, 16, 16)
 score = l2.score(grey, rgb)
 print(f"half squared error of grey, a position: {float(score.plain):.4f}")
@@ -147,11 +149,11 @@ print(f"as a distance in ab units: {110 * (2 * float(score.plain)) ** 0.5:.1f}")
 
 # %%
 pixel = torch.tensor([[3.0, -7.0]])
-index, weight = gamut.soft_encode(pixel)
+index, weight = quantize.soft_encode(pixel)
 near = centers[index[0]]
 by_hand = torch.exp(-(near - pixel).square().sum(1) / (2 * 5**2))
 table = {"a": near[:, 0], "b": near[:, 1], "distance": (near - pixel).norm(dim=1), "by hand": by_hand / by_hand.sum()}
-glue("pixel_entropy", float(gamut.soft_entropy(weight)[0]), display=False)
+glue("pixel_entropy", float(quantize.soft_entropy(weight)[0]), display=False)
 pd.DataFrame({**table, "weight": weight[0]}).round(4)
 
 # %% mystnb={"figure": {"name": "fig-soft-encoding", "caption": "The colour (3, -7), marked by a cross, shared among five grid colours; the area of a disc is its weight. Their weighted mean lies close to the cross, so little is lost by the coarse grid."}, "image": {"alt": "A grid of muted colour squares with a cross and five white discs of different sizes, the largest nearest to the cross"}}
@@ -174,8 +176,8 @@ figures.plot_soft_encoding(pixel[0].numpy(), near.numpy(), weight[0].numpy())
 # perfection:
 
 # %%
-ce = make_objective("ce", config, prior)
-labels = label_ab(rgb)
+ce = objectives.make_objective("ce", config, prior)
+labels = objectives.label_ab(rgb)
 index, weight = ce.targets(labels)
 target = torch.zeros(len(rgb), 313, 16, 16).scatter_(1, index, weight)
 answers = {"all colours alike": torch.ones_like(target), "the prior, for every pixel": prior[None, :, None, None] + 0 * target,
@@ -200,11 +202,11 @@ pd.DataFrame(
 
 # %%
 def mixture(*parts):
-    return sum(p * gamut.densify(*gamut.soft_encode(torch.tensor([c])))[0] for p, c in parts)
+    return sum(p * quantize.densify(*quantize.soft_encode(torch.tensor([c])))[0] for p, c in parts)
 
 
 thirds = mixture(*zip(ball.probabilities, ball.colours, strict=True))
-decoded = gamut.annealed_mean(thirds.clamp_min(1e-12).log()[None, :, None, None], temperature=1.0)[0, :, 0, 0]
+decoded = readout.annealed_mean(thirds.clamp_min(1e-12).log()[None, :, None, None], temperature=1.0)[0, :, 0, 0]
 print("squared error:", ball.mean.round(1), " cross entropy, decoded by the mean:", decoded.numpy().round(1))
 glue("mean_gap", float((decoded - torch.from_numpy(ball.mean)).norm()), display=False)
 
@@ -226,7 +228,7 @@ glue("mean_gap", float((decoded - torch.from_numpy(ball.mean)).norm()), display=
 # when that is so.
 
 # %% mystnb={"figure": {"name": "fig-annealing", "caption": "One pixel, decoded at falling temperatures, for three distributions. Red against blue: cooling decides for red, and chroma rises. Grey against red: cooling decides for grey, and chroma falls to nothing. The last is the second after rebalancing, where red has become the likelier one."}, "image": {"alt": "Curves of chroma against temperature, one rising, one falling to zero, one rising, and strips of the decoded colours"}}
-weights = gamut.rebalancing_weights(prior, 0.5)
+weights = quantize.rebalancing_weights(prior, 0.5)
 undecided = mixture((0.6, (0.0, 0.0)), (0.4, tuple(red.tolist())))
 tilted = undecided * weights / (undecided @ weights)
 pixels = {"red 60 %, blue 40 %": mixture((0.6, tuple(red.tolist())), (0.4, tuple(blue.tolist()))),
@@ -251,7 +253,7 @@ figures.plot_annealing(pixels, (1, 0.77, 0.58, 0.38, 0.29, 0.14, 0.05))
 figures.plot_rebalancing(prior)
 
 # %%
-weights = gamut.rebalancing_weights(prior, 0.5)
+weights = quantize.rebalancing_weights(prior, 0.5)
 chroma = centers.norm(dim=1)
 glue("weight_low", float(weights[prior > 0].min()), display=False)
 glue("weight_high", float(weights.max()), display=False)
@@ -279,7 +281,7 @@ glue("red_after", float(tilted[chroma > 30].sum()), display=False)
 # since the weight does not depend on the prediction. The gradients, computed both ways:
 
 # %%
-rebalanced = make_objective("ce_rebal", config, prior)
+rebalanced = objectives.make_objective("ce_rebal", config, prior)
 logits = torch.randn(len(rgb), 313, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_()
 ours = torch.autograd.grad(rebalanced.score(logits, rgb).loss, logits)[0]
 plain = torch.autograd.grad(ce.score(logits, rgb).loss, logits)[0]
@@ -300,8 +302,8 @@ print("same gradient:", torch.allclose(ours, caffe, atol=1e-9))
 # %%
 compared = {}
 for reduction in ("mean", "sum"):
-    objective = make_objective("ce", replace(config, reduction=reduction), prior)
-    net = make_network(config, 313, seed=0).double()
+    objective = objectives.make_objective("ce", replace(config, reduction=reduction), prior)
+    net = networks.make_network(config, 313, seed=0).double()
     objective.score(net(objective.network_input(rgb.double())), rgb.double()).loss.backward()
     gradient = torch.cat([p.grad.flatten() for p in net.parameters()]).norm()
     decay = 1e-3 * torch.cat([p.detach().flatten() for p in net.parameters()]).norm()

@@ -34,10 +34,14 @@ import pandas as pd
 import torch
 from myst_nb import glue
 
-from colorize_lib import claims, data as datasets, figures, results, train
+from colorize_lib.book import figures
 from colorize_lib.config import PROFILES, load_config
-from colorize_lib.losses import HEADS
-from colorize_lib.model import make_network
+from colorize_lib.data.prepare import open_data
+from colorize_lib.evaluation import claims, records
+from colorize_lib.networks import make_network
+from colorize_lib.objectives import HEADS
+from colorize_lib.training import loop
+from colorize_lib.training.batches import batch_order
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 live = config if config.data else load_config("smoke", arms=arms)
@@ -67,7 +71,7 @@ pd.Series(same, name="same body as the first").to_frame()
 # same goes for which pictures are mirrored. Every picture comes once an epoch:
 
 # %%
-orders = [datasets.batch_order(1000, seed=0, epoch=epoch) for epoch in (0, 1)]
+orders = [batch_order(1000, seed=0, epoch=epoch) for epoch in (0, 1)]
 for epoch, order in enumerate(orders):
     print(f"epoch {epoch} begins with {order[:8]}, each of a thousand once: {len(np.unique(order)) == 1000}")
 
@@ -105,7 +109,7 @@ pd.DataFrame({name: {key: str(getattr(one, key)) for key in shown} for name, one
 # per cent an arm's own loss lies above that at the arm's best rate.
 
 # %%
-trials = results.load_tuning(profile)
+trials = records.load_tuning(profile)
 own = trials.pivot_table(index="lr", columns="arm", values="loss")
 excess = 100 * (own / own.min() - 1)
 glue("trial_steps", str(trials.steps.max()) if len(trials) else "no", display=False)
@@ -126,12 +130,12 @@ excess.reindex(columns=[arm for arm in config.arms if arm in own]).round(2)
 # regression answers with the random bias of its last layer, the same arbitrary tint everywhere, and is worse than grey.
 
 # %%
-store = datasets.open_data(live.data, live.side)
+store = open_data(live.data, live.side)
 untrained = {}
 for arm in live.arms:
-    run = train.Run(live, arm, live.seeds[0], store)
+    run = loop.Run(live, arm, live.seeds[0], store)
     run.prepare(resume=False)
-    untrained[arm] = train.validate(run)
+    untrained[arm] = loop.validate(run)
 glue("log_313", math.log(313), display=False)
 pd.DataFrame(untrained).T[["val_plain", "val_ab_error", "val_chroma_ratio"]].round(2)
 
@@ -147,11 +151,11 @@ pd.DataFrame(untrained).T[["val_plain", "val_ab_error", "val_chroma_ratio"]].rou
 # the mean chroma of the answers over that of the truth, with classifiers decoded at $T = 1$.
 
 # %%
-folders = train.train_all(live, store)
+folders = loop.train_all(live, store)
 print(f"{len(folders)} runs are finished")
 
 # %% mystnb={"figure": {"name": "fig-live-training", "caption": "The training that took place while this page was made. Squared error and cross entropy have different units, so the first panel shows each relative to its first value; errors in ab units (lower left) are comparable. The first steps undo the arbitrary tint of random weights; the rest is learning which grey belongs to which colour."}, "image": {"alt": "Four panels of curves against the step for four networks trained live: training loss, nats above the floor, ab error and chroma ratio"}}
-figures.plot_training(results.read_histories(folders))
+figures.plot_training(records.read_histories(folders))
 
 # %% [markdown]
 # ## The recorded trainings
@@ -160,7 +164,7 @@ figures.plot_training(results.read_histories(folders))
 # reaches from the lowest seed to the highest.
 
 # %% mystnb={"figure": {"name": "fig-training", "caption": "Curves of the recorded runs behind all results of this book. The colour error falls fast and then hardly; the chroma ratio jumps about until the learning rate falls, without the loss taking much notice. Read a network's vividness in the middle of a training, and you read luck."}, "image": {"alt": "Four panels of curves against the step for the recorded networks: training loss, nats above the floor, ab error and chroma ratio"}}
-history, passports = results.training_curves(config)
+history, passports = records.training_curves(config)
 figures.plot_training(history)
 
 # %% [markdown]
@@ -171,7 +175,7 @@ figures.plot_training(history)
 
 # %%
 ends = history.sort_values("step").groupby("arm").last().loc[list(config.arms)]
-curves = results.curve_facts(history).loc[list(config.arms)]
+curves = records.curve_facts(history).loc[list(config.arms)]
 for arm in config.arms:
     glue(f"{arm}_error", float(ends.val_ab_error[arm]), display=False)
     glue(f"{arm}_wavers", 100 * float(curves.wavers[arm]), display=False)
@@ -211,7 +215,7 @@ curves[columns].round(3)
 
 # %%
 for name in ("H9", "H10"):
-    glue(name.lower(), claims.decide(name, results.for_config(config)).verdict, display=False)
+    glue(name.lower(), claims.decide(name, records.for_config(config)).verdict, display=False)
 glue("photos", int(passports.photos.iloc[0]), display=False)
 glue("steps", int(passports.steps.iloc[0]), display=False)
 glue("trained", len(passports), display=False)

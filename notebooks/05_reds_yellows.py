@@ -28,11 +28,12 @@ settings = {}  # of the profile to change, such as {"width": 0.5}; they need dat
 import pandas as pd
 from myst_nb import glue
 
-from colorize_lib import claims, evaluation, examples, figures, metrics, results
+from colorize_lib.book import examples, figures
 from colorize_lib.config import load_config
+from colorize_lib.evaluation import claims, measuring, metrics, records
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
-found = results.for_config(config)
+found = records.for_config(config)
 h3, h4, h17 = (claims.decide(name, found) for name in ("H3", "H4", "H17"))
 
 # %% [markdown]
@@ -132,7 +133,7 @@ figures.plot_confusion({system: found.confusion(system) for system in order})
 # classifier could reach that predicts every label perfectly, at the same resolution and with the same decoder.
 
 # %%
-found.table(list(evaluation.LOST_HUES))
+found.table(list(measuring.LOST_HUES))
 
 # %% [markdown]
 # A low share under blue or grey is not yet a success, as red may have gone to orange or green. Recall closes that gap.
@@ -218,7 +219,7 @@ for name, gap in gaps.items():
 
 # %%
 for system in ("l2", "ce@1", "mean"):
-    for metric in ("recall_red", "recall_yellow", *evaluation.LOST_HUES):
+    for metric in ("recall_red", "recall_yellow", *measuring.LOST_HUES):
         glue(f"{system}_{metric}".replace("@", "_"), 100 * found.value(system, metric), display=False)
 
 # %% [markdown]

@@ -27,11 +27,13 @@ settings = {}  # of the profile to change, such as {"width": 0.5}; they need dat
 import torch
 from myst_nb import glue
 
-from colorize_lib import claims, color, examples, figures, metrics, results
+from colorize_lib import color
+from colorize_lib.book import examples, figures
 from colorize_lib.config import load_config
+from colorize_lib.evaluation import claims, metrics, records
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
-found = results.for_config(config)
+found = records.for_config(config)
 h6 = claims.decide("H6", found)
 systems = found.main_systems
 

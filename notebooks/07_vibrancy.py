@@ -27,11 +27,12 @@ settings = {}  # of the profile to change, such as {"width": 0.5}; they need dat
 from IPython.display import HTML
 from myst_nb import glue
 
-from colorize_lib import claims, evaluation, examples, figures, metrics, results
+from colorize_lib.book import examples, figures
 from colorize_lib.config import load_config
+from colorize_lib.evaluation import claims, measuring, metrics, records
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
-found = results.for_config(config)
+found = records.for_config(config)
 systems = found.main_systems
 h1, h2, h5, h8, h14, h16 = (claims.decide(name, found) for name in ("H1", "H2", "H5", "H8", "H14", "H16"))
 
@@ -129,7 +130,7 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 # different. By the rule:
 
 # %%
-first = found if config.data else results.load(profile, (0,))
+first = found if config.data else records.load(profile, (0,))
 glue("h1_first", claims.decide("H1", first).verdict, display=False)
 glue("first_m3", f"{first.difference('ce@1', 'l2', 'colourfulness'):+.1f}", display=False)
 h1.table()
@@ -216,7 +217,7 @@ steps_shown = curve.iloc[[len(curve) // 4, len(curve) // 2, -1]]
 for arm in config.arms:
     glue(f"{arm}_half", float(steps_shown[arm].iloc[1]), display=False)
     glue(f"{arm}_end", float(steps_shown[arm].iloc[2]), display=False)
-steps_shown.rename(columns=evaluation.system_title).round(2)
+steps_shown.rename(columns=measuring.system_title).round(2)
 
 # %% [markdown]
 # The table must not be taken for more than it is. The learning rate falls to zero towards the end, and under a falling
@@ -246,7 +247,7 @@ figures.picture_grid(rows)
 # %%
 example = examples.colorize_systems(examples.choose_pictures(config, "any", 1), networks, ["l2", "ce_rebal@0.38"])
 pair = next(iter(example.values()))
-names = (evaluation.system_title("l2"), evaluation.system_title("ce_rebal@0.38"))
+names = (measuring.system_title("l2"), measuring.system_title("ce_rebal@0.38"))
 HTML(figures.before_after(pair["l2"], pair["ce_rebal@0.38"], names))
 
 # %% [markdown]

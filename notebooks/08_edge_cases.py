@@ -27,13 +27,14 @@ settings = {}  # of the profile to change, such as {"width": 0.5}; they need dat
 import pandas as pd
 from myst_nb import glue
 
-from colorize_lib import claims, evaluation, examples, figures, results
+from colorize_lib.book import examples, figures
 from colorize_lib.config import load_config
+from colorize_lib.evaluation import claims, measuring, records
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
-found = results.for_config(config)
+found = records.for_config(config)
 h7 = claims.decide("H7", found)
-kinds = list(evaluation.STRATA)
+kinds = list(measuring.SUBSETS)
 systems = ["grey", "student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@0.38"]
 
 # %% [markdown]
@@ -67,7 +68,7 @@ systems = ["grey", "student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@0.38"]
 # ones.
 
 # %%
-rules = {kind: rule for kind, (rule, _) in evaluation.STRATA.items()}
+rules = {kind: rule for kind, (rule, _) in measuring.SUBSETS.items()}
 counts = {kind: found.stratum(kind, "grey", "ab_error").pictures for kind in kinds}
 chromas = {kind: found.stratum(kind, "grey", "ab_error").value for kind in kinds}
 for kind in kinds:
@@ -142,7 +143,7 @@ figures.plot_intervals(panels, dict.fromkeys(kinds, 0.0))
 # numbers for cross entropy, shown as a mean and at the original's temperature.
 
 # %%
-table = {evaluation.system_title(s): {k: f"{found.stratum(k, s, 'skill'):+.3f}" for k in kinds} for s in systems[1:]}
+table = {measuring.system_title(s): {k: f"{found.stratum(k, s, 'skill'):+.3f}" for k in kinds} for s in systems[1:]}
 pd.DataFrame(table).T
 
 # %% [markdown]

@@ -9,9 +9,10 @@ import pytest
 import tiny
 import torch
 
-from colorize_lib import bench, cli, results
+from colorize_lib import bench, cli
 from colorize_lib.config import load_config
-from colorize_lib.data import open_data
+from colorize_lib.data.prepare import open_data
+from colorize_lib.evaluation import records
 
 SMALL = {"side": 32, "train_photos": 64, "width": 0.0625, "batch": 8, "steps": 4, "device": "cpu", "precision": "fp32"}
 
@@ -129,9 +130,9 @@ def test_the_command_writes_json_and_prints_tables(tmp_path, monkeypatch, capsys
     small = [word for name, value in SMALL.items() for word in ("-p", name, str(value))]
     assert cli.main(["bench", "--profile", "smoke", *small, "--json", str(tmp_path / "b.json")]) == 0
     assert json.loads((tmp_path / "b.json").read_text()) == found and "above bare" in capsys.readouterr().out
-    monkeypatch.setattr(results, "BOOK", tmp_path)
+    monkeypatch.setattr(records, "BOOK", tmp_path)
     assert cli.main(["bench", "--profile", "smoke", *small, "--record", "here"]) == 0
-    assert results.benches() == {"here": found}
+    assert records.benches() == {"here": found}
     store = str(tiny.experiment().store.path)
     for more in (["--profile", "laptop"], ["--profile", "laptop", "--data", store]):
         assert cli.main(["bench", *more, "-p", "side", "32", "--json", str(tmp_path / "b.json")]) == 0

@@ -13,6 +13,9 @@ import yaml
 from PIL import Image
 
 from colorize_lib import cli
+from colorize_lib import colorizer as colorizer_module
+from colorize_lib.book import build as build_module
+from colorize_lib.book.build import stage
 
 HEAD = """# ---
 # jupyter:
@@ -56,7 +59,7 @@ def clone(tmp_path, monkeypatch):
 @pytest.fixture
 def no_kernel(monkeypatch):
     """Fail if a notebook would be executed."""
-    monkeypatch.setattr(cli, "_execute_all", lambda *_: pytest.fail("a kernel was started"))
+    monkeypatch.setattr(build_module, "_execute_all", lambda *_: pytest.fail("a kernel was started"))
 
 
 def test_help_is_quick_and_loads_nothing_heavy():
@@ -138,7 +141,7 @@ def test_debug_shows_the_traceback(clone, no_kernel):
 
 def test_notebook_names_may_be_given_as_files(clone, monkeypatch):
     seen = []
-    monkeypatch.setattr(cli, "_execute_all", lambda root, jobs, folder: seen.append((jobs, folder)) or 0)
+    monkeypatch.setattr(build_module, "_execute_all", lambda root, jobs, folder: seen.append((jobs, folder)) or 0)
     assert cli.main(["run", "notebooks/01_good.py", "--profile", "laptop", "-p", "seeds", "[0,1]"]) == 0
     jobs, folder = seen[0]
     assert jobs == [("01_good", {"seeds": [0, 1], "profile": "laptop"})]
@@ -147,7 +150,7 @@ def test_notebook_names_may_be_given_as_files(clone, monkeypatch):
 
 def test_settings_of_a_profile_reach_the_notebooks_together(clone, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr(cli, "_execute_all", lambda root, jobs, folder: seen.extend(jobs) or 0)
+    monkeypatch.setattr(build_module, "_execute_all", lambda root, jobs, folder: seen.extend(jobs) or 0)
     command = ["run", "01_good", "--profile", "laptop", "-p", "width", "0.5", "-p", "photos", "3"]
     assert cli.main([*command, "--data", "somewhere", "-p", "lr", "1e-4"]) == 0
     changed = {"settings": {"width": 0.5, "lr": 1e-4}}
@@ -174,12 +177,12 @@ def test_staging_takes_the_traces_of_a_run_off(clone):
     notebook = nbformat.v4.new_notebook(metadata={"papermill": {"input_path": "x"}})
     notebook.cells = [nbformat.v4.new_code_cell("1", metadata={"papermill": {"duration": 1.0}, "tags": ["a"]})]
     nbformat.write(notebook, executed / "01_good.ipynb")
-    cli.stage(clone, executed, clone / "_build/stage", "laptop")
+    stage(clone, executed, clone / "_build/stage", "laptop")
     staged = nbformat.read(clone / "_build/stage/notebooks/01_good.ipynb", 4)
     assert "papermill" not in staged.metadata and staged.cells[0].metadata == {"tags": ["a"]}
     assert "Numbers on this page are of profile `laptop`" in staged.cells[1].source
     assert "html" not in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())
-    cli.stage(clone, executed, clone / "_build/stage", "smoke")
+    stage(clone, executed, clone / "_build/stage", "smoke")
     assert "smoke" in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())["html"]["announcement"]
 
 
@@ -193,9 +196,8 @@ class _Painter:
 
 
 def test_photo_writes_a_file_each_and_lists_what_it_skips(tmp_path, monkeypatch, capsys):
-    from colorize_lib import train
 
-    monkeypatch.setattr(train, "load_colorizer", lambda arm: _Painter())
+    monkeypatch.setattr(colorizer_module, "load_colorizer", lambda arm: _Painter())
     (tmp_path / "in/deep").mkdir(parents=True)
     picture = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
     for name in ("a.png", "deep/a.png", "b.jpg"):
@@ -213,9 +215,8 @@ def test_photo_writes_a_file_each_and_lists_what_it_skips(tmp_path, monkeypatch,
 
 
 def test_photo_without_a_readable_picture_is_an_error(tmp_path, monkeypatch, capsys):
-    from colorize_lib import train
 
-    monkeypatch.setattr(train, "load_colorizer", lambda arm: _Painter())
+    monkeypatch.setattr(colorizer_module, "load_colorizer", lambda arm: _Painter())
     (tmp_path / "broken.jpg").write_bytes(b"not a picture")
     assert cli.main(["photo", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "none of the pictures" in capsys.readouterr().err

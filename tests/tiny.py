@@ -10,9 +10,12 @@ from unittest import mock
 
 from PIL import Image
 
-from colorize_lib import data, evaluation, results
 from colorize_lib.config import load_config
-from colorize_lib.train import train_run
+from colorize_lib.data import prepare as data
+from colorize_lib.data.scenes import synthetic_scenes
+from colorize_lib.data.store import Store
+from colorize_lib.evaluation import measuring, records
+from colorize_lib.training.loop import train_run
 
 PICTURES = {"train": 40, "val": 8, "test": 16}
 LIMIT = 8
@@ -21,9 +24,9 @@ SWEEP = (0.14,)
 """Temperatures besides 1 and 0.38; the book has more."""
 
 
-def store_with_room_to_crop(root: Path) -> data.Store:
+def store_with_room_to_crop(root: Path) -> Store:
     """26 training and 6 validation scenes of 24 px, for crops of 16."""
-    for i, scene in enumerate(data.synthetic_scenes(32, 24, seed=5).pixels):
+    for i, scene in enumerate(synthetic_scenes(32, 24, seed=5).pixels):
         folder = root / "pictures" / ("train" if i < 26 else "val")
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(scene).save(folder / f"{i:02}.png")
@@ -34,7 +37,7 @@ def store_with_room_to_crop(root: Path) -> data.Store:
 def experiment() -> SimpleNamespace:
     """Train and record it; attributes config, store, runs (folder), folder (of the recorded results), results."""
     root = Path(tempfile.mkdtemp(prefix="colorize-tests-"))
-    scenes = iter(data.synthetic_scenes(sum(PICTURES.values()), 32, seed=3).pixels)
+    scenes = iter(synthetic_scenes(sum(PICTURES.values()), 32, seed=3).pixels)
     for split, n in PICTURES.items():
         (root / "pictures" / split).mkdir(parents=True)
         for i in range(n):
@@ -45,6 +48,6 @@ def experiment() -> SimpleNamespace:
     for seed in config.seeds:
         for arm in config.arms:
             train_run(config, arm, seed, store, root / "runs", say=None)
-    with mock.patch.object(evaluation, "SWEEP", SWEEP):
-        found = results.record(config, store, root / "results", root / "runs", LIMIT, say=None)
+    with mock.patch.object(measuring, "SWEEP", SWEEP):
+        found = records.record(config, store, root / "results", root / "runs", LIMIT, say=None)
     return SimpleNamespace(config=config, store=store, runs=root / "runs", folder=root / "results", results=found)

@@ -29,8 +29,9 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from colorize_lib import bench, claims, results
+from colorize_lib import bench
 from colorize_lib.config import Config, identity, load_config
+from colorize_lib.evaluation import claims, records
 
 logger = logging.getLogger(__name__)
 MISSING = (AttributeError, IndexError, KeyError, TypeError, ValueError, FileNotFoundError)
@@ -38,9 +39,9 @@ MINUS = "\N{MINUS SIGN}"
 
 
 @lru_cache
-def load(profile: str) -> results.Results:
+def load(profile: str) -> records.Results:
     """Results of a profile, read once."""
-    return results.load(profile)
+    return records.load(profile)
 
 
 @lru_cache
@@ -237,7 +238,7 @@ def run_list() -> list[dict]:
 
     Keys: about, decides, command, recorded and wanted (numbers of runs), state (done, part, open), lacking.
     """
-    done = [passport for name in results.recorded() for passport in results.load(name).summary["passports"].values()]
+    done = [passport for name in records.recorded() for passport in records.load(name).summary["passports"].values()]
     rows = []
     for entry in claims.read()["runs"]:
         vary = entry.get("vary", {})
@@ -323,7 +324,7 @@ class Benches(Source):
     def source(self, argument: str) -> str:
         """A paragraph and tables a machine."""
         parts = []
-        for name, found in results.benches().items():
+        for name, found in records.benches().items():
             memory = f"Peak memory of the steps: {found['peak_memory_mb'] / 1024:.1f} GB."
             parts.append(f"**`{name}`.** {setup_of(found)} {memory}\n")
             parts += [f"{title}:\n\n{table_of(frame)}" for title, frame in bench.tables(found).items()]
@@ -341,7 +342,7 @@ class Costs(Source):
     def source(self, argument: str) -> str:
         """A table a machine."""
         widest = {}
-        for name, found in sorted(results.benches().items(), key=lambda item: item[1]["setup"]["width"]):
+        for name, found in sorted(records.benches().items(), key=lambda item: item[1]["setup"]["width"]):
             widest[machine_of(found)] = name, found
         tables = [
             f"On `{name}` ({found['setup']['precision']}), `{arm}`:\n\n"

@@ -1,0 +1,1 @@
+"""What only the book needs: example images, figures, and building it."""

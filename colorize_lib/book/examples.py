@@ -1,0 +1,129 @@
+"""Which pictures the book shows, chosen by rules that are printed with them, and the networks that colorize them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..color import chroma, hue, lab_to_rgb, rgb_to_lab, to_uint8, to_unit
+from ..colorizer import Colorizer, load_colorizer, load_run
+from ..config import Config
+from ..data.images import bundled_photos
+from ..data.prepare import open_data
+from ..data.scenes import synthetic_scenes
+from ..evaluation.measuring import finished_runs
+from ..training.loop import RUNS
+
+
+def _share(mask: torch.Tensor) -> float:
+    return float(mask.float().mean())
+
+
+def _in_sector(lab: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    angle = hue(lab[1:])
+    inside = (angle >= low) & (angle < high) if low < high else (angle >= low) | (angle < high)
+    return inside & (chroma(lab[1:]) > 20)
+
+
+RULES: dict[str, tuple[str, Callable[[torch.Tensor], float]]] = {
+    "any": ("in their given order", lambda lab: 0.0),
+    "red_yellow": ("the most pixels with a red, orange or yellow hue and chroma above 20",
+                   lambda lab: _share(_in_sector(lab, 345, 105))),
+    "neutral": ("the most pixels with chroma below 10", lambda lab: _share(chroma(lab[1:]) < 10)),
+    "vivid": ("the highest mean chroma", lambda lab: float(chroma(lab[1:]).mean())),
+    "dark": ("the lowest mean L", lambda lab: -float(lab[0].mean())),
+    "bright": ("the most pixels with L above 90", lambda lab: _share(lab[0] > 90)),
+    "monochrome": ("the smallest spread of a and b", lambda lab: -float(lab[1:].flatten(1).std(1).sum())),
+}  # fmt: skip
+"""Rules by name: what is printed, and the score of a picture (Lab [3, h, w]); the highest scores are shown."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures to show, uint8 [h, w, 3] by name, and the sentence that says how they were chosen."""
+
+    items: dict[str, np.ndarray]
+    rule: str
+
+
+def choose_pictures(config: Config, rule: str = "any", n: int = 6, scenes: int = 4) -> Pictures:
+    """Choose pictures by a rule of `RULES`: test photographs of the configured data, else pictures that may ship.
+
+    Those are scikit-image's bundled photographs and as many `scenes` of ours (networks trained on photographs have
+    never seen any); on synthetic data there are scenes only.
+    From a data set the n pictures are spread evenly over the top tenth, so that they are not all extreme.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule={rule!r} is unknown; choose one of {', '.join(RULES)}")
+    text, score = RULES[rule]
+    if config.data and config.data != "synthetic":
+        store = open_data(config.data, config.side)
+        rows = store.rows("test")
+        ranked = sorted(rows, key=lambda r: -_score(score, store.pixels[r]))
+        pool = len(ranked) if rule == "any" else min(len(ranked), max(n, len(ranked) // 10))
+        picked = [ranked[i] for i in np.linspace(0, pool - 1, min(n, pool)).astype(int)]
+        items = {f"test photo {r}": np.asarray(store.pixels[r]) for r in picked}
+        where = f"{len(items)} of the {pool} test photographs (of {len(rows)}) with {text}, evenly spaced"
+        return Pictures(items, where if rule != "any" else f"{len(items)} of {pool} test photographs, evenly spaced")
+    items = shippable_pictures(config, scenes)
+    ranked = sorted(items, key=lambda name: -_score(score, items[name]))[:n]
+    photos = "photographs bundled with scikit-image" + " and synthetic scenes" * (scenes > 0)
+    what = "synthetic scenes" if config.data else photos
+    shown = len(ranked)
+    where = f"of {len(items)} {what} the {shown} with {text}" if rule != "any" else f"the first {shown} {what}, {text}"
+    return Pictures({name: items[name] for name in ranked}, where)
+
+
+def _score(score: Callable, picture: np.ndarray) -> float:
+    return score(rgb_to_lab(to_unit(torch.from_numpy(np.array(picture))[None]))[0])
+
+
+def shippable_pictures(config: Config, scenes: int = 4) -> dict[str, np.ndarray]:
+    """Pictures that may be shown anywhere: scikit-image's photographs (not for synthetic data) and synthetic scenes."""
+    n = 12 if config.data == "synthetic" else scenes
+    drawn = synthetic_scenes(n, config.side, seed=1000).pixels if n else ()
+    made = {f"scene {i + 1}": picture for i, picture in enumerate(drawn)}
+    return made if config.data == "synthetic" else bundled_photos() | made
+
+
+def colorizers(config: Config, runs: Path = RUNS) -> dict[str, Colorizer]:
+    """One trained network an arm: those of the runs on the configured data (first seed), else the shipped ones."""
+    if not config.data:
+        return {arm: load_colorizer(arm) for arm in config.arms}
+    found = finished_runs(config, open_data(config.data, config.side), runs)
+    missing = [arm for arm in config.arms if (arm, config.seeds[0]) not in found]
+    if missing:
+        raise ValueError(f"arm {missing[0]!r} is not trained yet on this data; run notebook 04_training first")
+    return {arm: load_run(found[arm, config.seeds[0]]) for arm in config.arms}
+
+
+def colorize_all(pictures: Pictures, networks: dict[str, Colorizer], temperature: float | None = None) -> dict:
+    """Colorize every picture with every network: {picture: {"input", "truth", arm: uint8 [h, w, 3]}}.
+
+    Small pictures (training size) go through as they are, larger ones as in `Colorizer.photo`.
+    """
+    out = {}
+    for name, picture in pictures.items.items():
+        L = rgb_to_lab(to_unit(torch.from_numpy(np.array(picture))[None]))[:, :1]
+        grey = _grey(L)
+        out[name] = {"input": grey, "truth": np.asarray(picture)}
+        out[name] |= {arm: network.photo(np.asarray(picture), temperature) for arm, network in networks.items()}
+    return out
+
+
+def colorize_systems(pictures: Pictures, networks: dict[str, Colorizer], systems: list[str]) -> dict:
+    """The same for systems, arms with their decoder: {picture: {"input", "truth", "ce@0.38": uint8 [h, w, 3]}}."""
+    out = colorize_all(pictures, {})
+    for name, picture in pictures.items.items():
+        for system in systems:
+            arm, _, temperature = system.partition("@")
+            out[name][system] = networks[arm].photo(np.asarray(picture), float(temperature) if temperature else None)
+    return out
+
+
+def _grey(L: torch.Tensor) -> np.ndarray:
+    return to_uint8(lab_to_rgb(torch.cat([L, torch.zeros_like(L), torch.zeros_like(L)], 1)))[0].numpy()

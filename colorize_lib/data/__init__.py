@@ -1,0 +1,1 @@
+"""Images in, stores out: image files, sources, preparing, downloads and generated scenes."""

@@ -1,0 +1,400 @@
+"""How good a colorization is: every metric as a ratio of two sums over pictures.
+
+`measure` runs a predictor over pictures and returns one row of sums and counts a picture; `METRICS` (metrics.toml)
+says which two columns make which metric. So a metric of any subset of pictures (dark ones, one class, a bootstrap
+sample) is a sum of rows and one division, and `stats` can put an interval on all of them at once.
+
+Frozen choices (sources differ on each): errors in ab are taken at full resolution, from the colour as decoded, before
+clipping; what an eye would judge (PSNR, SSIM, CIEDE2000, colourfulness) from the picture as shown, clipped to sRGB and
+rounded to 8 bits. Pixels are pooled over pictures unless a definition says otherwise.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..color import clip_rgb, hue, lab_to_rgb, out_of_gamut_share, rgb_to_lab, to_unit
+from ..quantize import GRID, ab_gamut_centers, nearest_bin, rebalancing_weights, soft_encode_map, soft_entropy
+
+REACH = 150
+"""Largest threshold of the AuC in ab units; a worse error counts as this."""
+SECTORS = {"red": 345, "orange": 50, "yellow": 75, "green": 105, "blue": 190, "purple": 310}
+"""Hue sectors by the angle (degrees) at which each begins; it ends where the next one begins."""
+VIVID, NEUTRAL, HIT = 20, 10, 20
+"""Chroma above which a pixel has a hue, chroma below which it is neutral, ab distance within which it is right."""
+WINDOW, WINDOW_SIGMA = 11, 1.5  # of SSIM
+BINS = 10  # of the calibration curve
+
+
+def _length(ab: Tensor) -> Tensor:
+    return torch.hypot(ab[:, 0], ab[:, 1])  # on a CPU twenty times as fast as a norm over the channel axis
+
+
+def _sum(x: Tensor) -> Tensor:
+    return x.flatten(1).sum(1, dtype=torch.float64)
+
+
+def _sums_by(group: Tensor, groups: int, values: list[Tensor]) -> Tensor:
+    """Sum each map [b, ...] within each group of positions (numbers [b, ...]): float64 [b, groups, len(values)]."""
+    member = group.flatten(1)[:, None] == torch.arange(groups, device=group.device)[:, None]
+    stacked = torch.stack([value.flatten(1).double() for value in values], 2)
+    return member.double() @ stacked  # a product, unlike bincount, sums in the same order on every run on a GPU
+
+
+def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
+    """CIEDE2000 colour difference of Lab pictures [..., 3, h, w] -> [..., h, w]; about 1 is just noticeable.
+
+    Source: Sharma, Wu and Dalal, Color Research and Application 30(1), 2005, equations 2 to 22 (weights 1).
+    """
+    L1, a1, b1 = lab1.unbind(-3)
+    L2, a2, b2 = lab2.unbind(-3)
+    seventh = ((torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2) ** 7
+    stretch = 1.5 - 0.5 * torch.sqrt(seventh / (seventh + 25.0**7))
+    C1, C2 = torch.hypot(stretch * a1, b1), torch.hypot(stretch * a2, b2)
+    h1 = torch.atan2(b1, stretch * a1) % (2 * torch.pi)
+    h2 = torch.atan2(b2, stretch * a2) % (2 * torch.pi)
+    grey = (C1 * C2) == 0  # hue undefined: no hue difference, and the mean hue is the other one's
+    turn = h2 - h1
+    far = (turn.abs() > torch.pi).to(turn)
+    turn = torch.where(grey, 0.0, turn - 2 * torch.pi * torch.sign(turn) * far)
+    dH = 2 * torch.sqrt(C1 * C2) * torch.sin(turn / 2)
+    dL, dC, L, C = L2 - L1, C2 - C1, (L1 + L2) / 2, (C1 + C2) / 2
+    h = torch.where(grey, h1 + h2, (h1 + h2) / 2 + torch.pi * far)
+    T = 1 - 0.17 * torch.cos(h - torch.pi / 6) + 0.24 * torch.cos(2 * h)
+    T = T + 0.32 * torch.cos(3 * h + torch.pi / 30) - 0.20 * torch.cos(4 * h - 63 * torch.pi / 180)
+    # the mean hue is only needed up to full turns, except in the blue term
+    degrees = torch.rad2deg(h) % 360
+    seventh = C**7
+    twist = 2 * torch.sqrt(seventh / (seventh + 25.0**7))
+    twist = -twist * torch.sin(torch.pi / 3 * torch.exp(-(((degrees - 275) / 25) ** 2)))
+    middle = (L - 50) ** 2
+    dL = dL / (1 + 0.015 * middle / torch.sqrt(20 + middle))
+    dC, dH = dC / (1 + 0.045 * C), dH / (1 + 0.015 * C * T)
+    return torch.sqrt((dL**2 + dC**2 + dH**2 + twist * dC * dH).clamp_min(0))
+
+
+@lru_cache(maxsize=8)
+def _blur(side: int, device: torch.device) -> Tensor:
+    """The Gaussian window at every place where it fits, as a matrix, float64 [side - 10, side]."""
+    offset = torch.arange(side, device=device) - torch.arange(side - WINDOW + 1, device=device)[:, None] - WINDOW // 2
+    weight = torch.exp(-0.5 * (offset.double() / WINDOW_SIGMA) ** 2) * (offset.abs() <= WINDOW // 2)
+    return weight / weight.sum(1, keepdim=True)
+
+
+def ssim(rgb1: Tensor, rgb2: Tensor) -> Tensor:
+    """Structural similarity of rgb pictures [b, 3, h, w] in 0..1: mean over channels and windows, [b].
+
+    Source: Wang et al., IEEE Transactions on Image Processing 13(4), 2004: Gaussian window 11 x 11, sigma 1.5,
+    K = 0.01, 0.03; windows that leave the picture are left out, as in scikit-image. Sides of at least 11.
+    """
+    x, y = rgb1.double(), rgb2.double()
+    rows, columns = (_blur(side, x.device) for side in x.shape[-2:])
+    mx, my, xx, yy, xy = rows @ torch.stack([x, y, x * x, y * y, x * y]) @ columns.T
+    c1, c2 = 0.01**2, 0.03**2
+    alike = (2 * mx * my + c1) * (2 * (xy - mx * my) + c2)
+    return (alike / ((mx**2 + my**2 + c1) * (xx - mx**2 + yy - my**2 + c2))).mean((1, 2, 3))
+
+
+def colourfulness(rgb: Tensor, absolute: bool = False) -> Tensor:
+    """Colourfulness M3 of pictures [b, 3, h, w] in 0..255: [b]; 15 slightly, 45 averagely, 82 highly colourful.
+
+    Source: Hasler and Suesstrunk, SPIE 5007, 2003: of the opponents rg = R - G and yb = (R + G) / 2 - B, spread
+    + 0.3 mean. absolute: take |rg| and |yb| first, as some public code does; another, much smaller number.
+    """
+    r, g, b = rgb.flatten(2).unbind(1)
+    rg, yb = r - g, (r + g) / 2 - b
+    if absolute:
+        rg, yb = rg.abs(), yb.abs()
+    spread = torch.sqrt(rg.var(1, correction=0) + yb.var(1, correction=0))
+    return spread + 0.3 * torch.hypot(rg.mean(1), yb.mean(1))
+
+
+def auc_curve(distance: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Share of pixels with an ab error of at most t, for t = 0, 1, ..., 150: float64 [151].
+
+    distance, weight: any equal shape. `torch.trapezoid(curve) / 150` is the AuC as the paper computes it. It differs
+    from 1 - mean(min(d, 150)) / 150 only by rounding d to the middle of its unit step, so by less than 1/300.
+    """
+    step = distance.flatten().ceil().clamp(0, REACH + 1).long()
+    weight = torch.ones_like(distance) if weight is None else weight
+    counts = torch.bincount(step, weight.flatten().double(), REACH + 2)
+    return counts.cumsum(0)[: REACH + 1] / counts.sum()
+
+
+def hue_sector(ab: Tensor) -> Tensor:
+    """Number of the hue sector (order of `SECTORS`): [b, 2, h, w] -> int64 [b, h, w]."""
+    bounds = torch.tensor(sorted(SECTORS.values()), device=ab.device, dtype=ab.dtype)
+    return torch.bucketize(hue(ab), bounds, right=True) % len(SECTORS)
+
+
+@lru_cache(maxsize=4)
+def _bin_of_grid(device: torch.device) -> Tensor:
+    """Number of the colour at each grid point with |a|, |b| <= 130, -1 where there is none: int64 [27, 27]."""
+    table = torch.full((27, 27), -1, device=device)
+    at = (ab_gamut_centers().long() // GRID + 13).to(device)
+    table[at[:, 0], at[:, 1]] = torch.arange(len(at), device=device)
+    return table
+
+
+def bin_map(ab: Tensor) -> Tensor:
+    """Number of the nearest of the 313 colours: [b, 2, h, w] -> int64 [b, h, w]; the lowest number of equals.
+
+    The same as `gamut.nearest_bin`, forty times as fast: the nearest grid point is found by rounding (halves down,
+    towards lower numbers), and only colours whose grid point is not in the list are compared with others.
+    """
+    a, b = torch.ceil(ab / GRID - 0.5).clamp(-13, 13).long().add(13).unbind(1)
+    bins = _bin_of_grid(ab.device)[a, b]
+    outside = bins < 0
+    if outside.any():
+        bins[outside] = nearest_bin(ab.movedim(1, -1)[outside])
+    return bins
+
+
+def picture_sums(pred_lab: Tensor, true_lab: Tensor, prior: Tensor) -> dict[str, Tensor]:
+    """Every sum and count that the metrics need, from predicted and true Lab pictures [b, 3, h, w]; each float64 [b].
+
+    prior: distribution over the 313 colours [313] that balances the AuC: that of the training data. Pixels whose true
+    colour has prior 0 cannot be weighted; they are left out of the balanced sums and counted in `n_unseen`.
+    Raises ValueError for unequal shapes, sides below 11, a prediction that is not finite, or a prior of another length.
+    """
+    if pred_lab.shape != true_lab.shape or true_lab.ndim != 4 or true_lab.shape[1] != 3:
+        raise ValueError(f"both must be [b, 3, h, w]; got {tuple(pred_lab.shape)} and {tuple(true_lab.shape)}")
+    if min(true_lab.shape[2:]) < WINDOW:
+        raise ValueError(f"pictures of {tuple(true_lab.shape[2:])} pixels are too small; SSIM needs {WINDOW} a side")
+    if prior.shape != (len(ab_gamut_centers()),):
+        raise ValueError(f"prior must be [{len(ab_gamut_centers())}]; got {tuple(prior.shape)}")
+    if not torch.isfinite(pred_lab).all():
+        raise ValueError("the prediction holds NaN or infinity; has the network diverged?")
+    pred_lab, true_lab = pred_lab.float(), true_lab.float()
+    pred, true = pred_lab[:, 1:], true_lab[:, 1:]
+    maps = {"distance": _length(pred - true), "cp": _length(pred), "ct": _length(true)}
+    n = torch.full((len(true),), float(true[0, 0].numel()), dtype=torch.float64, device=true.device)
+    sums = {"pictures": torch.ones_like(n), "n": n}
+    sums |= _error_sums(maps["distance"], bin_map(true), prior.to(true.device))
+    shown, de = _display_sums(pred_lab, true_lab)
+    sums |= shown | {"chroma_pred": _sum(maps["cp"]), "chroma_true": _sum(maps["ct"])}
+    sums |= _hue_sums(pred, true, **maps) | _neutral_sums(pred - true, de, **maps)
+    L = true_lab[:, 0]
+    sums |= {"mean_L": _sum(L) / n, "share_dark": _sum(L < 15) / n, "share_white": _sum(L > 90) / n}
+    return sums | {"mean_chroma": sums["chroma_true"] / n}
+
+
+def _error_sums(distance: Tensor, bins: Tensor, prior: Tensor) -> dict[str, Tensor]:
+    clipped = distance.clamp(max=REACH)
+    # the trapezoid over t = 0, 1, ... sees each error at the middle of its unit step
+    step = torch.where(distance > REACH, REACH, (distance.ceil() - 0.5).clamp_min(0))
+    sums = {"err": _sum(clipped), "err_step": _sum(step), "err2": _sum(distance.square())}
+    sums["n_unseen"] = _sum(prior[bins] == 0)
+    for name, lambda_ in (("bal", 0.0), ("half", 0.5)):
+        weight = rebalancing_weights(prior.double(), lambda_)[bins]
+        sums |= {f"{name}_w": _sum(weight), f"{name}_err": _sum(weight * clipped)}
+    return sums
+
+
+def _display_sums(pred_lab: Tensor, true_lab: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """Sums from the pictures as shown, and the map of CIEDE2000 [b, h, w]."""
+    pred, true = ((clip_rgb(lab_to_rgb(lab)) * 255).round() for lab in (pred_lab, true_lab))
+    n = true[0, 0].numel()
+    de = ciede2000(rgb_to_lab(pred / 255), true_lab)
+    # a perfect picture would have PSNR infinity: count it as one with a single value off by one
+    mse = (_sum((pred - true).square()) / (3 * n)).clamp_min(1 / (3 * n))
+    sums = {"psnr": 10 * torch.log10(255**2 / mse), "ssim": ssim(pred / 255, true / 255), "de2000": _sum(de)}
+    sums["err_L"] = _sum((pred_lab[:, 0] - true_lab[:, 0]).abs())
+    sums["out_of_gamut"] = out_of_gamut_share(pred_lab).double() * n
+    for name, absolute in (("colourfulness", False), ("colourfulness_abs", True)):
+        sums |= {name: colourfulness(pred, absolute).double(), f"{name}_true": colourfulness(true, absolute).double()}
+    sums["colourfulness_shift"] = sums["colourfulness"] - sums["colourfulness_true"]
+    return sums | {"colourfulness_diff": sums["colourfulness_shift"].abs()}, de
+
+
+def _hue_sums(pred: Tensor, true: Tensor, distance: Tensor, cp: Tensor, ct: Tensor) -> dict[str, Tensor]:
+    """For each sector of vivid true colours: n, hit, predicted and true chroma, and the sectors they were seen as."""
+    seen = torch.where(cp < NEUTRAL, len(SECTORS), hue_sector(pred))
+    seen_as = [seen == k for k in range(len(SECTORS) + 1)]
+    sector = torch.where(ct > VIVID, hue_sector(true), -1)
+    sums = _sums_by(sector, len(SECTORS), [torch.ones_like(cp), distance <= HIT, cp, ct, *seen_as])
+    columns = ["n_{}", "hit_{}", "cp_{}", "ct_{}", *(f"conf_{{}}_{t}" for t in [*SECTORS, "gray"])]
+    return {c.format(s): sums[:, i, j] for i, s in enumerate(SECTORS) for j, c in enumerate(columns)}
+
+
+def _neutral_sums(shift: Tensor, de: Tensor, distance: Tensor, cp: Tensor, ct: Tensor) -> dict[str, Tensor]:
+    values = {"n": torch.ones_like(cp), "err": distance, "de": de, "cp": cp, "ct": ct}
+    values |= {"da": shift[:, 0], "db": shift[:, 1]}
+    sums = _sums_by((ct >= NEUTRAL).long(), 1, list(values.values()))[:, 0]
+    return {f"{name}_neutral": sums[:, j] for j, name in enumerate(values)}
+
+
+def probability_sums(logits: Tensor, true_ab: Tensor, neighbours: int = 5, sigma: float = 5.0) -> dict[str, Tensor]:
+    """Sums that judge predicted distributions at T = 1: logits [b, 313, h, w], true ab [b, 2, h, w]; float64 [b] each.
+
+    nll, nll_floor, nll_excess: cross entropy against the soft-encoded truth, the truth's own entropy (the least
+    possible) and the difference, in nats. energy: energy score in ab units, E|X - y| - E|X - X'| / 2, for a single
+    predicted colour its ab error (Gneiting and Raftery, JASA 102, 2007). calib_n, _p, _hit_0 to _9: positions,
+    probability and hits of the likeliest colour by tenths of that probability; a hit is the truth's nearest colour.
+    """
+    if logits.shape[1] != len(ab_gamut_centers()) or true_ab.shape != (len(logits), 2, *logits.shape[2:]):
+        raise ValueError(f"expected [b, 313, h, w], [b, 2, h, w]; got {tuple(logits.shape)}, {tuple(true_ab.shape)}")
+    index, weight = soft_encode_map(true_ab.float(), neighbours, sigma)
+    log_p = torch.log_softmax(logits.float(), 1)
+    nll = -(weight * log_p.gather(1, index)).sum(1)
+    p, centers = log_p.exp().flatten(2), ab_gamut_centers().to(logits.device)
+    a, b = (centers[:, i, None] - true_ab[:, None, i].float().flatten(2) for i in (0, 1))
+    energy = p * (torch.hypot(a, b) - torch.cdist(centers, centers) @ p / 2)
+    confidence, top = p.max(1)
+    hit = (top == index[:, 0].flatten(1)).double()
+    sums = {"n_positions": _sum(torch.ones_like(nll)), "nll": _sum(nll), "nll_floor": _sum(soft_entropy(weight))}
+    sums |= {"nll_excess": sums["nll"] - sums["nll_floor"], "energy": _sum(energy)}
+    sums |= {"confidence_excess": _sum(confidence - hit)}
+    tenth = (confidence * BINS).long().clamp(max=BINS - 1)
+    calib = _sums_by(tenth, BINS, [torch.ones_like(hit), confidence, hit])
+    return sums | {f"calib_{c}_{k}": calib[:, k, j] for j, c in enumerate(("n", "p", "hit")) for k in range(BINS)}
+
+
+def histogram_sums(lab: Tensor) -> Tensor:
+    """Pixels nearest to each of the 313 colours: lab [b, 3, h, w] -> int64 [b, 313]."""
+    bins, q = bin_map(lab[:, 1:].float()).flatten(1), len(ab_gamut_centers())
+    numbered = bins + q * torch.arange(len(bins), device=bins.device)[:, None]
+    return torch.bincount(numbered.flatten(), minlength=q * len(bins)).view(len(bins), q)
+
+
+def histogram_distance(p: np.ndarray, q: np.ndarray) -> float:
+    """Jensen-Shannon divergence in nats of two colour histograms [313] (counts or shares): 0 to log 2."""
+    p, q = (np.asarray(x, dtype=float) / np.sum(x) for x in (p, q))
+    middle = (p + q) / 2
+    return float(sum((x[x > 0] * np.log(x[x > 0] / middle[x > 0])).sum() / 2 for x in (p, q)))
+
+
+Predictor = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+"""uint8 pictures [b, h, w, 3] -> predicted Lab [b, 3, h, w], and logits [b, 313, h/4, w/4] or None."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """table: one row a picture. hist_pred, hist_true: pixels nearest to each of the 313 colours, float32 [n, 313]."""
+
+    table: pd.DataFrame
+    hist_pred: np.ndarray
+    hist_true: np.ndarray
+
+
+@torch.no_grad()
+def measure(
+    predict: Predictor,
+    pixels: np.ndarray | Tensor,
+    prior: Tensor,
+    batch: int = 50,
+    neighbours: int = 5,
+    sigma: float = 5.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Measured:
+    """Measure a predictor on pictures, uint8 [n, h, w, 3] (an array or memory map), `batch` at a time.
+
+    Sums are taken on the device of the prediction. Rows come in the order of the pictures; where the predictor gives
+    logits they hold `probability_sums` as well. progress: called with the pictures done and their number.
+    Raises ValueError for pixels of another shape or type, or none.
+    """
+    if len(pixels) == 0 or batch < 1:
+        raise ValueError(f"{len(pixels)} pictures in batches of {batch}; both must be 1 or more")
+    rows, predicted, true = [], [], []
+    for start in range(0, len(pixels), batch):
+        part = torch.as_tensor(np.ascontiguousarray(pixels[start : start + batch]))
+        lab, logits = predict(part)
+        truth = rgb_to_lab(to_unit(part.to(lab.device)))
+        sums = picture_sums(lab, truth, prior)
+        if logits is not None:
+            stride = round(truth.shape[2] / logits.shape[2])
+            sums |= probability_sums(logits, truth[:, 1:, ::stride, ::stride], neighbours, sigma)
+        rows.append(pd.DataFrame({name: column.cpu().numpy() for name, column in sums.items()}))
+        predicted.append(histogram_sums(lab).cpu().numpy())
+        true.append(histogram_sums(truth).cpu().numpy())
+        if progress:
+            progress(start + len(part), len(pixels))
+    table = pd.concat(rows, ignore_index=True)
+    return Measured(table, *(np.concatenate(x).astype(np.float32) for x in (predicted, true)))
+
+
+TRANSFORMS = {"": np.asarray, "area": lambda x: 1 - x / REACH, "rest": lambda x: 1 - x, "abs": np.abs, "sqrt": np.sqrt}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: transform(sum of `numerator` / sum of `denominator`) over pictures; NaN where the denominator is 0.
+
+    better: "high", "low", "one" (the closer to 1) or "none" (says what is, not what is good).
+    """
+
+    name: str
+    title: str
+    unit: str
+    better: str
+    numerator: str
+    denominator: str
+    transform: str
+    definition: str
+
+    def __call__(self, numerator, denominator) -> np.ndarray:
+        """The value from the two sums, numbers or arrays of equal shape."""
+        below = np.asarray(denominator, dtype=float)
+        ratio = np.divide(numerator, below, out=np.full(below.shape, np.nan), where=below != 0)
+        return TRANSFORMS[self.transform](ratio)
+
+
+def _read_metrics() -> dict[str, Metric]:
+    """All rows of metrics.toml, those with {s} and {t} once for each sector."""
+    rows = tomllib.loads((resources.files(__package__) / "metrics.toml").read_text("utf-8"))
+    metrics = {}
+    for name, row in rows.items():
+        for s in SECTORS if "{s}" in name else [""]:
+            for t in [*SECTORS, "gray"] if "{t}" in name else [""]:
+                filled = Metric(*(text.replace("{s}", s).replace("{t}", t) for text in (name, *row)))
+                metrics[filled.name] = filled
+    return metrics
+
+
+_ALL = _read_metrics()
+METRICS = {name: m for name, m in _ALL.items() if not name.startswith("confusion_")}
+"""The metrics by name. `metric` knows the many `confusion_<sector>_<sector or gray>` besides."""
+
+
+def metric(name: str) -> Metric:
+    """Look up a metric; `confusion_red_blue`: the share of truly red pixels seen as blue. ValueError if unknown."""
+    if name not in _ALL:
+        known = f"{', '.join(METRICS)} or confusion_<sector>_<sector or gray>"
+        raise ValueError(f"metric {name!r} is unknown; choose one of {known}")
+    return _ALL[name]
+
+
+def available(table: pd.DataFrame) -> list[str]:
+    """The names in `METRICS` that a table can give: without logits those of distributions are missing."""
+    return [m.name for m in METRICS.values() if {m.numerator, m.denominator} <= set(table.columns)]
+
+
+def value(table: pd.DataFrame, name: str) -> float:
+    """A metric over the pictures (rows) of a table. Raises ValueError if the table lacks its columns."""
+    m = metric(name)
+    missing = {m.numerator, m.denominator} - set(table.columns)
+    if missing:
+        raise ValueError(f"metric {name!r} needs the column(s) {', '.join(sorted(missing))}, which this table lacks")
+    return float(m(table[m.numerator].sum(), table[m.denominator].sum()))
+
+
+def confusion(table: pd.DataFrame) -> pd.DataFrame:
+    """Where vivid true colours went: share of each true sector (rows) predicted as each sector or gray (columns)."""
+    seen = [*SECTORS, "gray"]
+    return pd.DataFrame([[value(table, f"confusion_{s}_{t}") for t in seen] for s in SECTORS], list(SECTORS), seen)
+
+
+def calibration(table: pd.DataFrame) -> pd.DataFrame:
+    """The reliability curve: positions, mean confidence and accuracy by tenths of confidence, ten rows."""
+    n, p, hit = (table[[f"calib_{c}_{k}" for k in range(BINS)]].sum().to_numpy() for c in ("n", "p", "hit"))
+    with np.errstate(invalid="ignore"):
+        return pd.DataFrame({"positions": n, "confidence": p / n, "accuracy": hit / n})

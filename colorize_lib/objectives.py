@@ -1,0 +1,234 @@
+"""The objectives: what a network is asked for, how its answer is scored, and how it becomes a colour.
+
+Body, data order and evaluation are the same for all; an `Objective` is the only difference. To add one, write a
+class with `channels`, `score` and `decode`, and list it in `make_objective`. Pictures called rgb are in 0..1, or uint8,
+which are converted faster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .color import lightness, luma, rgb_to_lab
+from .networks import OUTPUT_STRIDE
+from .quantize import rebalancing_weights, soft_encode_map, soft_entropy
+from .readout import annealed_mean
+
+AB_SCALE = 110.0
+"""Regression heads predict ab / 110, as the PyTorch port does, so that outputs and gradients are of order one."""
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Bilinear enlargement by four, [b, c, h, w] -> [b, c, 4h, 4w]: the last layer of the original."""
+    return F.interpolate(x, scale_factor=OUTPUT_STRIDE, mode="bilinear", align_corners=False)
+
+
+def subsample(x: Tensor) -> Tensor:
+    """Every fourth pixel, as the original takes its labels (not an average): [..., h, w] -> [..., h/4, w/4]."""
+    return x[..., ::OUTPUT_STRIDE, ::OUTPUT_STRIDE]
+
+
+def label_ab(rgb: Tensor) -> Tensor:
+    """The labels of pictures [b, 3, h, w], uint8 or in 0..1: ab of every fourth pixel, [b, 2, h/4, w/4]."""
+    return rgb_to_lab(subsample(rgb))[:, 1:]
+
+
+def _unit(rgb: Tensor) -> Tensor:
+    return rgb / 255 if rgb.dtype == torch.uint8 else rgb
+
+
+def reduce(per_position: Tensor, reduction: str) -> Tensor:
+    """Turn a loss map [b, h, w] into a number: "mean" over all positions, or "sum" over them and mean over pictures.
+
+    The Caffe layer sums; Adam hides the factor except against eps and coupled weight decay, which "sum" makes
+    weaker by the number of positions. A preset therefore fixes reduction and weight decay together.
+    """
+    return per_position.mean() if reduction == "mean" else per_position.sum((1, 2)).mean()
+
+
+@dataclass(frozen=True)
+class Score:
+    """loss: what is minimised. plain, excess: means per position to log; excess is above the least possible value."""
+
+    loss: Tensor
+    plain: Tensor
+    excess: Tensor
+
+
+@dataclass(frozen=True)
+class StudentMSE:
+    """Mean squared error on RGB, as the student paper most likely had it: grey picture in, RGB picture out.
+
+    Input is torchvision's Grayscale (ITU-R 601 luma of the encoded values), target the picture itself. The output at
+    quarter resolution is enlarged by four before the error is taken, so its lightness is blurred: what was asked for.
+    """
+
+    name: str = "student_mse"
+    channels: int = 3
+    reduction: str = "mean"
+
+    def network_input(self, rgb: Tensor) -> Tensor:
+        """Luma [b, 1, h, w] on the scale 0..100 of L."""
+        return 100 * luma(_unit(rgb))
+
+    def score(self, raw: Tensor, rgb: Tensor) -> Score:
+        """raw: [b, 3, h/4, w/4]; rgb: [b, 3, h, w]. Squared error, mean over channels (nn.MSELoss)."""
+        squared = (upsample(self._rgb(raw)) - _unit(rgb)).square().mean(1)
+        return Score(reduce(squared, self.reduction), squared.mean(), squared.mean())
+
+    def decode(self, raw: Tensor, rgb: Tensor) -> Tensor:
+        """The predicted picture as Lab [b, 3, h, w]: colour and lightness both the network's."""
+        return rgb_to_lab(upsample(self._rgb(raw)).clamp(0, 1))
+
+    def _rgb(self, raw: Tensor) -> Tensor:
+        return raw + 0.5  # a new head answers mid grey
+
+
+def pixel_weights(weights: Tensor, ab: Tensor, index: Tensor) -> Tensor:
+    """Rebalancing weight v(Z) of each position [b, h/4, w/4]: that of the label's likeliest colour, eq. 3.
+
+    weights: of the colours, [313]. ab: labels [b, 2, h/4, w/4]. index: their nearest colours [b, h/4, w/4]. As in the
+    released training net, pictures whose labels never leave |a|, |b| <= 5 count for nothing.
+    """
+    coloured = (ab.abs() > 5).flatten(1).any(1)
+    return weights.to(ab)[index] * coloured[:, None, None]
+
+
+@dataclass(frozen=True, eq=False)
+class L2:
+    """Half the squared error in ab at quarter resolution, eq. 1 of Zhang et al., in units of (ab / 110)^2.
+
+    prior: distribution of the training data over the 313 colours, to weigh pixels exactly as rebalanced cross entropy
+    does; None for none. The minimiser is then the mean of the posterior tilted by the weights, not the posterior's.
+    """
+
+    name: str = "l2"
+    channels: int = 2
+    reduction: str = "mean"
+    prior: Tensor | None = None
+    lambda_: float = 0.5
+
+    def __post_init__(self):
+        weights = None if self.prior is None else rebalancing_weights(self.prior, self.lambda_)
+        object.__setattr__(self, "weights", weights)
+
+    def network_input(self, rgb: Tensor) -> Tensor:
+        """Lightness L [b, 1, h, w]."""
+        return lightness(rgb)
+
+    def score(self, raw: Tensor, rgb: Tensor) -> Score:
+        """raw: [b, 2, h/4, w/4]; rgb: [b, 3, h, w]."""
+        ab = label_ab(rgb)
+        half_squared = (raw - ab / AB_SCALE).square().sum(1) / 2
+        weighted = half_squared
+        if self.weights is not None:
+            weighted = pixel_weights(self.weights, ab, soft_encode_map(ab, 1)[0][:, 0]) * half_squared
+        return Score(reduce(weighted, self.reduction), half_squared.mean(), half_squared.mean())
+
+    def decode(self, raw: Tensor, rgb: Tensor) -> Tensor:
+        """Lab [b, 3, h, w]: the predicted ab, enlarged, under the true L."""
+        return torch.cat([self.network_input(rgb), upsample(raw * AB_SCALE)], 1)
+
+
+@dataclass(frozen=True, eq=False)
+class CrossEntropy:
+    """Soft cross entropy over the 313 colours, eq. 2 and 3; with `prior` and lambda_ < 1 rebalanced by eq. 4.
+
+    prior: distribution of the training data over the colours, [313]. lambda_ = 1 is the unweighted loss.
+    """
+
+    name: str
+    prior: Tensor
+    lambda_: float = 1.0
+    neighbours: int = 5
+    sigma: float = 5.0
+    temperature: float = 0.38
+    reduction: str = "mean"
+    channels: int = 313
+
+    network_input = L2.network_input
+
+    def __post_init__(self):
+        # kept once: weights [313] of the colours, all ones at lambda = 1
+        object.__setattr__(self, "weights", rebalancing_weights(self.prior, self.lambda_))
+
+    def targets(self, ab: Tensor) -> tuple[Tensor, Tensor]:
+        """Bins and weights [b, k, h/4, w/4] of the soft-encoded labels ab [b, 2, h/4, w/4]."""
+        return soft_encode_map(ab, self.neighbours, self.sigma)
+
+    def pixel_weights(self, ab: Tensor, index: Tensor) -> Tensor:
+        """Weight of each position [b, h/4, w/4], see `pixel_weights`; ones without rebalancing."""
+        if self.lambda_ == 1:
+            return torch.ones_like(index[:, 0], dtype=ab.dtype)
+        return pixel_weights(self.weights, ab, index[:, 0])
+
+    def score(self, raw: Tensor, rgb: Tensor) -> Score:
+        """raw: logits [b, 313, h/4, w/4]; rgb: [b, 3, h, w]. Nats per position; excess is above the target's entropy.
+
+        The weights stand in the forward value here; in Caffe they act on the gradient only, which comes to the same.
+        """
+        ab = label_ab(rgb)
+        index, weight = self.targets(ab)
+        # with the colours as the last axis, as the network lays them out in memory, this is three times as fast
+        cross_entropy = _SoftCrossEntropy.apply(*(x.movedim(1, -1) for x in (raw, index, weight)))
+        plain = cross_entropy.mean()
+        loss = reduce(self.pixel_weights(ab, index) * cross_entropy, self.reduction)
+        return Score(loss, plain, plain - soft_entropy(weight).mean())
+
+    def decode(self, raw: Tensor, rgb: Tensor, temperature: float | None = None) -> Tensor:
+        """Lab [b, 3, h, w]: annealed mean at quarter resolution, enlarged by four, under the true L."""
+        ab = annealed_mean(raw, self.temperature if temperature is None else temperature)
+        return torch.cat([self.network_input(rgb), upsample(ab)], 1)
+
+
+class _SoftCrossEntropy(torch.autograd.Function):
+    """-sum_k w_k log softmax(z)[i_k] over the last axis, with its gradient softmax(z) sum_k w_k - w written out.
+
+    The same as PyTorch finds by itself through log_softmax and gather, in fewer passes over the logits, which are the
+    largest thing that the loss touches: the logarithm is taken only where a target asks for it. A probability below
+    the least normal number counts as that one, 87 nats in single precision; the gradient knows no such floor.
+    """
+
+    @staticmethod
+    def forward(ctx, logits: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+        probability = torch.softmax(logits, -1)
+        ctx.save_for_backward(probability, index, weight)
+        wanted = probability.gather(-1, index).clamp_min(torch.finfo(logits.dtype).tiny)
+        return -(weight * wanted.log()).sum(-1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        probability, index, weight = ctx.saved_tensors
+        pull = gradient[..., None] * weight
+        return (probability * pull.sum(-1, keepdim=True)).scatter_add_(-1, index, -pull), None, None
+
+
+Objective = StudentMSE | L2 | CrossEntropy
+HEADS = {
+    "student_mse": StudentMSE.channels,
+    "l2": L2.channels,
+    "l2_rebal": L2.channels,
+    "ce": CrossEntropy.channels,
+    "ce_rebal": CrossEntropy.channels,
+}
+"""Output channels of each arm."""
+NEEDS_PRIOR = ("l2_rebal", "ce", "ce_rebal")
+"""Arms whose objective uses the prior of the training data."""
+
+
+def make_objective(arm: str, config, prior: Tensor | None = None) -> Objective:
+    """The objective of an arm; those of `NEEDS_PRIOR` need the prior of the training data [313]."""
+    if arm not in HEADS:
+        raise ValueError(f"arm={arm!r} is unknown; choose one of {', '.join(HEADS)}")
+    if arm in NEEDS_PRIOR and prior is None:
+        raise ValueError(f"arm {arm!r} needs the prior of the training data")
+    if arm == "student_mse":
+        return StudentMSE(reduction=config.reduction)
+    if arm in ("l2", "l2_rebal"):
+        return L2(arm, 2, config.reduction, prior if arm == "l2_rebal" else None, config.lambda_)
+    lambda_ = config.lambda_ if arm == "ce_rebal" else 1.0
+    return CrossEntropy(arm, prior, lambda_, config.neighbours, config.sigma, config.temperature, config.reduction)

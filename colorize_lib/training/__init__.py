@@ -1,0 +1,1 @@
+"""Training one arm with one seed: batches, the loop, checkpoints, several processes, provenance."""

@@ -1,0 +1,112 @@
+"""Example pictures: chosen by their rule, described truly, colorized by the right networks."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tiny
+
+from colorize_lib.book import examples
+from colorize_lib.book.examples import RULES, choose_pictures, colorize_all, colorizers
+from colorize_lib.config import load_config
+
+
+@pytest.fixture(scope="module")
+def made():
+    return tiny.experiment()
+
+
+def _flat(*rgb: int) -> np.ndarray:
+    return np.broadcast_to(np.array(rgb, np.uint8), (16, 16, 3)).copy()
+
+
+@pytest.mark.parametrize(
+    ("rule", "more", "less"),
+    [
+        ("red_yellow", _flat(200, 30, 30), _flat(30, 30, 200)),
+        ("red_yellow", _flat(230, 210, 20), _flat(20, 160, 40)),
+        ("neutral", _flat(120, 120, 120), _flat(200, 30, 30)),
+        ("vivid", _flat(255, 0, 0), _flat(150, 110, 110)),
+        ("dark", _flat(10, 10, 10), _flat(90, 90, 90)),
+        ("bright", _flat(250, 250, 250), _flat(128, 128, 128)),
+    ],
+)
+def test_the_score_of_a_rule_prefers_what_it_says(rule, more, less):
+    score = RULES[rule][1]
+    assert examples._score(score, more) > examples._score(score, less)
+
+
+def test_monochrome_prefers_one_colour_to_two():
+    two = _flat(200, 30, 30)
+    two[:8] = (30, 30, 200)
+    score = RULES["monochrome"][1]
+    assert examples._score(score, _flat(200, 30, 30)) > examples._score(score, two)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_from_a_data_set_only_test_pictures_are_shown(made, rule):
+    chosen = choose_pictures(made.config, rule, 3)
+    assert len(chosen.items) == 3
+    test = {f"test photo {row}": row for row in made.store.rows("test")}
+    for name, picture in chosen.items.items():
+        assert np.array_equal(picture, made.store.pixels[test[name]])
+    assert "3 of" in chosen.rule and str(tiny.PICTURES["test"]) in chosen.rule
+    assert RULES[rule][0] in chosen.rule or rule == "any"
+
+
+def test_any_spreads_over_all_test_pictures(made):
+    rows = made.store.rows("test")
+    names = list(choose_pictures(made.config, "any", 3).items)
+    assert names == [f"test photo {rows[i]}" for i in (0, 7, 15)]
+
+
+def test_more_pictures_than_there_are(made):
+    chosen = choose_pictures(made.config, "vivid", 99)
+    assert len(chosen.items) == tiny.PICTURES["test"] and chosen.rule.startswith("16 of the 16 test photographs")
+
+
+def test_without_data_what_is_shown_may_ship():
+    config = load_config("laptop")
+    chosen = choose_pictures(config, "vivid", 4)
+    scores = [examples._score(RULES["vivid"][1], picture) for picture in chosen.items.values()]
+    assert scores == sorted(scores, reverse=True) and len(scores) == 4
+    everything = examples.shippable_pictures(config)
+    assert set(chosen.items) <= set(everything) and "astronaut" in everything
+    assert chosen.rule.startswith(f"of {len(everything)} photographs bundled with scikit-image")
+    assert all(p.dtype == np.uint8 and p.shape[2] == 3 for p in everything.values())
+
+
+def test_synthetic_data_shows_scenes_only():
+    chosen = choose_pictures(load_config("smoke"), "any", 2)
+    assert list(chosen.items) == ["scene 1", "scene 2"]
+    assert chosen.rule == "the first 2 synthetic scenes, in their given order"
+    assert chosen.items["scene 1"].shape == (32, 32, 3)
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match="rule='pretty' is unknown; choose one of any, red_yellow"):
+        choose_pictures(load_config("smoke"), "pretty")
+
+
+def test_networks_are_those_of_the_runs(made):
+    networks = colorizers(dataclasses.replace(made.config, seeds=(1, 0)), made.runs)
+    assert list(networks) == list(made.config.arms)
+    assert {network.passport["seed"] for network in networks.values()} == {1}
+    with pytest.raises(ValueError, match="arm 'student_mse' is not trained yet"):
+        colorizers(dataclasses.replace(made.config, seeds=(5,)), made.runs)
+
+
+def test_every_picture_is_colorized_by_every_network_at_its_own_size(made):
+    pictures = choose_pictures(made.config, "any", 2)
+    first = next(iter(pictures.items.values()))
+    big = examples.Pictures({**pictures.items, "big": np.tile(first, (2, 3, 1))}, "")
+    out = colorize_all(big, colorizers(made.config, made.runs), temperature=0.38)
+    assert list(out) == list(big.items)
+    for name, shown in out.items():
+        assert list(shown) == ["input", "truth", *made.config.arms]
+        assert {p.shape for p in shown.values()} == {big.items[name].shape}
+        assert {p.dtype for p in shown.values()} == {np.dtype(np.uint8)}
+        assert np.array_equal(shown["truth"], big.items[name])
+        assert np.ptp(shown["input"].astype(int), axis=2).max() <= 1, "the input is grey"

@@ -1,0 +1,90 @@
+"""Finished runs of the smallest experiment, measured: every system, once, and as it would be measured directly."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+
+from colorize_lib.colorizer import load_run
+from colorize_lib.evaluation import measuring, metrics, records
+from colorize_lib.evaluation.measuring import SUBSET_METRICS
+
+SWEPT = [f"{arm}@{t:g}" for arm in ("ce", "ce_rebal") for t in tiny.SWEEP]
+MAIN = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@1", "ce_rebal@0.38", "grey", "mean", "random", "ceiling"]
+
+
+@pytest.fixture(scope="module")
+def made():
+    return tiny.experiment()
+
+
+def test_every_system_is_measured_and_named(made):
+    assert made.results.main_systems == MAIN
+    assert set(made.results.systems) == {*MAIN, *SWEPT}
+    assert all(measuring.system_title(name) for name in made.results.systems)
+    assert made.results.summary["pictures"] == tiny.LIMIT
+
+
+def test_the_sweep_is_measured_for_the_first_seed_only(made):
+    assert {tuple(made.results.seeds(name)) for name in SWEPT} == {(0,)}
+    assert {tuple(made.results.seeds(name)) for name in MAIN[:-4]} == {(0, 1)}
+    assert made.results.seeds("grey") == []
+
+
+def test_a_value_is_that_of_the_pictures_measured_directly(made):
+    rows = made.store.rows("test", tiny.LIMIT)
+    found = measuring.finished_runs(made.config, made.store, made.runs)
+    tables = []
+    for seed in made.config.seeds:
+        network = load_run(found["l2", seed])
+        prior = load_run(found["ce", 0]).objective.prior
+        tables.append(metrics.measure(network.predict, made.store.pixels[rows], prior).table)
+    direct = metrics.value(pd.concat(tables), "ab_error")
+    assert made.results.value("l2", "ab_error") == pytest.approx(direct, rel=1e-4)
+
+
+def test_the_stratum_of_all_pictures_is_the_whole(made):
+    for name in set(SUBSET_METRICS) - {"colourfulness_true"}:
+        assert made.results.stratum("all", "l2", name).value == made.results.value("l2", name)
+
+
+def test_confusion_rows_are_shares(made):
+    for system in MAIN:
+        sums = made.results.confusion(system).sum(axis=1)
+        assert np.isfinite(made.results.confusion(system).to_numpy()).any()
+        assert all(s == pytest.approx(1, abs=1e-3) or s == 0 for s in sums)
+
+
+def test_histograms_are_shares_of_313_colours(made):
+    found = made.results.summary["histograms"]
+    for name in ("truth", "l2", "ce@0.38", "grey"):
+        assert len(found[name]) == 313
+        assert sum(found[name]) == pytest.approx(1, abs=1e-3)
+    assert found["divergence"]["ceiling"] < found["divergence"]["grey"]
+
+
+def test_measurements_are_kept_beside_the_run(made, monkeypatch):
+    monkeypatch.setattr(measuring, "measure_systems", lambda *_: pytest.fail("measured twice"))
+    again = records.collect(dataclasses.replace(made.config, arms=("l2",)), made.store, made.runs, tiny.LIMIT)
+    assert again.summary["systems"]["l2"] == made.results.summary["systems"]["l2"]
+
+
+def test_no_finished_run_is_an_error(made):
+    with pytest.raises(ValueError, match="no finished run of profile 'smoke'.*colorize train"):
+        records.collect(dataclasses.replace(made.config, seeds=(9,)), made.store, made.runs)
+
+
+def test_evaluate_gives_plain_values_and_the_passport(made, tmp_path):
+    network = load_run(measuring.finished_runs(made.config, made.store, made.runs)["ce", 0])
+    found = measuring.evaluate(network, made.store, limit=4)
+    records.save_json(found, tmp_path / "out.json")
+    read = json.loads((tmp_path / "out.json").read_text())
+    assert read["pictures"] == 4 and read["passport"]["arm"] == "ce"
+    assert set(read["systems"]) == {"ce@1", "ce@0.38", "grey", "mean", "ceiling"}
+    value, low, high = read["systems"]["ce@1"]["auc"]
+    assert low <= value <= high

@@ -1,0 +1,407 @@
+"""The network: layer by layer what was published, and the released weights."""
+
+import hashlib
+import types
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from colorize_lib.config import load_config
+from colorize_lib.networks import (
+    STAGES,
+    ColorNet,
+    data_dependent_init,
+    flush_running_means,
+    from_released,
+    layer_table,
+    make_network,
+    receptive_field,
+    released_keys,
+)
+from colorize_lib.quantize import ab_gamut_centers
+
+CENTERS = ab_gamut_centers()
+
+# name, kernel, in, out, stride, dilation, side at 64, at 176, at 256, parameters; from the released training net v2
+PUBLISHED = [
+    ("conv1_1", 3, 1, 64, 1, 1, 64, 176, 256, 640),
+    ("conv1_2", 3, 64, 64, 2, 1, 32, 88, 128, 36_928),
+    ("conv2_1", 3, 64, 128, 1, 1, 32, 88, 128, 73_856),
+    ("conv2_2", 3, 128, 128, 2, 1, 16, 44, 64, 147_584),
+    ("conv3_1", 3, 128, 256, 1, 1, 16, 44, 64, 295_168),
+    ("conv3_2", 3, 256, 256, 1, 1, 16, 44, 64, 590_080),
+    ("conv3_3", 3, 256, 256, 2, 1, 8, 22, 32, 590_080),
+    ("conv4_1", 3, 256, 512, 1, 1, 8, 22, 32, 1_180_160),
+    ("conv4_2", 3, 512, 512, 1, 1, 8, 22, 32, 2_359_808),
+    ("conv4_3", 3, 512, 512, 1, 1, 8, 22, 32, 2_359_808),
+    *((f"conv{n}_{i}", 3, 512, 512, 1, 2, 8, 22, 32, 2_359_808) for n in (5, 6) for i in (1, 2, 3)),
+    *((f"conv7_{i}", 3, 512, 512, 1, 1, 8, 22, 32, 2_359_808) for i in (1, 2, 3)),
+    ("conv8_1", 4, 512, 256, 0.5, 1, 16, 44, 64, 2_097_408),
+    ("conv8_2", 3, 256, 256, 1, 1, 16, 44, 64, 590_080),
+    ("conv8_3", 3, 256, 256, 1, 1, 16, 44, 64, 590_080),
+    ("head", 1, 256, 313, 1, 1, 16, 44, 64, 80_441),
+]
+
+
+def on_paper(channels=313, **options) -> ColorNet:
+    """A network of shapes only: counting needs no memory."""
+    with torch.device("meta"):
+        return ColorNet(channels, **options)
+
+
+def count(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def settings(**options):
+    return types.SimpleNamespace(
+        **{"width": 1 / 16, "activation": "relu", "affine": False, "init": "default"} | options
+    )
+
+
+# -------------------------------------------------------------------------------------------- against the published
+
+
+@pytest.mark.parametrize(("side", "column"), [(64, 6), (176, 7), (256, 8)])
+def test_every_layer_is_the_published_one(side, column):
+    rows = layer_table(on_paper(), side)
+    assert len(rows) == len(PUBLISHED) == 23
+    for row, published in zip(rows, PUBLISHED, strict=True):
+        ours = [row[key] for key in ("layer", "kernel", "in", "out", "stride", "dilation", "side", "parameters")]
+        assert ours == [*published[:6], published[column], published[9]]
+
+
+def test_the_table_of_layers_is_true():
+    """Sides and parameters of the table against what the layers do to a picture."""
+    network = on_paper()
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    sides = []
+    for layer in convolutions:
+        layer.register_forward_hook(lambda _layer, _inputs, out: sides.append(out.shape[-1]))
+    network(torch.empty(1, 1, 176, 176, device="meta"))
+    rows = layer_table(network, 176)
+    assert [row["side"] for row in rows] == sides
+    assert [row["parameters"] for row in rows] == [count(layer) for layer in convolutions]
+
+
+def test_parameters_in_total():
+    assert count(on_paper()) == 32_230_393
+    assert count(on_paper(affine=True)) == 32_235_385
+    assert count(on_paper(affine=True)) + 2 * len(CENTERS) == 32_236_011  # with the port's fixed decode layer
+
+
+@pytest.mark.parametrize(("side", "billions"), [(64, 2.61), (128, 10.44), (176, 19.74), (256, 41.77)])
+def test_multiply_adds(side, billions):
+    total = sum(row["multiply_adds"] for row in layer_table(on_paper(), side))
+    assert total / 1e9 == pytest.approx(billions, abs=0.005)
+
+
+def test_no_pooling_no_skips_norm_after_the_activation():
+    kinds = {type(m) for m in on_paper().modules()}
+    assert kinds == {ColorNet, nn.ModuleDict, nn.Sequential, nn.Conv2d, nn.ConvTranspose2d, nn.ReLU, nn.BatchNorm2d}
+    for stage, block in zip(STAGES, on_paper().trunk.values(), strict=True):
+        assert isinstance(block[1], nn.ReLU)
+        assert isinstance(block[-1], nn.BatchNorm2d if stage.normalise else nn.ReLU)
+        assert sum(isinstance(layer, nn.BatchNorm2d) for layer in block) == stage.normalise
+
+
+@pytest.mark.parametrize(("until", "field"), [("conv3", 37), ("conv7", 325), ("conv8", 349)])
+def test_receptive_field_is_what_the_gradient_reaches(until, field):
+    assert receptive_field(until)[-1] == (f"{until}_3", field)
+    torch.manual_seed(0)
+    network = ColorNet(2, width=1 / 64).eval()
+    for parameter in network.parameters():
+        parameter.data.abs_().add_(0.01)  # nothing cancels, nothing is cut off
+    picture = torch.full((1, 1, 392, 392), 80.0, requires_grad=True)
+    x = (picture - 50) / 100
+    for name, block in network.trunk.items():
+        x = block(x)
+        if name == until:
+            break
+    middle = x.shape[-1] // 2
+    x[..., middle, middle].sum().backward()
+    reached = picture.grad[0, 0] != 0
+    for axis in (0, 1):
+        touched = reached.any(axis).nonzero()[:, 0]
+        assert touched[-1] - touched[0] + 1 == field == len(touched)
+    assert touched[0] > 0 and touched[-1] < 391  # the picture is large enough to tell
+
+
+def test_receptive_field_grows_layer_by_layer():
+    names, sides = zip(*receptive_field(), strict=True)
+    assert list(names) == [row[0] for row in PUBLISHED[:19]]
+    assert list(sides) == sorted(sides) and sides[0] == 3
+    with pytest.raises(ValueError, match="until='conv9'; allowed: conv1, conv2"):
+        receptive_field("conv9")
+
+
+# ------------------------------------------------------------------------------------------------- shapes, options
+
+
+@pytest.mark.parametrize("channels", [2, 3, 313])
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (64, 24), (8, 40)])
+def test_output_has_a_quarter_of_the_side(channels, height, width):
+    network = ColorNet(channels, width=1 / 32).eval()
+    assert network(torch.rand(2, 1, height, width)).shape == (2, channels, height // 4, width // 4)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 16, 16), (1, 1, 20, 16), (1, 1, 16, 33)])
+def test_other_inputs_are_refused(shape):
+    with pytest.raises(ValueError, match=r"input must be \[b, 1, h, w\], h and w multiples of 8; got \(") as refusal:
+        ColorNet(2, width=1 / 32)(torch.zeros(shape))
+    assert str(shape) in str(refusal.value)
+
+
+def test_activation_and_affine():
+    leaky = ColorNet(2, 1 / 32, "leaky_relu", affine=True)
+    kinds = [m for m in leaky.modules() if isinstance(m, nn.LeakyReLU)]
+    assert len(kinds) == 22 and {m.negative_slope for m in kinds} == {0.2}
+    assert not [m for m in leaky.modules() if isinstance(m, nn.ReLU)]
+    plain = ColorNet(2, 1 / 32)
+    assert count(leaky) - count(plain) == 2 * sum(round(s.channels / 32) for s in STAGES if s.normalise)
+    with pytest.raises(KeyError):
+        ColorNet(2, 1 / 32, "tanh")
+
+
+def test_width_multiplies_every_stage():
+    rows = layer_table(on_paper(width=0.25), 64)
+    assert [row["out"] for row in rows] == [round(row[3] / 4) for row in PUBLISHED[:-1]] + [313]
+    with pytest.raises(ValueError, match=r"width=0\.001 leaves conv1 without a channel"):
+        ColorNet(2, width=0.001)
+
+
+def test_input_is_scaled_as_in_the_port():
+    network = ColorNet(2, 1 / 32).eval()
+    seen = []
+    network.trunk["conv1"].register_forward_hook(lambda _layer, inputs, _out: seen.append(inputs[0]))
+    network(torch.tensor([0.0, 50, 100, 75]).repeat(8, 4)[None, None, :, :16])
+    assert seen[0][0, 0, 0, :4].tolist() == [-0.5, 0, 0.5, 0.25]
+
+
+def test_gradients_reach_every_parameter():
+    network = ColorNet(2, 1 / 16)
+    network(100 * torch.rand(2, 1, 32, 32)).square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in network.parameters())
+
+
+def test_a_trunk_depends_on_the_seed_alone():
+    two, many, other = (make_network(settings(), c, s) for c, s in ((2, 0), (313, 0), (2, 1)))
+    for (name, a), (_, b) in zip(two.trunk.named_parameters(), many.trunk.named_parameters(), strict=True):
+        assert torch.equal(a, b), name
+    assert not torch.equal(two.trunk["conv1"][0].weight, other.trunk["conv1"][0].weight)
+    again = make_network(settings(), 2, 0)
+    assert all(torch.equal(a, b) for a, b in zip(two.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_first_weights_are_pytorchs_but_the_same_on_every_processor():
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        usual = ColorNet(5, 1 / 16)
+    ours = make_network(settings(), 5, 3).state_dict()
+    for name, value in usual.state_dict().items():
+        torch.testing.assert_close(ours[name], value, rtol=1e-6, atol=1e-7, msg=name)
+    whole = b"".join(p.detach().numpy().tobytes() for p in make_network(settings(width=0.125), 313, 0).parameters())
+    assert hashlib.sha256(whole).hexdigest().startswith("7dbe02424d60c89f")
+
+
+def test_making_a_network_leaves_the_random_numbers_alone():
+    before = torch.random.get_rng_state()
+    make_network(settings(), 2, 7)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+# ------------------------------------------------------------------------------------- initialisation
+
+
+def test_he_init_keeps_the_size_of_a_signal_and_begins_with_small_answers():
+    # He's condition holds where inputs are centred; batch norm centres them at the head of each block.
+    network = make_network(load_config("laptop", init="he"), 313, 0).requires_grad_(False)
+    assert all(
+        layer.bias.eq(0).all() for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+    )
+    block, x = network.trunk["conv8"], torch.randn(4, 128, 16, 16, generator=torch.Generator().manual_seed(0))
+    for layer in block:
+        x = layer(x)
+    assert 0.4 < x.square().mean() < 2.5  # PyTorch's own weights leave 0.01
+    assert network.head(x).std().item() == pytest.approx(0.1 * x.square().mean().sqrt().item(), rel=0.5)
+    other = make_network(load_config("laptop", init="default"), 313, 0).trunk["conv8"][0].weight.detach()
+    drawn = block[0].weight
+    torch.testing.assert_close(drawn / drawn.abs().max(), other / other.abs().max())  # the same draws, scaled
+
+
+# ------------------------------------------------------------------------------------- data-dependent initialisation
+
+
+def test_data_dependent_init_gives_unit_variance_everywhere():
+    network = make_network(settings(), 5, 0)
+    lightness = 100 * torch.rand(8, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    data_dependent_init(network, lightness)
+    outputs = {}
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(lambda _layer, _inputs, out, name=name: outputs.update({name: out}))
+    with torch.no_grad():
+        network.train()(lightness)
+    assert len(outputs) == 23
+    for name, out in outputs.items():
+        deviation, mean = torch.std_mean(out, dim=(0, 2, 3))
+        np.testing.assert_allclose(deviation, 1, atol=2e-3, err_msg=name)
+        np.testing.assert_allclose(mean, 0, atol=2e-3, err_msg=name)
+    assert all(p.requires_grad for p in network.parameters())
+
+
+# ----------------------------------------------------------------------------------------------- released weights
+
+
+class Port(nn.Module):
+    """The released PyTorch net, written from its published description: names, shapes and order of layers."""
+
+    def __init__(self):
+        super().__init__()
+        blocks = [  # inputs, outputs, convolutions, last stride, dilation
+            (1, 64, 2, 2, 1), (64, 128, 2, 2, 1), (128, 256, 3, 2, 1), (256, 512, 3, 1, 1),
+            (512, 512, 3, 1, 2), (512, 512, 3, 1, 2), (512, 512, 3, 1, 1),
+        ]  # fmt: skip
+        for number, (inputs, outputs, convolutions, stride, dilation) in enumerate(blocks, 1):
+            layers = []
+            for i in range(convolutions):
+                last = i == convolutions - 1
+                layers += [
+                    nn.Conv2d(
+                        inputs if i == 0 else outputs,
+                        outputs,
+                        kernel_size=3,
+                        stride=stride if last else 1,
+                        padding=dilation,
+                        dilation=dilation,
+                        bias=True,
+                    ),
+                    nn.ReLU(True),
+                ]
+            setattr(self, f"model{number}", nn.Sequential(*layers, nn.BatchNorm2d(outputs)))
+        self.model8 = nn.Sequential(
+            nn.ConvTranspose2d(512, 256, kernel_size=4, stride=2, padding=1, bias=True),
+            nn.ReLU(True),
+            nn.Conv2d(256, 256, kernel_size=3, padding=1, bias=True),
+            nn.ReLU(True),
+            nn.Conv2d(256, 256, kernel_size=3, padding=1, bias=True),
+            nn.ReLU(True),
+            nn.Conv2d(256, 313, kernel_size=1, bias=True),
+        )
+        self.softmax = nn.Softmax(dim=1)
+        self.model_out = nn.Conv2d(313, 2, kernel_size=1, bias=False)
+        self.upsample4 = nn.Upsample(scale_factor=4, mode="bilinear")
+
+    def logits(self, lightness):
+        x = (lightness - 50.0) / 100.0
+        for number in range(1, 9):
+            x = getattr(self, f"model{number}")(x)
+        return x
+
+    def forward(self, lightness):
+        return 110.0 * self.upsample4(self.model_out(self.softmax(self.logits(lightness))))
+
+
+@pytest.fixture(scope="module")
+def port() -> Port:
+    """The port with random weights and running statistics, its decode layer holding the colours / 110."""
+    with torch.device("meta"):
+        made = Port()
+    made = made.to_empty(device="cpu").eval()
+    generator = torch.Generator().manual_seed(3)
+    for name, tensor in made.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            tensor.fill_(1000)
+        elif name.endswith("running_var"):
+            tensor.uniform_(0.5, 2, generator=generator)
+        elif tensor.ndim == 1:
+            tensor.normal_(0, 0.3, generator=generator)
+        else:
+            fan_in = tensor[0].numel() if "model8.0" not in name else tensor.shape[0] * 4
+            tensor.uniform_(-1, 1, generator=generator).mul_((6 / fan_in) ** 0.5)
+    made.model_out.weight.data.copy_((CENTERS / 110).T[:, :, None, None])
+    return made
+
+
+@pytest.fixture
+def state(port) -> dict:
+    return dict(port.state_dict())
+
+
+def test_the_port_written_here_has_the_published_size(port):
+    assert count(port) == 32_236_011
+
+
+def test_the_key_map_covers_the_port(state):
+    assert set(released_keys()) == set(state) - {"model_out.weight"}
+    assert set(released_keys().values()) == set(on_paper(affine=True).state_dict())
+    assert len(set(released_keys().values())) == len(released_keys())
+
+
+def test_the_released_weights_give_the_same_logits(port, state):
+    lightness = 100 * torch.rand(2, 1, 16, 24, generator=torch.Generator().manual_seed(1))
+    network = from_released(state, CENTERS).eval()
+    with torch.no_grad():
+        theirs, ours = port.logits(lightness), network(lightness)
+    assert theirs.std() > 0.1
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_the_released_weights_give_the_same_colours(port, state):
+    """The port decodes by the plain mean: the annealed mean at T = 1."""
+    from colorize_lib.objectives import upsample
+    from colorize_lib.readout import annealed_mean
+
+    lightness = 100 * torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(2))
+    network = from_released(state, CENTERS).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(upsample(annealed_mean(network(lightness), 1.0)), port(lightness), rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("scale", [1, 1 / 110])
+def test_the_decode_layer_may_be_scaled_or_absent(state, scale):
+    state["model_out.weight"] = (CENTERS * scale).T[:, :, None, None]
+    assert from_released(state, CENTERS).head.out_channels == 313
+    del state["model_out.weight"]
+    assert from_released(state, CENTERS).head.out_channels == 313
+
+
+def test_other_checkpoints_are_refused(state):
+    with pytest.raises(ValueError, match=r"not the released eccv16 checkpoint: unknown \['extra'\], missing \[\]"):
+        from_released(state | {"extra": torch.zeros(1)}, CENTERS)
+    with pytest.raises(ValueError, match=r"missing \['model3\.4\.bias'\]"):
+        from_released({k: v for k, v in state.items() if k != "model3.4.bias"}, CENTERS)
+    with pytest.raises(ValueError, match=r"model1\.0\.weight is \(64, 3, 3, 3\); expected \(64, 1, 3, 3\)"):
+        from_released(state | {"model1.0.weight": torch.zeros(64, 3, 3, 3)}, CENTERS)
+    with pytest.raises(ValueError, match="not the released eccv16 checkpoint"):
+        from_released({}, CENTERS)
+
+
+@pytest.mark.parametrize(
+    "decode",
+    [
+        CENTERS.flip(0).T[:, :, None, None],
+        CENTERS[:, [1, 0]].T[:, :, None, None],
+        torch.zeros(2, 313, 1, 1),
+        CENTERS[:312].T[:, :, None, None],
+        CENTERS.T,
+    ],
+    ids=["other order", "b before a", "zeros", "too few", "wrong shape"],
+)
+def test_another_decode_layer_is_refused(state, decode):
+    with pytest.raises(ValueError, match="decode layer does not hold the 313 derived colours"):
+        from_released(state | {"model_out.weight": decode}, CENTERS)
+
+
+def test_means_of_dead_channels_are_flushed_without_a_difference():
+    network = ColorNet(2, width=1 / 16).eval()
+    norm = network.trunk["conv1"][-1]
+    norm.running_mean[:2] = torch.tensor([1e-40, -1e-42])
+    norm.running_mean[2] = 0.5
+    picture = 100 * torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    before = network(picture)
+    flush_running_means(network)
+    assert norm.running_mean[:3].tolist() == [0, 0, 0.5]
+    assert torch.equal(before, network(picture))
