@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -63,22 +62,17 @@ class Colorizer:
             return self.objective.decode(output, rgb), None
         return self.objective.decode(output, rgb, temperature), output
 
-    def photo(
-        self, image: np.ndarray, temperature: float | None = None, side: int | None = None,
-        log: Callable[[str], None] | None = None,
-    ) -> np.ndarray:  # fmt: skip
+    def photo(self, image: np.ndarray, temperature: float | None = None, side: int | None = None) -> np.ndarray:
         """Colorize one image uint8 [h, w, 3] of any size; only its lightness is looked at.
 
         The network sees the image with its shorter side reduced to about `side` (default: the side it was trained
-        at), see `network_size`; `log` is told when it is squeezed for that. The predicted ab is enlarged and joined
-        with the full-resolution L. For `student_mse`, too, the predicted lightness is replaced by the true one here.
+        at); one that `is_thin` is squeezed for that. The predicted ab is enlarged and joined with the full-resolution
+        L. For `student_mse`, too, the predicted lightness is replaced by the true one here.
         Raises ValueError for anything but uint8 [h, w, 3] with at least one pixel.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or not image.size:
             raise ValueError(f"an image must be uint8 [h, w, 3] and not empty; got {image.dtype} {image.shape}")
         size = network_size(*image.shape[:2], side or self.side)
-        if log and is_thin(*image.shape[:2]):
-            log(f"{image.shape[1]} x {image.shape[0]} pixels: squeezed to {size[1]} x {size[0]} for the network")
         lab, _ = self.predict(to_uint8(_reduced(image, size, self.device)).cpu(), temperature)
         return recolor(image, lab[0, 1:])
 

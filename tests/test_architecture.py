@@ -33,7 +33,7 @@ LAYERS = [
     {"data.download", "data.store"},
     {"data.sources"},
     {"data.prepare", "colorizer"},
-    {"training.distributed", "training.checkpoint"},
+    {"photos", "training.distributed", "training.checkpoint"},
     {"training.batches", "training.provenance"},
     {"training.loop"},
     {"evaluation.metrics"},
