@@ -390,9 +390,9 @@ def export(options) -> None:
 
 def _need_clone(what: str) -> None:
     """Refuse to write beside an installed package, where nobody would look and the next update deletes."""
-    from .book.build import is_repository
+    from .book import build
 
-    if not is_repository(PACKAGE.parent):
+    if not build.is_repository(build.CLONE):
         out = "give --out FOLDER, or " if what.startswith("export") else ""
         raise ValueError(f"{what} writes into a clone of the repository, and this package is installed: {out}use one")
 

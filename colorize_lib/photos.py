@@ -48,7 +48,7 @@ def _images(path: Path, out: Path) -> list[tuple[Path, Path]]:
             raise ValueError(f"no such file or folder: {path}")
         return [(path, Path(path.name))]
     sources, made = list_images(path), out.resolve()
-    if made != path.resolve():
+    if path.resolve() in made.parents:
         sources = [source for source in sources if not source.resolve().is_relative_to(made)]
     return [(source, source.relative_to(path)) for source in sources]
 
