@@ -107,9 +107,8 @@ def make_network(config, channels: int, seed: int) -> ColorNet:
     PyTorch rounds drawn weights differently on different processors, and training magnifies that beyond recognition,
     so they are scaled here.
     """
-    with torch.device("meta"):  # without a first drawing
+    with torch.random.fork_rng(devices=[]):  # what is drawn here is replaced; on "meta" it would load much of PyTorch
         network = ColorNet(channels, config.width, config.activation, config.affine)
-    network.to_empty(device="cpu")
     chance = torch.Generator().manual_seed(seed)
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):

@@ -117,7 +117,7 @@ def _write(image: np.ndarray, target: Path, overwrite: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{os.getpid()}.part")  # short: the target's own name may be as long as can be
     try:
-        Image.fromarray(image).save(temporary, "png")
+        Image.fromarray(image).save(temporary, "png", compress_level=3)  # 6 takes longer than all the rest
         if target.exists() and not overwrite:
             raise FileExistsError(f"{target} was made by another program meanwhile and is kept")
         temporary.replace(target)

@@ -132,8 +132,8 @@ def test_out_of_memory_and_disk_cost_one_image_each(album, red, monkeypatch):
     ]
     save, full = Image.Image.save, [OSError(errno.ENOSPC, "No space left on device")]
 
-    def save_some(image, path, kind):
-        save(image, path, kind)  # the file is there
+    def save_some(image, path, kind, **options):
+        save(image, path, kind, **options)  # the file is there
         if full:
             raise full.pop()
 
