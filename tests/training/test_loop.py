@@ -446,7 +446,7 @@ def test_a_store_without_validation_pictures_is_refused_before_training(tmp_path
     for i, scene in enumerate(synthetic_scenes(8, 16, seed=5).pixels):
         Image.fromarray(scene).save(tmp_path / f"{i}.png")
     only = data.prepare(str(tmp_path), tmp_path / "store", 16, split="train", progress=False, workers=1, keep_grey=True)
-    with pytest.raises(ValueError, match="no pictures in split 'val'"):
+    with pytest.raises(ValueError, match="no images in split 'val'"):
         train_run(TINY, "l2", 0, only, tmp_path / "runs", say=None)
 
 
