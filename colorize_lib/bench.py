@@ -221,9 +221,9 @@ def preparing(store: Store, side: int) -> dict:
     """Seconds in which `prepare` makes a store, of `store.side`, of JPEG files of `side`, and in which as many
     processes only decode them; `share` is the part of its time that decoding alone takes."""
     chunk = chunk_size(store.side)
-    encoded = [_jpeg(picture, side) for picture in store.read(store.rows("train", 32 * chunk))]
+    encoded = [_jpeg(image, side) for image in store.read(store.rows("train", 32 * chunk))]
     with tempfile.TemporaryDirectory() as folder:
-        source, stores = Path(folder) / "pictures.parquet", (Path(folder) / str(n) for n in itertools.count())
+        source, stores = Path(folder) / "images.parquet", (Path(folder) / str(n) for n in itertools.count())
         pd.DataFrame({"image": encoded}).to_parquet(source)
         works = {
             "decode": lambda: _decode_all([encoded[i : i + chunk] for i in range(0, len(encoded), chunk)]),
@@ -233,8 +233,8 @@ def preparing(store: Store, side: int) -> dict:
     return {"side": side, "pictures": len(encoded), "share": _ratio(times, "decode", "prepare")} | times.min().to_dict()
 
 
-def _jpeg(picture: np.ndarray, side: int) -> bytes:
-    enlarged = Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS)
+def _jpeg(image: np.ndarray, side: int) -> bytes:
+    enlarged = Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS)
     enlarged.save(file := io.BytesIO(), "JPEG", quality=90)
     return file.getvalue()
 

@@ -126,7 +126,7 @@ class L2:
         half_squared = (raw - ab / AB_SCALE).square().sum(1) / 2
         weighted = half_squared
         if self.weights is not None:
-            weighted = pixel_weights(self.weights, ab, soft_encode_map(ab, 1)[0][:, 0]) * half_squared
+            weighted = pixel_weights(self.weights, ab, soft_encode_map(ab, 1, displayable=True)[0][:, 0]) * half_squared
         return Score(reduce(weighted, self.reduction), half_squared.mean(), half_squared.mean())
 
     def decode(self, raw: Tensor, rgb: Tensor) -> Tensor:
@@ -158,7 +158,7 @@ class CrossEntropy:
 
     def targets(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         """Bins and weights [b, k, h/4, w/4] of the soft-encoded labels ab [b, 2, h/4, w/4]."""
-        return soft_encode_map(ab, self.neighbours, self.sigma)
+        return soft_encode_map(ab, self.neighbours, self.sigma, displayable=True)
 
     def pixel_weights(self, ab: Tensor, index: Tensor) -> Tensor:
         """Weight of each position [b, h/4, w/4], see `pixel_weights`; ones without rebalancing."""

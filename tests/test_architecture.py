@@ -31,7 +31,7 @@ LAYERS = [
     {"objectives"},
     {"data.files", "data.images", "data.scenes"},
     {"data.download", "data.store"},
-    {"data.sources"},
+    {"data.sources", "data.prior"},
     {"data.prepare", "colorizer"},
     {"training.distributed", "training.checkpoint"},
     {"training.batches", "training.provenance"},

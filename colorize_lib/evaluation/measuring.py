@@ -20,7 +20,8 @@ import torch
 
 from ..colorizer import WEIGHTS, Colorizer, load_colorizer, load_run
 from ..config import Config, from_identity
-from ..data.store import Store, data_prior
+from ..data.prior import data_prior
+from ..data.store import Store
 from ..objectives import CrossEntropy
 from ..quantize import ab_gamut_centers
 from ..training.batches import batch_order

@@ -20,7 +20,8 @@ from ..color import rgb_to_lab, to_unit
 from ..colorizer import export_weights, load_colorizer, load_run
 from ..config import ARMS, Config, identity, load_config
 from ..data.prepare import open_data
-from ..data.store import Store, data_prior
+from ..data.prior import data_prior
+from ..data.store import Store
 from ..training.loop import RUNS, train_run
 from . import metrics
 from .intervals import Interval

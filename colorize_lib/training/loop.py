@@ -21,7 +21,8 @@ from torch import Tensor
 from ..color import chroma, make_compilable, rgb_to_lab, to_unit
 from ..colorizer import WEIGHTS, Colorizer
 from ..config import Config
-from ..data.store import Store, _rgb, data_prior
+from ..data.prior import data_prior, read_rgb
+from ..data.store import Store
 from ..devices import computes_in_bf16, cuda_modes, keep_freed_memory, peak_memory, pick_device
 from ..networks import data_dependent_init, flush_running_means, make_network
 from ..objectives import NEEDS_PRIOR, CrossEntropy, make_objective
@@ -309,7 +310,7 @@ def validate(run: Run) -> dict:
     flush_running_means(run.network.eval())
     sums = torch.zeros(5)
     for i in range(0, len(rows), 64):
-        rgb = _rgb(run.store, rows[i : i + 64], run.device).to(run.dtype)
+        rgb = read_rgb(run.store, rows[i : i + 64], run.device).to(run.dtype)
         spare = (rgb.shape[-1] - run.config.side) // 2
         rgb = rgb[..., spare : spare + run.config.side, spare : spare + run.config.side]
         raw = run.network(run.objective.network_input(rgb))

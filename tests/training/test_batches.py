@@ -77,7 +77,7 @@ def test_pictures_are_read_from_the_file(store):
 def test_a_file_that_ends_too_early_is_an_error(store):
     assert len(store.read(np.array([3])))
     os.truncate(store.path / "pixels.npy", (store.path / "pixels.npy").stat().st_size - 10)
-    with pytest.raises(ValueError, match="noise is damaged: picture 29 cannot be read"):
+    with pytest.raises(ValueError, match="noise is damaged: image 29 cannot be read"):
         store.read(np.array([29]))
 
 

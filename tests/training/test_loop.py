@@ -29,9 +29,10 @@ from colorize_lib.color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from colorize_lib.colorizer import WEIGHTS, Colorizer, export_weights, load_colorizer, load_run
 from colorize_lib.config import ARMS, Config
 from colorize_lib.data import prepare as data
-from colorize_lib.data import store as store_module
+from colorize_lib.data import prior as prior_module
+from colorize_lib.data.prior import data_prior
 from colorize_lib.data.scenes import synthetic_scenes
-from colorize_lib.data.store import Store, data_prior
+from colorize_lib.data.store import Store
 from colorize_lib.devices import cuda_modes, pick_device
 from colorize_lib.objectives import upsample
 from colorize_lib.quantize import densify, soft_encode
@@ -420,7 +421,7 @@ def test_the_prior_is_that_of_the_training_pictures(store):
 def test_the_prior_of_many_pictures_is_that_of_some_at_equal_distances(store, monkeypatch):
     rows = store.rows("train", 24)
     expected = data_prior(store, rows[[0, 3, 6, 9, 12, 15, 18, 21]], TINY, CPU)
-    monkeypatch.setattr(store_module, "PRIOR_PHOTOS", 10)
+    monkeypatch.setattr(prior_module, "PRIOR_PHOTOS", 10)
     assert torch.equal(data_prior(store, rows, TINY, CPU), expected)
 
 
@@ -445,7 +446,7 @@ def test_a_store_without_validation_pictures_is_refused_before_training(tmp_path
     for i, scene in enumerate(synthetic_scenes(8, 16, seed=5).pixels):
         Image.fromarray(scene).save(tmp_path / f"{i}.png")
     only = data.prepare(str(tmp_path), tmp_path / "store", 16, split="train", progress=False, workers=1, keep_grey=True)
-    with pytest.raises(ValueError, match="no pictures in split 'val'"):
+    with pytest.raises(ValueError, match="no images in split 'val'"):
         train_run(TINY, "l2", 0, only, tmp_path / "runs", say=None)
 
 
@@ -733,7 +734,7 @@ def test_a_step_brings_nothing_but_pictures_to_the_device(store, tmp_path, monke
     # on PyTorch's device without numbers: whatever needs one on the way raises, as a card would have to be waited for
     card = torch.device("meta")
     monkeypatch.setattr(train, "pick_device", lambda name: card)
-    monkeypatch.setattr(store_module, "prior_from_ab", lambda *_: torch.full((313,), 1 / 313))
+    monkeypatch.setattr(prior_module, "prior_from_ab", lambda *_: torch.full((313,), 1 / 313))
     monkeypatch.setattr(Run, "forward", lambda run, seen: run.trained(seen))  # there is no autocast for it
     run = Run(dataclasses.replace(TINY, fused=False), arm, 0, store, tmp_path)
     run.prepare()
