@@ -54,7 +54,7 @@ def test_what_changes_nothing_is_no_switch(monkeypatch):
     monkeypatch.setattr(bench, "SECONDS", 0)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
     monkeypatch.setitem(bench.SETTINGS, "cpu", (("precision", "fp32"), ("precision", "bf16")))
-    config = load_config("smoke", arms=["l2"], **SMALL | {"precision": "bf16"})
+    config = load_config("smoke", arms=["l2"], **SMALL)
     rows = bench.switches(config, open_data("synthetic", 32, progress=False), "l2")
     assert [row["value"] for row in rows] == ["", "bf16"] and "matrix units" in rows[1]["error"]
 

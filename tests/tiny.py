@@ -47,7 +47,7 @@ def experiment() -> SimpleNamespace:
     config = load_config("smoke", data=str(store.path), seeds=[0, 1], **small)
     for seed in config.seeds:
         for arm in config.arms:
-            train_run(config, arm, seed, store, root / "runs", say=None)
+            train_run(config, arm, seed, store, root / "runs", log=None)
     with mock.patch.object(measuring, "SWEEP", SWEEP):
         found = records.record(config, store, root / "results", root / "runs", LIMIT, say=None)
     return SimpleNamespace(config=config, store=store, runs=root / "runs", folder=root / "results", results=found)
