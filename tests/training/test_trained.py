@@ -13,7 +13,7 @@ from colorize_lib import config as settings
 from colorize_lib.color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from colorize_lib.colorizer import WEIGHTS, Colorizer, export_weights, load_colorizer, load_run
 from colorize_lib.config import ARMS
-from colorize_lib.data.store import data_prior
+from colorize_lib.data.prior import data_prior
 from colorize_lib.objectives import upsample
 from colorize_lib.readout import annealed_mean
 from colorize_lib.training.loop import train_run
