@@ -1,6 +1,7 @@
 """The small result files that the book reads: written by `record`, read by `load`, asked by notebooks and pages.
 
-`record` writes `book/results/<profile>/`. Every number in it carries an interval; every run its passport.
+`record` writes `book/results/<profile>/`. Every number in it carries an interval; every run its passport. Images are
+called pictures and subsets strata in these files, because the first of them did.
 """
 
 from __future__ import annotations
@@ -137,6 +138,7 @@ def tune(config: Config, store: Store, runs: Path = RUNS, folder: Path | None = 
     into the recorded results: arm, lr, steps, loss (the arm's own, over the training since the validation before),
     val_plain, val_ab_error, val_chroma_ratio.
     """
+    folder = folder or _folder(config.profile)
     rows = []
     for arm in config.arms:
         for factor in RATES:
@@ -144,7 +146,6 @@ def tune(config: Config, store: Store, runs: Path = RUNS, folder: Path | None = 
             last = pd.read_csv(train_run(trial, arm, config.seeds[0], store, runs, log) / "history.csv").iloc[-1]
             rows.append({"arm": arm, "lr": trial.lr, "steps": int(last.step)} | last[list(TUNED)].to_dict())
     table = pd.DataFrame(rows)
-    folder = folder or BOOK / "results" / config.profile
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / "tuning.csv", table.to_csv(index=False, float_format="%.6g"))
     return table
@@ -347,9 +348,16 @@ def export_runs(config: Config, store: Store, out: Path, runs: Path = RUNS) -> l
     return [export_weights(folder, out, name=folder.name) for folder in found.values()]
 
 
+def _folder(profile: str) -> Path:
+    """Where to record a profile; ValueError where no book is beside the library, as in an installed package."""
+    if not BOOK.is_dir():
+        raise ValueError(f"there is no book to record in at {BOOK}; run this in a clone of the repository")
+    return BOOK / "results" / profile
+
+
 def bench_file(name: str) -> Path:
     """Where what `colorize bench` measured is recorded under a name."""
-    return BOOK / "results" / "bench" / f"{name}.json"
+    return _folder("bench") / f"{name}.json"
 
 
 def benches() -> dict[str, dict]:
@@ -423,7 +431,7 @@ def record(
     Besides the summary of all seeds one is written for the first seed, the first two, and so on. elsewhere: see
     `collect`.
     """
-    folder = folder or BOOK / "results" / config.profile
+    folder = folder or _folder(config.profile)
     finished, here, there = measure_all(config, store, runs, limit, log, elsewhere)
     trained = [seed for seed in config.seeds if any(seed == s for _, s in finished)]
     firsts = [{key: f for key, f in finished.items() if key[1] in trained[:k]} for k in range(1, len(trained) + 1)]

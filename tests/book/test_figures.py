@@ -7,6 +7,7 @@ import html
 import inspect
 import io
 import re
+from functools import lru_cache
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -83,9 +84,14 @@ CALLS = {
 """Every figure of the book once, with small numbers."""
 
 
+@lru_cache
+def figure_of(name: str) -> Figure:
+    return CALLS[name]()
+
+
 @pytest.fixture
 def drawn(request) -> Figure:
-    return CALLS[request.param]()
+    return figure_of(request.param)
 
 
 def draw(name: str):
@@ -107,7 +113,7 @@ def test_a_figure_is_as_wide_as_the_page_or_less_closed_and_can_be_saved(drawn):
     assert isinstance(drawn, Figure) and drawn.get_figwidth() <= figures.WIDTH
     assert not plt.get_fignums(), "an open figure would be shown twice"
     file = io.BytesIO()
-    drawn.savefig(file, format="png")
+    drawn.savefig(file, format="png", dpi=30)
     colours = np.asarray(Image.open(file).convert("RGB")).reshape(-1, 3)
     assert (colours[0] == 255).all() and len(np.unique(colours, axis=0)) > 20
 

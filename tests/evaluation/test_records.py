@@ -177,6 +177,18 @@ def test_names_of_recorded_profiles(made, tmp_path):
     assert records.recorded(tmp_path) == ["laptop"]
 
 
+def test_without_a_book_nothing_is_recorded_beside_the_package(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "BOOK", tmp_path / "book")
+    monkeypatch.setattr(records, "measure_all", lambda *_: pytest.fail("measured before it was refused"))
+    monkeypatch.setattr(records, "train_run", lambda *_: pytest.fail("trained before it was refused"))
+    for call in (records.record, records.tune):
+        with pytest.raises(ValueError, match="no book to record in at .*book; run this in a clone"):
+            call(made.config, made.store)
+    with pytest.raises(ValueError, match="no book"):
+        records.bench_file("here")
+    assert not list(tmp_path.iterdir())
+
+
 def test_results_of_before_the_90_percent_interval_are_read_as_they_are(loaded):
     summary = json.loads(json.dumps(loaded.summary))
     recorded = summary["differences"]["ce@1 - l2"]["auc"]
