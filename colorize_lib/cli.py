@@ -227,7 +227,7 @@ def evaluate(options) -> None:
 
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
     store = open_data(options.data, colorizer.side)
-    measured = measure(colorizer, store, options.split, options.limit, say=_show)
+    measured = measure(colorizer, store, options.split, options.limit, log=_show)
     save_json(measured, Path(options.json))
     print(f"wrote {options.json}: {measured['pictures']} pictures, {', '.join(measured['systems'])}")
 
@@ -290,7 +290,7 @@ def record(options) -> None:
     from .evaluation import records
 
     elsewhere = open_data(options.elsewhere, config.side) if options.elsewhere else None
-    found = records.record(config, store, elsewhere=elsewhere, say=lambda line: print(line, flush=True))
+    found = records.record(config, store, elsewhere=elsewhere, log=lambda line: print(line, flush=True))
     print(f"recorded {', '.join(found.systems)} of profile {config.profile}")
 
 
