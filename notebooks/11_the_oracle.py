@@ -39,7 +39,7 @@ from colorize_lib.config import load_config
 from colorize_lib.data.scenes import SCENE_CLASSES, SyntheticScenes, synthetic_scenes
 
 torch.set_num_threads(1)
-config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
+load_config(profile, data=data, seeds=seeds, arms=arms, **settings)  # refuses what is not possible, and is not used
 scenes = synthetic_scenes(256, 64, seed=3)
 shares = oracle.class_shares(scenes)
 prior = oracle.scene_prior(shares)
@@ -83,8 +83,8 @@ chroma.round(1)
 
 # %% [markdown]
 # The mean is not the only dull answer: the median of the cars is grey itself, the middle one among their colours.
-# Cooling to $T = 0.38$ makes the leaves vivid, where one colour has the majority. On car, ball and roof, where none has,
-# it leads to other dull places, towards whichever colour happens to lie on a point of the grid, since its soft label
+# Cooling to $T = 0.38$ makes the leaves vivid, where one colour has the majority. On car, ball and roof, where none
+# has, it leads to other dull places, towards whichever colour happens to lie on a point of the grid, since its soft label
 # has the highest peak.
 #
 # All answers in numbers, for every class whose colour is open:
@@ -202,7 +202,7 @@ quarter.round(2)
 # with the same rates. Every training is repeated from several starts; the worst class of the worst start is shown.
 
 # %%
-starts = [[oracle.train_toy(arm, prior, seed=seed) for arm in oracle.TOY_ARMS] for seed in config.seeds or (0, 1, 2)]
+starts = [[oracle.train_toy(arm, prior, seed=seed) for arm in oracle.TOY_ARMS] for seed in seeds or (0, 1, 2)]
 toys = {toy.arm: toy for toy in starts[0]}
 curves = oracle.distances(starts, prior)
 glue("starts", len(starts), display=False)
@@ -255,8 +255,8 @@ oracle.plot_odds(odds, prior)
 # - One posterior has many best answers. The mean of a car has a chroma of {glue:text}`car_mean:.1f`, where cars have
 #   {glue:text}`car_chroma:.1f`; cooling makes it {glue:text}`car_annealed:.1f`. Squared error is dull because that
 #   is the right answer to its question.
-# - Each answer wins at its own question, under the posterior it was read from, and at no other. Over whole scenes the mean keeps
-#   {glue:text}`chroma_of_mean:.2f` of the chroma; a sample keeps all of it at {glue:text}`price_of_sample:.2f` times
+# - Each answer wins at its own question, under the posterior it was read from, and at no other. Over
+#   whole scenes the mean keeps {glue:text}`chroma_of_mean:.2f` of the chroma; a sample keeps all of it at {glue:text}`price_of_sample:.2f` times
 #   the error.
 # - Trained on its question, a network gives the closed form: after {glue:text}`toy_steps:d` steps every system lies
 #   within {glue:text}`worst_end:.2f` units of it, for every class and from each of {glue:text}`starts:d` starts. `l2`
