@@ -43,6 +43,7 @@ LAYERS = [
     {"evaluation.claims"},
     {"book.examples"},
     {"book.figures"},
+    {"book.oracle"},
     {"book.build"},
     {"bench"},
     {"cli"},
