@@ -1,121 +1,192 @@
 """The command `colorize`: prepare, train, sweep, evaluate, photo, run, book, bench, record, tune, export.
 
-Every command only reads its options and calls the library; heavy imports wait until a command needs them. What the
-user got wrong (ValueError, FileNotFoundError) becomes one line on stderr and exit status 2.
+Every command only reads its options and calls the library; heavy imports wait until a command needs them.
+
+The settings of an experiment are options too, made from the fields of `Config`, the only place that knows them. Neither
+tyro nor jsonargparse (both tried) does this in less: they want to make the `Config` themselves, but what is not given
+is the profile's to say and what is impossible `load_config`'s to explain. An error of theirs takes 4 to 30 lines and
+does not guess what was meant, neither reads `0,1` and `0 1` alike, and importing them alone takes longer than
+`colorize --help` does.
+
+What went wrong is told in one line. An error counts as the user's (status 2) if it was raised by a `raise` of this
+package, because such an error names what was given and what is allowed. What the system refuses, and want of memory,
+has status 1. Everything else is a mistake of ours and shows its traceback, as `--debug` always does.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import difflib
 import itertools
 import json
+import os
 import re
-import shutil
 import sys
+import traceback
 from pathlib import Path
 
-from .book import build
-from .config import ARMS, PROFILES, Config, load_config
+from .config import ARMS, CHOICES, PROFILES, Config, load_config
+
+PACKAGE = Path(__file__).resolve().parent
+FIELDS = {field.name: field.default for field in dataclasses.fields(Config)}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit status (2 for a mistake of the user's, 1 for a failure)."""
-    options = _parser().parse_args(argv)
+    """Run one command; returns the exit status: 2 for a mistake of the user's, 1 for a failure, 130 if interrupted."""
+    options, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        options.parser.error(f"unknown: {' '.join(unknown)}")
     try:
         return options.call(options) or 0
-    except (ValueError, FileNotFoundError) as error:
+    except KeyboardInterrupt:
+        return _tell(options, "interrupted", 130)
+    except BrokenPipeError:  # `| head` has seen enough; Python would complain of it once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
         if options.debug:
             raise
-        print(f"colorize {options.command}: {error}", file=sys.stderr)
-        return 2
-    except (FloatingPointError, MemoryError) as error:
-        print(f"colorize {options.command}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"colorize {options.command}: interrupted", file=sys.stderr)
-        return 130
+        if said := _explained(error):
+            return _tell(options, *said)
+        traceback.print_exception(error)
+        return _tell(options, "this is a bug in colorize_lib; please report it with the lines above", 1)
+
+
+def _tell(options, message: str, status: int) -> int:
+    print(f"colorize {options.command}: {message}", file=sys.stderr)
+    return status
+
+
+def _explained(error: Exception) -> tuple[str, int] | None:
+    """What to say of an error and the exit status; None for one that nobody foresaw."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    ours = Path(last.filename).is_relative_to(PACKAGE) and (last.line or "").startswith("raise ")
+    if ours and isinstance(error, ValueError | FileNotFoundError):
+        return str(error), 2
+    if ours and isinstance(error, FloatingPointError | MemoryError):
+        return str(error), 1
+    if isinstance(error, MemoryError):
+        return "out of memory", 1
+    if isinstance(error, OSError):
+        return f"{error.strerror}: {error.filename}" if error.filename else str(error), 1
+    if isinstance(error, ModuleNotFoundError) and not error.name.startswith(__package__):
+        return f"the package {error.name} is needed; pip install 'colorize-lib[book]' brings all that are", 2
+    return None
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells mistakes in one line and, of an unknown option, which one may have been meant."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, allow_abbrev=False, **options)
+
+    def error(self, message: str):
+        known = [name for action in self._actions for name in action.option_strings]
+        for word in re.findall(r"--[\w-]+", message.partition("unknown: ")[2]):
+            message += "".join(f"; did you mean {name}?" for name in difflib.get_close_matches(word, known, 1))
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def option(*names: str, **options) -> tuple:
+    """An option as `_parser` adds it to a command."""
+    return names, options
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("colorize", description="Train, judge and use networks that colorize pictures.")
+    parser = _Parser("colorize", description="Train, judge and use networks that colorize images.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(call, *arguments):
+    def command(call, *arguments, settings: bool = False):
         about = call.__doc__.splitlines()[0]
         sub = commands.add_parser(call.__name__, help=about, description=about)
         for names, options in arguments:
             sub.add_argument(*names, **options)
         sub.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
-        sub.set_defaults(call=call)
+        if settings:
+            _add_settings(sub)
+        sub.set_defaults(call=call, parser=sub)
 
-    def option(*names, **options):
-        return names, options
-
-    profile = option("--profile", choices=sorted(PROFILES), help="size of the experiment")
-    data = option("--data", help='store, Parquet files or folder, folder of pictures, or "synthetic"')
-    need_data = option("--data", required=True, help=data[1]["help"])
-    arms = option("--arms", help=f"comma-separated, of {', '.join(ARMS)}")
-    seeds = option("--seeds", help="comma-separated integers")
-    more = option(
-        *("-p", "--parameter"), nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
+    arm = option("--arm", default="ce_rebal", choices=ARMS, help="shipped network to use (default: ce_rebal)")
+    run_folder = option("--run", help="folder of a finished run or file of a network, instead of a shipped one")
+    command(
+        prepare,
+        *(option("source"), option("out"), option("--side", type=int, default=64, help="in pixels (default: 64)")),
     )
-    arm = option("--arm", default="ce_rebal", help="shipped weights to use (default: ce_rebal)")
-    experiment = (profile, data, arms, seeds, more)
-    command(prepare, option("source"), option("out"), option("--side", type=int, default=64, help="in pixels"))
-    command(train, *experiment)
+    command(train, settings=True)
     command(
         sweep,
-        *experiment,
-        option(
-            *("--vary", "-v"),
-            nargs="+",
-            action="append",
-            default=[],
-            metavar=("NAME", "VALUE"),
-            help="a parameter and the values to try; several give every combination",
-        ),
+        option("--vary", "-v", nargs="+", action="append", default=[], metavar=("NAME", "VALUE"),
+               help="a setting and the values to try; several give every combination"),
         option("--part", default="1/1", help="only part K of N, as K/N, for N machines or an array of batch jobs"),
         option("--list", action="store_true", help="only say what stands"),
-    )
+        settings=True,
+    )  # fmt: skip
     command(
         evaluate,
-        *(arm, option("--run", help="folder of a finished run, instead of shipped weights"), need_data),
+        *(arm, run_folder, option("--data", required=True, help="store, Parquet files or folder, folder of images")),
         option("--json", required=True, help="file to write"),
         option("--split", default="test", help="split of the data (default: test)"),
-        option("--limit", type=int, default=0, help="only the first so many pictures"),
+        option("--limit", type=int, default=0, help="only the first so many images"),
     )
     command(
         photo,
-        option("files", nargs="+", help="pictures or folders of pictures, of any size"),
-        option("--out", required=True, help="folder to write to"),
-        *(arm, option("--temperature", type=float, help="of the annealed mean: near 0 vivid, 1 cautious")),
-        option("--side-by-side", action="store_true", help="grey input and result in one picture"),
+        option("files", nargs="+", help="images or folders of images, of any size"),
+        option("--out", "-o", required=True, help="folder to write to"),
+        option("--overwrite", action="store_true", help="replace what an earlier call wrote (never an input)"),
+        *(arm, run_folder),
+        option("--temperature", type=float, help="of the annealed mean: near 0 vivid, 1 cautious"),
+        option("--side-by-side", action="store_true", help="grey input and result in one image"),
     )
-    command(run, option("names", nargs="+", metavar="NAME"), *experiment)
-    command(book, *experiment)
+    command(run, option("names", nargs="+", metavar="NAME"), settings=True)
+    command(book, settings=True)
     command(
         bench,
-        *experiment,
         option("--epoch", action="store_true", help="train a whole epoch of every arm as well"),
         option("--compile", action="store_true", help="try torch.compile on a processor as well, which takes minutes"),
         option("--json", default="runs/bench.json", help="file to write (default: runs/bench.json)"),
         option("--record", metavar="NAME", help="write it among the recorded results under this name, for the book"),
+        settings=True,
     )
-    elsewhere = option("--elsewhere", help="pictures of another kind to measure on as well; their test split is taken")
-    command(record, *experiment, elsewhere)
-    command(tune, *experiment)
-    command(export, *experiment, option("--out", help="folder: write one file a run there, of every arm and seed"))
+    command(
+        record,
+        option("--elsewhere", help="images of another kind to measure on as well; their test split is taken"),
+        settings=True,
+    )
+    command(tune, settings=True)
+    command(
+        export, option("--out", "-o", help="folder: write one file a run there, of every arm and seed"), settings=True
+    )
     return parser
+
+
+def _add_settings(sub: argparse.ArgumentParser) -> None:
+    """Give a command an option for every field of `Config` whose name it has not taken, and `-p` for all of them."""
+    about = "of the experiment; what is not given is the profile's. A list is written 0 1 or 0,1."
+    group, taken = sub.add_argument_group("settings", about), sub._option_string_actions
+    group.add_argument(
+        *("-p", "--parameter"), nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="any setting by its name, or a parameter of a notebook",
+    )  # fmt: skip
+    special = {"profile": f"one of {', '.join(PROFILES)}", "arms": f"some of {', '.join(ARMS)}"}
+    special["data"] = 'store, Parquet files or folder, folder of images, or "synthetic"'
+    for name, default in FIELDS.items():
+        flags = dict.fromkeys((f"--{name.strip('_').replace('_', '-')}", f"--{name}"))
+        if not taken.keys() & flags.keys():
+            choices = f"one of {', '.join(CHOICES[name])}" if name in CHOICES else f"for example {default}"
+            many = {"nargs": "+"} if isinstance(default, tuple) else {}
+            about = special.get(name, choices)
+            group.add_argument(*flags, dest=f"set_{name}", metavar=name.strip("_").upper(), help=about, **many)
 
 
 def parse_value(text: str):
     """Read a parameter as JSON or, failing that, as YAML; "[0,1]", "1e-3", "true" and "ce" all mean what they say."""
-    import yaml
-
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         pass
+    import yaml
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
@@ -123,22 +194,22 @@ def parse_value(text: str):
 
 
 def parameters(options) -> dict:
-    """The parameters named on the command line, from `-p`, `--profile`, `--data`, `--arms` and `--seeds`."""
+    """The parameters named on the command line: those of `-p` first, then the settings given as options."""
     values = {name: parse_value(text) for name, text in options.parameter}
-    for name in ("profile", "data"):
-        if getattr(options, name):
-            values[name] = getattr(options, name)
-    if options.arms:
-        values["arms"] = options.arms.split(",")
-    if options.seeds:
-        values["seeds"] = [parse_value(seed) for seed in options.seeds.split(",")]
+    for name, default in FIELDS.items():
+        given = getattr(options, f"set_{name}", None)
+        if isinstance(given, list):
+            items = [item for text in given for item in text.split(",")]
+            values[name] = items if name == "arms" else [parse_value(item) for item in items]
+        elif given:
+            values[name] = given if isinstance(default, str) else parse_value(given)
     return values
 
 
 def _config(options, need_data: bool = True) -> Config:
     config = load_config(**parameters(options))
     if need_data and not config.data:
-        raise ValueError(f"profile {config.profile} needs pictures: give --data (see `colorize train --help`)")
+        raise ValueError(f"profile {config.profile} needs images: give --data (see `colorize train --help`)")
     return config
 
 
@@ -148,12 +219,16 @@ def _store(config: Config):
     return open_data(config.data, config.side)
 
 
+def _log(line: str) -> None:
+    print(line, flush=True)
+
+
 def prepare(options) -> None:
-    """Make a store: one memory-mapped array of equally large pictures, with an index."""
+    """Make a store: one memory-mapped array of equally large images, with an index."""
     from .data import prepare as data
 
     store = data.prepare(options.source, options.out, options.side)
-    print(f"{store.path}: {len(store)} pictures, {store.side} px, fingerprint {store.fingerprint()}")
+    print(f"{store.path}: {len(store)} images, {store.side} px, fingerprint {store.fingerprint()}")
 
 
 def train(options) -> None:
@@ -168,44 +243,46 @@ def train(options) -> None:
             for arm in config.arms:
                 folder = train_run(config, arm, seed, store)
                 if world.first:
-                    print(f"{arm} seed {seed}: {folder}", flush=True)
+                    _log(f"{arm} seed {seed}: {folder}")
 
 
 def sweep(options) -> None:
     """Train arms by seeds by settings: lists the runs, keeps finished ones, resumes begun ones, trains the rest."""
-    from .training.distributed import joined
-    from .training.loop import train_run
-
     names = [name for name, *_ in options.vary]
     values = [[parse_value(text) for text in texts] for _, *texts in options.vary]
     settings = [dict(zip(names, combination, strict=True)) for combination in itertools.product(*values)]
     configs = [load_config(**parameters(options) | setting) for setting in settings]
-    if not configs or not configs[0].data:
+    if not configs or not all(config.data for config in configs):
         raise ValueError("a sweep needs --data and a value for every --vary")
     part, parts = _part(options.part)
-    jobs = [(c, setting, arm, seed) for c, setting in zip(configs, settings, strict=True)
-            for seed in c.seeds for arm in c.arms][part - 1 :: parts]  # fmt: skip
+    from .data.prepare import open_data
+    from .training.distributed import joined
+    from .training.loop import train_run
+
     with joined(configs[0].device) as world:
-        store = _store(configs[0])
-        if world.first:
-            print(_standing(jobs, store), flush=True)
+        stores = {place: open_data(*place) for place in dict.fromkeys((c.data, c.side) for c in configs)}
+        jobs = [(setting, (c, arm, seed, stores[c.data, c.side])) for c, setting in zip(configs, settings, strict=True)
+                for seed in c.seeds for arm in c.arms][part - 1 :: parts]  # fmt: skip
+        _log_standing(jobs, world.first)
         if options.list:
             return
-        for config, _, arm, seed in jobs:
-            train_run(config, arm, seed, store)
-        if world.first:
-            print(_standing(jobs, store), flush=True)
+        for _, job in jobs:
+            train_run(*job)
+        _log_standing(jobs, world.first)
 
 
-def _standing(jobs: list[tuple], store) -> str:
-    """The table of a sweep's runs: what is varied, and how far each is."""
+def _log_standing(jobs: list[tuple], shown: bool) -> None:
+    """Print the table of a sweep's runs: what is varied, and how far each is. ValueError for an impossible run."""
     import pandas as pd
 
     from .training.loop import Run
 
-    rows = [{"arm": arm, "seed": seed, **setting, "run": (run := Run(c, arm, seed, store)).folder.name,
-             "state": run.state} for c, setting, arm, seed in jobs]  # fmt: skip
-    return pd.DataFrame(rows).to_string(index=False)
+    rows = []
+    for setting, (config, arm, seed, store) in jobs:
+        run = Run(config, arm, seed, store)
+        rows.append({"arm": arm, "seed": seed, **setting, "run": run.folder.name, "state": run.state})
+    if shown:
+        _log(pd.DataFrame(rows).to_string(index=False))
 
 
 def _part(text: str) -> tuple[int, int]:
@@ -219,7 +296,7 @@ def _part(text: str) -> tuple[int, int]:
 
 
 def evaluate(options) -> None:
-    """Measure a trained network on pictures and write every metric, with intervals, as JSON."""
+    """Measure a trained network on images and write every metric, with intervals, as JSON."""
     from .colorizer import load_colorizer, load_run
     from .data.prepare import open_data
     from .evaluation.measuring import evaluate as measure
@@ -229,52 +306,45 @@ def evaluate(options) -> None:
     store = open_data(options.data, colorizer.side)
     measured = measure(colorizer, store, options.split, options.limit, log=_show)
     save_json(measured, Path(options.json))
-    print(f"wrote {options.json}: {measured['pictures']} pictures, {', '.join(measured['systems'])}")
+    print(f"wrote {options.json}: {measured['pictures']} images, {', '.join(measured['systems'])}")
 
 
-def photo(options) -> None:
-    """Colorize pictures of any size; only their lightness is looked at."""
-    import numpy as np
-    import torch
-    from PIL import Image
+def _show(line: str) -> None:
+    """Progress on one line of the terminal; silent where nobody watches."""
+    if sys.stderr.isatty():
+        print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
 
-    from .color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
-    from .colorizer import load_colorizer
-    from .data.images import list_images, read_image
 
+def photo(options) -> int:
+    """Colorize images of any size; only their lightness is looked at."""
     if options.temperature is not None and not options.temperature > 0:
         raise ValueError(f"--temperature {options.temperature} is not possible; allowed: above 0")
-    paths = list_images(options.files)
-    colorizer, out, written = load_colorizer(options.arm), Path(options.out), set()
-    out.mkdir(parents=True, exist_ok=True)
-    for path in paths:
-        try:
-            picture = read_image(path)
-        except ValueError as error:
-            print(f"skipped {path}: {error}", file=sys.stderr)
-            continue
-        result = colorizer.photo(picture, options.temperature)
-        if options.side_by_side:
-            lab = rgb_to_lab(to_unit(torch.from_numpy(picture.copy())[None]))
-            lab[:, 1:] = 0
-            result = np.concatenate([to_uint8(lab_to_rgb(lab))[0].numpy(), result], axis=1)
-        name = path.stem if path.stem not in written else f"{path.stem}-{len(written)}"  # same name, other folder
-        written.add(name)
-        Image.fromarray(result).save(out / f"{name}.tmp", "png")
-        print((out / f"{name}.tmp").rename(out / f"{name}.png"))
-    if not written:
-        raise ValueError("none of the pictures could be read")
+    from .colorizer import load_colorizer, load_run
+    from .photos import colorize_files, plan
+
+    def warn(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    jobs = plan(options.files, options.out, options.overwrite)
+    colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
+    more = options.temperature, options.side_by_side, options.overwrite
+    failed = colorize_files(colorizer, jobs, *more, log=_log, warn=warn)
+    if failed:
+        warn(f"colorize photo: {failed} of {len(jobs)} images could not be colorized")
+    return 1 if failed else 0
 
 
 def bench(options) -> None:
     """Measure what this machine makes of training: steps, their parts, every switch, beside what it can do at best."""
     given, few = parameters(options), {"data": "synthetic", "train_photos": 512}
     config = load_config(**{"profile": "laptop", **({} if "data" in given else few), **given})
+    if options.record:
+        _need_clone("bench --record")
     store = _store(config)
     from .bench import as_text, measure
     from .evaluation import records
 
-    found = measure(config, store, options.epoch, options.compile, say=lambda line: print(line, flush=True))
+    found = measure(config, store, options.epoch, options.compile, say=_log)
     print(as_text(found))
     path = records.bench_file(options.record) if options.record else Path(options.json)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -285,18 +355,20 @@ def bench(options) -> None:
 def record(options) -> None:
     """Measure the finished runs of a profile and write book/results/<profile>, from which the book is made."""
     config = _config(options)
+    _need_clone("record")
     store = _store(config)
     from .data.prepare import open_data
     from .evaluation import records
 
     elsewhere = open_data(options.elsewhere, config.side) if options.elsewhere else None
-    found = records.record(config, store, elsewhere=elsewhere, log=lambda line: print(line, flush=True))
+    found = records.record(config, store, elsewhere=elsewhere, log=_log)
     print(f"recorded {', '.join(found.systems)} of profile {config.profile}")
 
 
 def tune(options) -> None:
-    """Train every arm at several learning rates and record how each ends on validation pictures (give `-p steps`)."""
+    """Train every arm at several learning rates and record how each ends on validation images (give `--steps`)."""
     config = _config(options)
+    _need_clone("tune")
     store = _store(config)
     from .evaluation import records
 
@@ -305,46 +377,35 @@ def tune(options) -> None:
 
 def export(options) -> None:
     """Write finished runs' networks as fp16: of the first seed into the package, or of all to a folder."""
+    config = _config(options)
+    if not options.out:
+        _need_clone("export without --out")
+    store = _store(config)
     from .evaluation import records
 
-    config = _config(options)
-    store = _store(config)
-    out = Path(options.out or build.HERE / "weights")
-    for path in records.export_runs(config, store, out) if options.out else records.export(config, store, out):
+    write, out = (records.export_runs, options.out) if options.out else (records.export, PACKAGE / "weights")
+    for path in write(config, store, Path(out)):
         print(path)
 
 
-def _show(line: str) -> None:
-    """Progress on one line of the terminal; silent where nobody watches."""
-    if sys.stderr.isatty():
-        print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
+def _need_clone(what: str) -> None:
+    """Refuse to write beside an installed package, where nobody would look and the next update deletes."""
+    from .book import build
+
+    if not build.is_repository(build.CLONE):
+        out = "give --out FOLDER, or " if what.startswith("export") else ""
+        raise ValueError(f"{what} writes into a clone of the repository, and this package is installed: {out}use one")
 
 
 def run(options) -> int:
     """Execute notebooks with parameters into runs/notebooks/<profile>."""
-    root, values, jobs = build.repository(), parameters(options), []
-    for name in (Path(name).stem for name in options.names):
-        defaults = build.defaults_of(root / f"notebooks/{name}.py")
-        jobs.append((name, build.check_parameters(name, defaults, values)))
-    folder = root / "runs/notebooks" / str(values.get("profile", defaults.get("profile")))
-    failures = build._execute_all(root, jobs, folder)
-    print(f"executed notebooks are in {folder.relative_to(root)}")
-    return 1 if failures else 0
+    from .book import build
+
+    return build.run(options.names, parameters(options))
 
 
 def book(options) -> int:
     """Execute every notebook and build the book into _build/site; anything missing or warned about makes it fail."""
-    root, values, jobs, taken = build.repository(), parameters(options), [], set()
-    for name in build.notebooks_of(root):
-        known = build.defaults_of(root / f"notebooks/{name}.py")
-        given = {k: v for k, v in values.items() if k in build._taken(known)}
-        jobs.append((name, build.check_parameters(name, known, given)))
-        taken |= build._taken(known)
-    if unknown := set(values) - taken:
-        raise ValueError(f"no notebook has a parameter {', '.join(map(repr, unknown))}")
-    executed = root / "_build/run"
-    shutil.rmtree(executed, ignore_errors=True)
-    if build._execute_all(root, jobs, executed):
-        return 1
-    build.stage(root, executed, root / "_build/stage", values.get("profile") or known["profile"])
-    return build.build(root)
+    from .book import build
+
+    return build.book(parameters(options))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from importlib import resources
 from pathlib import Path
 
@@ -11,22 +13,32 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from .color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
-from .config import from_identity
+from .color import lab_to_rgb, lightness, to_uint8, to_unit
+from .config import Config, from_identity
 from .devices import pick_device
 from .networks import ColorNet, flush_running_means, make_network
-from .objectives import NEEDS_PRIOR, CrossEntropy, Objective, make_objective
+from .objectives import HEADS, NEEDS_PRIOR, CrossEntropy, Objective, make_objective
 
 WEIGHTS = "network.safetensors"
 TERMS = (
     "Trained on MiniPlaces (a subset of Places2), whose photographs may be used for non-commercial research and "
     "education only and are not distributed here. The weights are offered for the same use; the code is MIT."
 )
+MAX_ASPECT = 8
+"""Longer over shorter side of what a network is shown; a thinner image is squeezed to it."""
+MAX_AREA = 2**20
+"""Pixels of what a network is shown, at most."""
+TILE = 2**18
+"""Pixels of an image that are converted at once: as many as a processor's cache holds."""
 
 
 class Colorizer:
-    """A trained network with its objective and passport; `save` and `load` keep all three in one file."""
+    """A trained network with its objective and provenance; `save` and `load` keep all three in one file.
+
+    `passport` is the provenance: arm, configuration, data, code and machine of the training.
+    """
 
     def __init__(self, network: ColorNet, objective: Objective, passport: dict):
         flush_running_means(network.eval())
@@ -40,36 +52,38 @@ class Colorizer:
 
     @torch.no_grad()
     def predict(self, pixels: np.ndarray | Tensor, temperature: float | None = None) -> tuple[Tensor, Tensor | None]:
-        """Colorize pictures uint8 [b, h, w, 3] (h, w multiples of 8).
+        """Colorize images uint8 [b, h, w, 3] (h, w multiples of 8).
 
         Returns Lab [b, 3, h, w], unclipped, and the logits [b, 313, h/4, w/4] (None for a regression arm).
         """
-        rgb = to_unit(torch.tensor(np.ascontiguousarray(pixels)).to(self.device))
-        raw = self.network(self.objective.network_input(rgb)).float()
+        rgb = to_unit(_on(self.device, pixels))
+        output = self.network(self.objective.network_input(rgb)).float()
         if not isinstance(self.objective, CrossEntropy):
-            return self.objective.decode(raw, rgb), None
-        return self.objective.decode(raw, rgb, temperature), raw
+            return self.objective.decode(output, rgb), None
+        return self.objective.decode(output, rgb, temperature), output
 
-    @torch.no_grad()
-    def photo(self, picture: np.ndarray, temperature: float | None = None, side: int | None = None) -> np.ndarray:
-        """Colorize one picture uint8 [h, w, 3] of any size; only its lightness is looked at.
+    def photo(self, image: np.ndarray, temperature: float | None = None, side: int | None = None) -> np.ndarray:
+        """Colorize one image uint8 [h, w, 3] of any size; only its lightness is looked at.
 
-        The network sees the picture with its shorter side reduced to about `side` (default: the side it was trained
-        at); the predicted ab is enlarged and joined with the full-resolution L. For `student_mse`, too, the
-        predicted lightness is replaced by the true one here.
+        The network sees the image with its shorter side reduced to about `side` (default: the side it was trained
+        at); one that `is_thin` is squeezed for that. The predicted ab is enlarged and joined with the full-resolution
+        L. For `student_mse`, too, the predicted lightness is replaced by the true one here.
+        Raises ValueError for anything but uint8 [h, w, 3] with at least one pixel.
         """
-        rgb = to_unit(torch.tensor(np.ascontiguousarray(picture))[None].to(self.device))
-        height, width = rgb.shape[-2:]
-        factor = (side or self.side) / min(height, width)
-        size = [max(16, 8 * round(n * factor / 8)) for n in (height, width)]
-        small = torch.nn.functional.interpolate(rgb, size=size, mode="bilinear", antialias=True, align_corners=False)
-        lab, _ = self.predict(to_uint8(small).cpu(), temperature)
-        ab = torch.nn.functional.interpolate(lab[:, 1:], size=(height, width), mode="bilinear", align_corners=False)
-        return to_uint8(lab_to_rgb(torch.cat([rgb_to_lab(rgb)[:, :1], ab], 1)))[0].cpu().numpy()
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or not image.size:
+            raise ValueError(f"an image must be uint8 [h, w, 3] and not empty; got {image.dtype} {image.shape}")
+        size = network_size(*image.shape[:2], side or self.side)
+        lab, _ = self.predict(to_uint8(_reduced(image, size, self.device)).cpu(), temperature)
+        return recolor(image, lab[0, 1:])
 
     def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
-        """Write weights, prior and passport as one safetensors file, through a temporary file."""
+        """Write weights, prior and provenance as one safetensors file, through a temporary file.
+
+        dtype: of the weights; the prior and batch norm's running statistics are always float32, because variances
+        span more than half precision can hold.
+        """
         state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in self.network.state_dict().items()}
+        state |= {k: v.float() for k, v in self.network.named_buffers() if v.is_floating_point()}
         if self.objective.name in NEEDS_PRIOR:
             state["prior"] = self.objective.prior.float()
         state = {k: v.cpu().contiguous().clone() for k, v in state.items()}
@@ -77,25 +91,162 @@ class Colorizer:
         path.with_suffix(".tmp").rename(path)
 
     @classmethod
-    def load(cls, path: Path, device: str = "auto") -> Colorizer:
-        """Read a file written by `save`; ValueError if it is not one."""
+    def load(cls, path: Path | str, device: str = "auto") -> Colorizer:
+        """Read a file written by `save`, wherever it was trained.
+
+        Raises ValueError naming the file and what is wrong with it if it is not one, FileNotFoundError if it is
+        missing.
+        """
+        about, state = _read(Path(path))
         try:
-            with safe_open(path, "pt") as file:
-                about = json.loads((file.metadata() or {})["passport"])
-                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        except (SafetensorError, KeyError):
-            raise ValueError(f"{path} holds no network with a passport; it was not written by this library") from None
-        config = from_identity(about["config"])
-        objective = make_objective(about["arm"], config, state.pop("prior", None))
-        network = make_network(config, objective.channels, 0)
+            _check_passport(about)
+            config = from_identity(about["config"])
+            prior = state.pop("prior", None) if about["arm"] in NEEDS_PRIOR else None
+            if prior is not None and tuple(prior.shape) != (HEADS["ce"],):
+                raise ValueError(f"the tensor prior is {list(prior.shape)}; expected [{HEADS['ce']}]")
+            objective = make_objective(about["arm"], config, prior)
+            network = make_network(config, objective.channels, 0)
+            _check_tensors(state, network.state_dict(), f"arm {about['arm']} at width {config.width:g}")
+        except ValueError as error:
+            raise ValueError(f"{path} is no network that can be used here: {error}") from None
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         network.to(pick_device(device), memory_format=torch.channels_last)
         return cls(network, objective, about)
 
 
+def _read(path: Path) -> tuple[object, dict[str, Tensor]]:
+    """The provenance and the tensors of a file; ValueError if it has not both."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; expected a file of a network, such as {WEIGHTS}")
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {})["passport"])
+            return about, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, KeyError, json.JSONDecodeError):
+        raise ValueError(f"{path} holds no network with a passport; it was not written by this library") from None
+
+
+def _check_passport(about: object) -> None:
+    """Refuse a provenance that does not say what a network is; ValueError naming the field and what is expected."""
+    if not isinstance(about, dict):
+        raise ValueError(f"its passport is {type(about).__name__}; expected an object with arm and config")
+    for field, kind in (("arm", str), ("config", dict)):
+        if not isinstance(about.get(field), kind):
+            found = repr(about[field]) if field in about else "missing"
+            raise ValueError(f"its passport's field {field} is {found}; expected {kind.__name__}")
+    if type(about["config"].get("side")) is not int:
+        found = repr(about["config"]["side"]) if "side" in about["config"] else "missing"
+        raise ValueError(f"its passport's field config.side is {found}; expected the training side in pixels")
+    known = {field.name for field in dataclasses.fields(Config)}
+    if unknown := sorted(set(about["config"]) - known):
+        raise ValueError(f"its passport's field config.{unknown[0]} is unknown; expected some of {sorted(known)}")
+
+
+def _check_tensors(state: dict[str, Tensor], expected: dict[str, Tensor], what: str) -> None:
+    """Refuse tensors that do not make the network; ValueError naming the first and what is expected."""
+    for name in sorted(state.keys() | expected.keys()):
+        if name not in state:
+            raise ValueError(f"the tensor {name} is missing; expected {list(expected[name].shape)} for {what}")
+        if name not in expected:
+            raise ValueError(f"the tensor {name} is unknown; expected none of this name for {what}")
+        if state[name].shape != expected[name].shape:
+            shapes = list(state[name].shape), list(expected[name].shape)
+            raise ValueError(f"the tensor {name} is {shapes[0]}; expected {shapes[1]} for {what}")
+
+
+# ---------------------------------------------------------------------------------------------------- of any size
+
+
+def is_thin(height: int, width: int) -> bool:
+    """Whether an image is so much longer than it is broad that it is squeezed before a network sees it."""
+    return max(height, width) > MAX_ASPECT * min(height, width)
+
+
+def network_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width at which a network sees an image: multiples of 8, from 16.
+
+    The shorter side becomes about `side` and the longer keeps the proportion, up to `MAX_ASPECT` to 1; both shrink
+    where they would be more than `MAX_AREA` pixels.
+    """
+    longest = MAX_ASPECT * min(height, width)
+    height, width = min(height, longest), min(width, longest)
+    factor = min(side / min(height, width), math.sqrt(MAX_AREA / (height * width)))
+    return max(16, 8 * round(height * factor / 8)), max(16, 8 * round(width * factor / 8))
+
+
+def _tiles(height: int, width: int, pixels: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of the parts that an image falls into: whole rows, unless a single one is too long."""
+    columns = min(width, pixels)
+    rows = max(1, pixels // columns)
+    return [
+        (slice(top, min(top + rows, height)), slice(left, min(left + columns, width)))
+        for top in range(0, height, rows)
+        for left in range(0, width, columns)
+    ]
+
+
+def _on(device: torch.device, pixels: np.ndarray) -> Tensor:
+    """A copy on a device; PyTorch cannot share every array of numpy's (views, read-only ones)."""
+    return torch.tensor(np.ascontiguousarray(pixels)).to(device)
+
+
+def _reduced(image: np.ndarray, size: tuple[int, int], device: torch.device) -> Tensor:
+    """Resize an image uint8 [h, w, 3] to rgb [1, 3, *size] in 0..1, averaging over what falls together.
+
+    Bilinear resizing is one of rows and one of columns: the rows are resized strip by strip and then all columns at
+    once, so that the image is never in memory as floats.
+    """
+    height, width = image.shape[:2]
+    if height > width and is_thin(height, width):  # the long side first; it is what would not fit
+        return _reduced(image.swapaxes(0, 1), size[::-1], device).transpose(2, 3)
+    rows = max(1, TILE // width)
+    strips = (to_unit(_on(device, image[top : top + rows]))[None] for top in range(0, height, rows))
+    return _resized(torch.cat([_resized(strip, (strip.shape[2], size[1])) for strip in strips], 2), size)
+
+
+def _resized(rgb: Tensor, size: tuple[int, int]) -> Tensor:
+    return interpolate(rgb, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+@torch.no_grad()
+def recolor(image: np.ndarray, ab: Tensor, out: np.ndarray | None = None) -> np.ndarray:
+    """Give an image uint8 [h, w, 3] the colours `ab` [2, h', w'], enlarged bilinearly to its size, under its own L.
+
+    Works tile by tile on the device of `ab`; the result is the same as that of the whole image at once.
+    out: where to write, uint8 [h, w, 3]; a new array if None.
+    """
+    height, width = image.shape[:2]
+    out = np.empty(image.shape, np.uint8) if out is None else out
+    for tile in _tiles(height, width, TILE):
+        L = lightness(_on(ab.device, image[tile]).movedim(-1, 0))
+        lab = torch.cat([L, _enlarged(ab, (height, width), tile)])
+        out[tile] = to_uint8(lab_to_rgb(lab)).cpu().numpy()
+    return out
+
+
+def _enlarged(ab: Tensor, size: tuple[int, int], tile: tuple[slice, slice]) -> Tensor:
+    """The part `tile` of ab [2, h, w] enlarged bilinearly to `size`, as `interpolate` without aligned corners does."""
+    for axis in (1, 2):
+        low, high, share = _neighbours(ab.shape[axis], size[axis - 1], tile[axis - 1], ab.device)
+        share = share[:, None] if axis == 1 else share
+        ab = torch.lerp(ab.index_select(axis, low), ab.index_select(axis, high), share)
+    return ab
+
+
+def _neighbours(n: int, wanted: int, part: slice, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """For the positions `part` of `wanted` along an axis of n values: the values before and after, and how far on."""
+    place = torch.arange(part.start, part.stop, device=device, dtype=torch.float64)
+    place = ((place + 0.5) * (n / wanted) - 0.5).clamp(0, n - 1)
+    low = place.long()
+    return low, (low + 1).clamp(max=n - 1), (place - low).float()
+
+
+# ---------------------------------------------------------------------------------------------- networks that are there
+
+
 def load_run(folder: Path | str, device: str = "auto") -> Colorizer:
-    """The trained network of a finished run."""
-    path = Path(folder) / WEIGHTS
+    """The trained network of a finished run, or of a file of an exported one."""
+    path = Path(folder) if Path(folder).is_file() else Path(folder) / WEIGHTS
     if not path.exists():
         raise FileNotFoundError(f"{folder} holds no finished run ({WEIGHTS} is missing)")
     return Colorizer.load(path, device)

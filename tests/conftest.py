@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,3 +29,42 @@ def pytest_collection_modifyitems(items) -> None:
 def root() -> Path:
     """The repository's folder."""
     return ROOT
+
+
+HEAD = """# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A notebook
+
+# %% tags=["parameters"]
+profile = "smoke"
+data = ""
+seeds = [0]
+arms = ["l2", "ce"]
+settings = {}
+photos = 4
+
+# %%
+"""
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A repository with two tiny notebooks and one page, as the current folder."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "book/results").mkdir(parents=True)
+    (tmp_path / "notebooks/01_good.py").write_text(HEAD + "print(profile, seeds, photos)\n")
+    (tmp_path / "notebooks/02_bad.py").write_text(HEAD + "raise RuntimeError('no such colour')\n")
+    (tmp_path / "book/intro.md").write_text("# Intro\n\nNothing.\n")
+    toc = {"format": "jb-book", "root": "book/intro", "parts": [{"caption": "A", "chapters": []}]}
+    toc["parts"][0]["chapters"] = [{"file": "notebooks/01_good"}, {"file": "notebooks/02_bad"}]
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
+    (tmp_path / "_config.yml").write_text('title: T\nexecute: {execute_notebooks: "off"}\n')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

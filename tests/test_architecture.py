@@ -33,7 +33,7 @@ LAYERS = [
     {"data.download", "data.store"},
     {"data.sources", "data.prior"},
     {"data.prepare", "colorizer"},
-    {"training.distributed", "training.progress"},
+    {"photos", "training.distributed", "training.progress"},
     {"training.batches", "training.checkpoint", "training.provenance"},
     {"training.loop"},
     {"evaluation.metrics"},

@@ -1,75 +1,66 @@
-"""The command line: what it refuses before anything starts, and how it lays the book out."""
+"""The command line: what it takes, what it refuses before anything starts, and what it says when something fails."""
 
 from __future__ import annotations
 
+import dataclasses
+import errno
+import json
 import subprocess
 import sys
 
-import nbformat
-import numpy as np
 import pytest
 import tiny
-import yaml
 from PIL import Image
 
-from colorize_lib import cli
-from colorize_lib import colorizer as colorizer_module
-from colorize_lib.book import build as build_module
-from colorize_lib.book.build import stage
-
-HEAD = """# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
-# %% [markdown]
-# # A notebook
-
-# %% tags=["parameters"]
-profile = "smoke"
-data = ""
-seeds = [0]
-arms = ["l2", "ce"]
-settings = {}
-photos = 4
-
-# %%
-"""
-
-
-@pytest.fixture
-def clone(tmp_path, monkeypatch):
-    """A repository with two tiny notebooks and one page, as the current folder."""
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "book/results").mkdir(parents=True)
-    (tmp_path / "notebooks/01_good.py").write_text(HEAD + "print(profile, seeds, photos)\n")
-    (tmp_path / "notebooks/02_bad.py").write_text(HEAD + "raise RuntimeError('no such colour')\n")
-    (tmp_path / "book/intro.md").write_text("# Intro\n\nNothing.\n")
-    toc = {"format": "jb-book", "root": "book/intro", "parts": [{"caption": "A", "chapters": []}]}
-    toc["parts"][0]["chapters"] = [{"file": "notebooks/01_good"}, {"file": "notebooks/02_bad"}]
-    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
-    (tmp_path / "_config.yml").write_text('title: T\nexecute: {execute_notebooks: "off"}\n')
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+from colorize_lib import cli, photos
+from colorize_lib.book import build
+from colorize_lib.config import PROFILES, Config, load_config
+from colorize_lib.data import prepare as data
+from colorize_lib.training import loop
 
 
 @pytest.fixture
 def no_kernel(monkeypatch):
     """Fail if a notebook would be executed."""
-    monkeypatch.setattr(build_module, "_execute_all", lambda *_: pytest.fail("a kernel was started"))
+    monkeypatch.setattr(build, "execute_all", lambda *_: pytest.fail("a kernel was started"))
 
 
-def test_help_is_quick_and_loads_nothing_heavy():
-    code = (
-        "import sys; from colorize_lib.cli import main\ntry: main(['--help'])\nfinally: print('torch' in sys.modules)"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.endswith("False\n")
+def loaded(*arguments: str) -> tuple[set[str], subprocess.CompletedProcess]:
+    """The packages and own modules that a command has imported at its end."""
+    code = "import json, sys; from colorize_lib.cli import main\ntry: main(sys.argv[1:])\n"
+    code += "finally: print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    names = json.loads(done.stdout.splitlines()[-1])
+    return {name if name.startswith("colorize_lib") else name.split(".")[0] for name in names}, done
+
+
+HEAVY = {"torch", "numpy", "pandas", "scipy", "PIL", "yaml"}
+
+
+def test_help_loads_nothing_heavy():
+    modules, done = loaded("--help")
+    assert not HEAVY & modules
     for name in ("prepare", "train", "evaluate", "photo", "run", "book", "bench", "record", "export"):
-        assert f"\n    {name} " in out
+        assert f"\n    {name} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["train", "--help"], ["train", "--seed", "0"], ["train", "--lr", "-1"], ["photo", "x", "-o", "y", "--arm", "l3"],
+     ["photo", "x", "-o", "y", "--temperature", "0"], ["sweep", "--part", "3/2", "--profile", "smoke"]],
+)  # fmt: skip
+def test_bad_options_are_told_before_anything_heavy_is_loaded(arguments):
+    modules, done = loaded(*arguments)
+    assert not HEAVY & modules, done.stderr
+
+
+def test_colorizing_a_photo_loads_nothing_of_training(tmp_path):
+    Image.new("RGB", (20, 20), "grey").save(tmp_path / "x.png")
+    modules, done = loaded("photo", str(tmp_path / "x.png"), "-o", str(tmp_path / "out"))
+    assert (tmp_path / "out/x.png").exists(), done.stderr
+    assert not {"pandas", "statsmodels", "pyarrow", "pooch", "matplotlib", "torchvision", "yaml"} & modules
+    own = {name for name in modules if name.startswith("colorize_lib.")}
+    assert not {name for name in own if name.split(".")[1] in ("training", "evaluation", "book")}, own
 
 
 @pytest.mark.parametrize(
@@ -98,10 +89,14 @@ def test_an_unreadable_value_is_named():
         (["run", "03_lost"], "there is no notebook '03_lost'; allowed: 01_good, 02_bad"),
         (["book", "-p", "seedz", "1"], "no notebook has a parameter 'seedz'"),
         (["book", "--arms", "l3"], "arms=('l3',) is not possible"),
+        (["train", "--data", "x", "--lr", "-1"], "lr=-1.0 is not possible; allowed: a finite number above 0"),
+        (["train", "--data", "x", "--width", "wide"], "width='wide' cannot be read; it should look like 1.0"),
+        (["train", "--data", "x", "--schedule", "cosine"], "allowed: constant, one_cycle, steps"),
+        (["train", "--data", "x", "-p", "widht", "1"], "parameter 'widht' is unknown; did you mean 'width'?"),
         (["train", "--profile", "laptop"], "give --data"),
         (["train", "--profile", "smoke", "-p", "learning_rate", "1"], "parameter 'learning_rate' is unknown"),
         (["train", "--data", "nowhere"], "nowhere"),
-        (["photo", "nowhere.jpg", "--out", "out"], "nowhere.jpg"),
+        (["photo", "nowhere.jpg", "--out", "out"], "no such file or folder: nowhere.jpg"),
         (["sweep", "--profile", "smoke", "--part", "3/2"], "--part 3/2 is not possible; it should look like 2/8"),
         (["sweep", "--profile", "smoke", "--vary", "rate", "1"], "parameter 'rate' is unknown"),
         (["sweep", "--profile", "laptop"], "a sweep needs --data"),
@@ -134,89 +129,168 @@ def test_a_sweep_lists_trains_and_divides_its_runs(tmp_path, monkeypatch, capsys
     assert [state for *_, state in states()[4:]] == ["finished"] * 4
 
 
+def test_a_sweep_opens_the_store_of_each_configuration(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    one, trained = tiny.experiment().store, []
+    other = tiny.store_with_room_to_crop(tmp_path)
+    monkeypatch.setattr(loop, "train_run", lambda *job: trained.append((job[0].data, job[0].side, job[3].path)))
+    command = ["sweep", "--arms", "l2", "--width", "0.125", "--batch", "4", "--train-photos", "0"]
+    command += ["--data", str(one.path), "--vary", "data", str(one.path), str(other.path), "--vary", "side", "24", "16"]
+    assert cli.main(command) == 0
+    assert trained == [(str(store.path), side, store.path) for store in (one, other) for side in (24, 16)]
+    table = capsys.readouterr().out.splitlines()
+    assert len({line.split()[4] for line in table[1:5]}) == 4, "four different runs"
+    trained.clear()
+    assert cli.main([*command[:-6], "data", str(one.path), "nowhere"]) == 2
+    assert cli.main([*command[:-2], "24", "32"]) == 2, "the second store has 24 px"
+    assert not trained, "all are checked before one is trained"
+
+
+# ---------------------------------------------------------------------------------------------------------- settings
+
+
+def read(*arguments: str) -> dict:
+    return cli.parameters(cli._parser().parse_args(["train", *arguments]))
+
+
+def test_every_setting_is_an_option():
+    given = {"profile": "laptop", "data": "1e3", "arms": ("l2", "ce"), "seeds": (0, 1), "lambda_": 0.25, "flip": False}
+    given |= {"weight_decay": 1e-3, "betas": (0.8, 0.9), "schedule": "steps", "lr_steps": (3,), "batch": 7}
+    for spelled in (lambda name: name.strip("_").replace("_", "-"), lambda name: name):
+        words = []
+        for name, value in given.items():
+            words += [f"--{spelled(name)}", *map(str, value if isinstance(value, tuple) else [value])]
+        assert load_config(**read(*words)) == load_config(**given)
+    for field in dataclasses.fields(Config):
+        assert set(read(f"--{field.name}", "1")) == {field.name}
+
+
+def test_lists_and_parameters_may_be_written_as_ever():
+    assert read("--seeds", "0,1") == read("--seeds", "0", "1") == read("-p", "seeds", "[0,1]") == {"seeds": [0, 1]}
+    assert read("--arms", "l2,ce", "-p", "lr", "1e-4") == {"arms": ["l2", "ce"], "lr": 1e-4}
+    assert read("-p", "lr", "1", "--lr", "2") == {"lr": 2}, "the option counts"
+    options = cli._parser().parse_args(["bench", "--compile", "--epochs", "3", "-p", "compile", "default"])
+    assert options.compile is True and cli.parameters(options) == {"compile": "default", "epochs": 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--seed", "0"], "colorize train: unknown: --seed 0; did you mean --seeds?"),
+        (["photo", "x", "-o", "y", "--side-bside"], "unknown: --side-bside; did you mean --side-by-side?"),
+        (["train", "--lr"], "argument --lr: expected one argument"),
+        (["trian"], "invalid choice: 'trian'"),
+    ],
+)
+def test_an_unknown_option_is_one_line(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    err = capsys.readouterr().err
+    assert stopped.value.code == 2 and message in err and err.count("\n") == 1
+
+
+# ------------------------------------------------------------------------------------------------------------ errors
+
+
+def failing(monkeypatch, error: Exception) -> int:
+    """Let a command meet an error somewhere in the library."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(data, "prepare", fail)
+    return cli.main(["prepare", "a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "x/y"), "No space left on device: x/y"),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), "Permission denied: x"),
+        (OSError("the line is down"), "the line is down"),
+        (MemoryError(), "out of memory"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(monkeypatch, capsys, error, message):
+    assert failing(monkeypatch, error) == 1
+    assert capsys.readouterr().err == f"colorize prepare: {message}\n"
+
+
+def test_a_file_that_may_not_be_written_is_named(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    Image.new("RGB", (9, 9)).save(tmp_path / "x.png")
+    assert cli.main(["prepare", str(tmp_path / "x.png"), str(tmp_path / "file/store")]) in (1, 2)
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "file" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("error", [ValueError("shapes (3,) (4,)"), KeyError("side"), RuntimeError("mat1")])
+def test_our_own_mistakes_show_where_they_are(monkeypatch, capsys, error):
+    assert failing(monkeypatch, error) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err and "in fail" in err and "this is a bug in colorize_lib" in err
+
+
+def test_a_value_error_of_another_package_is_no_mistake_of_the_users(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "_part", lambda text: int("many"))
+    assert cli.main(["sweep", "--profile", "smoke"]) == 1
+    assert "this is a bug" in capsys.readouterr().err
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch, capsys):
+    assert failing(monkeypatch, ModuleNotFoundError("No module named 'papermill'", name="papermill")) == 2
+    assert "papermill is needed" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_not_told(tmp_path):
+    code = "import sys; from colorize_lib import cli\ndef talk(options):\n  while True: print('x' * 999)\n"
+    code += "cli.prepare.__code__ = talk.__code__\nsys.exit(cli.main(['prepare', 'a', 'b']))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        program.stdout.readline()
+        program.stdout.close()
+        assert program.stderr.read() == b""
+    assert program.returncode == 1
+
+
 def test_debug_shows_the_traceback(clone, no_kernel):
     with pytest.raises(ValueError, match="03_lost"):
         cli.main(["run", "03_lost", "--debug"])
 
 
-def test_notebook_names_may_be_given_as_files(clone, monkeypatch):
-    seen = []
-    monkeypatch.setattr(build_module, "_execute_all", lambda root, jobs, folder: seen.append((jobs, folder)) or 0)
-    assert cli.main(["run", "notebooks/01_good.py", "--profile", "laptop", "-p", "seeds", "[0,1]"]) == 0
-    jobs, folder = seen[0]
-    assert jobs == [("01_good", {"seeds": [0, 1], "profile": "laptop"})]
-    assert folder == clone / "runs/notebooks/laptop"
-
-
-def test_settings_of_a_profile_reach_the_notebooks_together(clone, monkeypatch, capsys):
-    seen = []
-    monkeypatch.setattr(build_module, "_execute_all", lambda root, jobs, folder: seen.extend(jobs) or 0)
-    command = ["run", "01_good", "--profile", "laptop", "-p", "width", "0.5", "-p", "photos", "3"]
-    assert cli.main([*command, "--data", "somewhere", "-p", "lr", "1e-4"]) == 0
-    changed = {"settings": {"width": 0.5, "lr": 1e-4}}
-    assert seen == [("01_good", {"profile": "laptop", "data": "somewhere", "photos": 3} | changed)]
-    assert cli.main(command) == 2 and "needs pictures: give --data" in capsys.readouterr().err
-    assert cli.main([*command, "--data", "somewhere", "-p", "width", "wide"]) == 2
-    assert "width='wide' cannot be read" in capsys.readouterr().err and len(seen) == 1
-
-
-@pytest.mark.slow
-def test_a_failing_cell_fails_the_book_and_a_good_notebook_gets_its_parameters(clone, capsys):
-    (clone / "_build/site").mkdir(parents=True)
-    assert cli.main(["book", "-p", "photos", "7"]) == 1
-    out, err = capsys.readouterr()
-    assert "02_bad: " in out and "FAILED" in out and "no such colour" in err
-    notebook = nbformat.read(clone / "_build/run/01_good.ipynb", 4)
-    assert notebook.cells[-1].outputs[0].text == "smoke [0] 7\n"
-    assert not (clone / "_build/stage").exists()
-
-
-def test_staging_takes_the_traces_of_a_run_off(clone):
-    executed = clone / "_build/run"
-    executed.mkdir(parents=True)
-    notebook = nbformat.v4.new_notebook(metadata={"papermill": {"input_path": "x"}})
-    notebook.cells = [nbformat.v4.new_code_cell("1", metadata={"papermill": {"duration": 1.0}, "tags": ["a"]})]
-    nbformat.write(notebook, executed / "01_good.ipynb")
-    stage(clone, executed, clone / "_build/stage", "laptop")
-    staged = nbformat.read(clone / "_build/stage/notebooks/01_good.ipynb", 4)
-    assert "papermill" not in staged.metadata and staged.cells[0].metadata == {"tags": ["a"]}
-    assert "Numbers on this page are of profile `laptop`" in staged.cells[1].source
-    assert "html" not in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())
-    stage(clone, executed, clone / "_build/stage", "smoke")
-    assert "smoke" in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())["html"]["announcement"]
-
-
-class _Painter:
-    """Stands in for a trained network: paints everything red."""
-
-    def photo(self, picture, temperature=None):
-        red = np.zeros_like(picture)
-        red[..., 0] = 255
-        return red
-
-
-def test_photo_writes_a_file_each_and_lists_what_it_skips(tmp_path, monkeypatch, capsys):
-
-    monkeypatch.setattr(colorizer_module, "load_colorizer", lambda arm: _Painter())
+def test_photo_tells_what_it_wrote_and_whether_any_failed(tmp_path, monkeypatch, capsys):
     (tmp_path / "in/deep").mkdir(parents=True)
-    picture = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
-    for name in ("a.png", "deep/a.png", "b.jpg"):
-        Image.fromarray(picture).save(tmp_path / "in" / name)
-    (tmp_path / "in/broken.jpg").write_bytes(b"not a picture")
-    assert cli.main(["photo", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--side-by-side"]) == 0
-    written = sorted(p.name for p in (tmp_path / "out").iterdir())
-    assert written == ["a-2.png", "a.png", "b.png"]
+    for name in ("in/a.png", "in/deep/a.png"):
+        Image.new("RGB", (20, 30), "orange").save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["photo", "in", "-o", "out", "--arm", "l2"]) == 0
+    assert capsys.readouterr().out == "in/a.png -> out/a.png\nin/deep/a.png -> out/deep/a.png\n"
+    assert cli.main(["photo", "in", "--out", "out"]) == 2
+    assert "out/a.png exists" in capsys.readouterr().err
+    (tmp_path / "in/broken.jpg").write_bytes(b"no image")
+    assert cli.main(["photo", "in", "--out", "out", "--arm", "l2", "--overwrite"]) == 1
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 3 and "broken.jpg" in err
-    result = np.asarray(Image.open(tmp_path / "out/b.png"))
-    assert result.shape == (20, 60, 3)
-    assert np.ptp(result[:, :30].astype(int), axis=-1).max() <= 1, "the left half is the grey input"
-    assert (result[:, 30:] == [255, 0, 0]).all()
+    assert len(out.splitlines()) == 2 and "skipped in/broken.jpg: " in err and "1 of 3 images could not be" in err
 
 
-def test_photo_without_a_readable_picture_is_an_error(tmp_path, monkeypatch, capsys):
+def test_photo_takes_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(photos, "colorize_files", lambda colorizer, *_, **__: seen.append(colorizer.passport) or 0)
+    Image.new("RGB", (9, 9)).save(tmp_path / "x.png")
+    run = next(tiny.experiment().runs.glob("l2-s1-*"))
+    assert cli.main(["photo", str(tmp_path / "x.png"), "-o", str(tmp_path / "out"), "--run", str(run)]) == 0
+    assert seen[0]["run"] == run.name
 
-    monkeypatch.setattr(colorizer_module, "load_colorizer", lambda arm: _Painter())
-    (tmp_path / "broken.jpg").write_bytes(b"not a picture")
-    assert cli.main(["photo", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert "none of the pictures" in capsys.readouterr().err
+
+@pytest.mark.parametrize("command", [["record"], ["tune"], ["export"], ["bench", "--record", "x"]])
+def test_an_installed_package_is_not_written_to(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.setattr(build, "CLONE", tmp_path / "site-packages")
+    assert cli.main([*command, "--profile", "smoke"]) == 2
+    assert "into a clone of the repository, and this package is installed" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_profile_has_a_name_that_the_help_lists(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert all(name in out for name in PROFILES)

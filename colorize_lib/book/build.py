@@ -10,12 +10,14 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 
 from ..config import Config, load_config
 
-HERE = Path(__file__).resolve().parent
+CLONE = Path(__file__).resolve().parents[2]
+"""The folder that the package lies in: the repository, if the package was not installed elsewhere."""
+HEARTBEAT = 10  # seconds; never longer without a line of progress
 TRAINING = "04_training"
 SMOKE_BANNER = (
     "Made from the <b>smoke</b> profile: toy networks, trained for seconds on generated scenes. "
@@ -27,12 +29,59 @@ which runs of the papers' own budgets are done and which are open.
 ```"""
 
 
+def is_repository(folder: Path) -> bool:
+    """Whether a folder holds the book: `_toc.yml` and the notebooks."""
+    return (folder / "_toc.yml").exists() and (folder / "notebooks").is_dir()
+
+
 def repository() -> Path:
-    """The folder that holds the book (`_toc.yml`): the current one, or the one this package is part of."""
-    for folder in (Path.cwd(), HERE.parent):
-        if (folder / "_toc.yml").exists() and (folder / "notebooks").is_dir():
+    """The folder that holds the book: the current one, or the one that this package is part of."""
+    for folder in (Path.cwd(), CLONE):
+        if is_repository(folder):
             return folder
     raise ValueError("the notebooks are not here; run this command in a clone of the book's repository")
+
+
+def run(names: list[str], values: dict) -> int:
+    """Execute notebooks, given by name or file, with parameters into runs/notebooks/<profile>; 1 if one failed.
+
+    Raises ValueError for a notebook that does not exist or a parameter that it cannot take, before any is executed.
+    """
+    root, jobs = repository(), []
+    _log(f"reading {len(names)} notebooks")
+    for name in (Path(name).stem for name in names):
+        defaults = defaults_of(root / f"notebooks/{name}.py")
+        jobs.append((name, check_parameters(name, defaults, values)))
+    folder = root / "runs/notebooks" / str(values.get("profile", defaults.get("profile")))
+    failures = execute_all(root, jobs, folder)
+    _log(f"executed notebooks are in {folder.relative_to(root)}")
+    return 1 if failures else 0
+
+
+def book(values: dict) -> int:
+    """Execute every notebook and build the book into _build/site; 1 if a cell failed or a page is not as it should be.
+
+    Raises ValueError for a parameter that no notebook can take, before any is executed.
+    """
+    root, jobs, taken = repository(), [], set()
+    _log("reading the notebooks")
+    for name in notebooks_of(root):
+        known = defaults_of(root / f"notebooks/{name}.py")
+        given = {key: value for key, value in values.items() if key in _taken(known)}
+        jobs.append((name, check_parameters(name, known, given)))
+        taken |= _taken(known)
+    if unknown := set(values) - taken:
+        raise ValueError(f"no notebook has a parameter {', '.join(map(repr, unknown))}")
+    executed = root / "_build/run"
+    shutil.rmtree(executed, ignore_errors=True)
+    if execute_all(root, jobs, executed):
+        return 1
+    stage(root, executed, root / "_build/stage", values.get("profile") or known["profile"])
+    return build(root)
+
+
+def _log(line: str) -> None:
+    print(line, flush=True)
 
 
 def notebooks_of(root: Path) -> list[str]:
@@ -116,25 +165,34 @@ def execute(notebook: Path, values: dict, out: Path, threads: int) -> tuple[floa
     return time.perf_counter() - begun, ""
 
 
-def _execute_all(root: Path, jobs: list[tuple[str, dict]], folder: Path) -> int:
-    """Execute notebooks, two at a time; the one that trains goes first and alone, because others read its runs."""
-    cores, failures, finished = os.cpu_count() or 1, 0, 0
+def execute_all(root: Path, jobs: list[tuple[str, dict]], folder: Path) -> int:
+    """Execute notebooks into `folder`, two at a time; returns how many failed.
+
+    jobs: name and parameters of each. The one that trains goes first and alone, because others read its runs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for group, workers in (
-        ([job for job in jobs if job[0] == TRAINING], 1),
-        ([job for job in jobs if job[0] != TRAINING], min(2, cores)),
-    ):
-        with ProcessPoolExecutor(workers, initializer=_redirect_stderr, initargs=(folder / "kernels.log",)) as pool:
-            tasks = {
-                pool.submit(
-                    execute, root / f"notebooks/{name}.py", values, folder / f"{name}.ipynb", cores // workers
-                ): name
-                for name, values in group
-            }
-            for task in as_completed(tasks):
-                finished += 1
-                seconds, problem = task.result()
-                print(f"[{finished}/{len(jobs)}] {tasks[task]}: {seconds:.0f} s{problem and ', FAILED'}", flush=True)
+    _log(f"executing {len(jobs)} notebooks")
+    first, others = ([job for job in jobs if (job[0] == TRAINING) is training] for training in (True, False))
+    failures = _execute_group(root, first, folder, 1, len(others))
+    return failures + _execute_group(root, others, folder, min(2, os.cpu_count() or 1), 0)
+
+
+def _execute_group(root: Path, jobs: list[tuple[str, dict]], folder: Path, workers: int, later: int) -> int:
+    """Execute some of the notebooks, so many at a time, and tell of it; `later` are still to come after them."""
+    threads, failures, begun = (os.cpu_count() or 1) // workers, 0, time.perf_counter()
+    with ProcessPoolExecutor(workers, initializer=_redirect_stderr, initargs=(folder / "kernels.log",)) as pool:
+        tasks = {
+            pool.submit(execute, root / f"notebooks/{name}.py", values, folder / f"{name}.ipynb", threads): name
+            for name, values in jobs
+        }
+        while tasks:
+            done, _ = wait(tasks, HEARTBEAT, FIRST_COMPLETED)
+            if not done:
+                running = ", ".join(list(tasks.values())[:workers])  # they are begun in this order
+                _log(f"{running}, {len(tasks) + later} to go, {time.perf_counter() - begun:.0f} s")
+            for task in done:
+                name, (seconds, problem) = tasks.pop(task), task.result()
+                _log(f"{name}: {seconds:.0f} s{problem and ', FAILED'}")
                 failures += bool(problem)
                 if problem:
                     print(problem, file=sys.stderr, flush=True)
@@ -175,18 +233,29 @@ def stage(root: Path, executed: Path, out: Path, profile: str) -> None:
 def build(root: Path) -> int:
     """Let Jupyter Book make the static site _build/site from _build/stage; any warning is an error."""
     tool = Path(sys.executable).with_name("jupyter-book")
-    made, site = root / "_build/jb", root / "_build/site"
+    made, site, log = root / "_build/jb", root / "_build/site", root / "_build/jupyter-book.log"
     shutil.rmtree(made, ignore_errors=True)
     command = [tool, "build", "_build/stage", "--path-output", "_build/jb", "--all", "-W", "-n", "--keep-going"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        log = done.stdout + done.stderr
-        found = [line for line in log.splitlines() if re.search(r"(WARNING|ERROR|CRITICAL):", line)]
-        print("\n".join(dict.fromkeys(found)) or log, file=sys.stderr)
+    _log("building the pages")
+    if _run_logged(command, root, log):
+        text = log.read_text(errors="replace")
+        found = [line for line in text.splitlines() if re.search(r"(WARNING|ERROR|CRITICAL):", line)]
+        print("\n".join(dict.fromkeys(found)) or text, file=sys.stderr)
         print("colorize book: the book was not built, for the reasons above", file=sys.stderr)
         return 1
     shutil.rmtree(site, ignore_errors=True)
     shutil.move(made / "_build/html", site)
-    print(f"The book is in {site.relative_to(root)}. Read it with\n  python3 -m http.server 8000 -d _build/site")
-    print("and then open http://localhost:8000 in a browser.")
+    _log(f"The book is in {site.relative_to(root)}. Read it with\n  python3 -m http.server 8000 -d _build/site")
+    _log("and then open http://localhost:8000 in a browser.")
     return 0
+
+
+def _run_logged(command: list, folder: Path, log: Path) -> int:
+    """Run a program with its output in a file and a line now and then of how long it takes; returns its status."""
+    begun = time.perf_counter()
+    with open(log, "w") as file, subprocess.Popen(command, cwd=folder, stdout=file, stderr=file) as program:
+        while True:
+            try:
+                return program.wait(HEARTBEAT)
+            except subprocess.TimeoutExpired:
+                _log(f"still building, {time.perf_counter() - begun:.0f} s")

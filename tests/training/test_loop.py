@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from colorize_lib import config as settings
 from colorize_lib.color import rgb_to_lab, to_unit
-from colorize_lib.colorizer import WEIGHTS
+from colorize_lib.colorizer import WEIGHTS, load_run
 from colorize_lib.config import ARMS
 from colorize_lib.data import prepare as data
 from colorize_lib.data import prior as prior_module
@@ -427,3 +427,18 @@ def test_the_fast_path_on_a_gpu_is_the_plain_path_on_a_processor(store, tmp_path
     fast = weights_after(dataclasses.replace(config, device="cuda", **switch), "ce_rebal", store, tmp_path)
     for name, value in plain.items():
         torch.testing.assert_close(fast[name].cpu(), value, rtol=1e-6, atol=1e-8, msg=name)
+
+
+# ------------------------------------------------------------------------------------------------- a trained network
+
+
+def test_a_network_keeps_the_prior_it_was_trained_with(finished, store):
+    prior = data_prior(store, store.rows("train", 24), TINY, CPU)
+    for arm in ("l2_rebal", "ce", "ce_rebal"):
+        assert torch.equal(load_run(finished[arm]).objective.prior, prior)
+
+
+def test_a_begun_run_holds_no_network(tmp_path, store):
+    begun = train_run(TINY, "l2", 0, store, tmp_path, log=None, stop_after=1)
+    with pytest.raises(FileNotFoundError, match=f"{begun.name} holds no finished run"):
+        load_run(begun)

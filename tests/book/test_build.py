@@ -1,0 +1,109 @@
+"""Executing notebooks and laying the book out: what is refused, what is passed on, what is said meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from concurrent.futures import Future
+
+import nbformat
+import pytest
+import yaml
+
+from colorize_lib import cli
+from colorize_lib.book import build as build_module
+from colorize_lib.book.build import stage
+
+
+def test_notebook_names_may_be_given_as_files(clone, monkeypatch):
+    seen = []
+    monkeypatch.setattr(build_module, "execute_all", lambda root, jobs, folder: seen.append((jobs, folder)) or 0)
+    assert cli.main(["run", "notebooks/01_good.py", "--profile", "laptop", "-p", "seeds", "[0,1]"]) == 0
+    jobs, folder = seen[0]
+    assert jobs == [("01_good", {"seeds": [0, 1], "profile": "laptop"})]
+    assert folder == clone / "runs/notebooks/laptop"
+
+
+def test_settings_of_a_profile_reach_the_notebooks_together(clone, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(build_module, "execute_all", lambda root, jobs, folder: seen.extend(jobs) or 0)
+    command = ["run", "01_good", "--profile", "laptop", "-p", "width", "0.5", "-p", "photos", "3"]
+    assert cli.main([*command, "--data", "somewhere", "-p", "lr", "1e-4"]) == 0
+    changed = {"settings": {"width": 0.5, "lr": 1e-4}}
+    assert seen == [("01_good", {"profile": "laptop", "data": "somewhere", "photos": 3} | changed)]
+    assert cli.main(command) == 2 and "needs pictures: give --data" in capsys.readouterr().err
+    assert cli.main([*command, "--data", "somewhere", "-p", "width", "wide"]) == 2
+    assert "width='wide' cannot be read" in capsys.readouterr().err and len(seen) == 1
+
+
+@pytest.mark.slow
+def test_a_failing_cell_fails_the_book_and_a_good_notebook_gets_its_parameters(clone, capsys):
+    (clone / "_build/site").mkdir(parents=True)
+    assert cli.main(["book", "-p", "photos", "7"]) == 1
+    out, err = capsys.readouterr()
+    assert "02_bad: " in out and "FAILED" in out and "no such colour" in err
+    notebook = nbformat.read(clone / "_build/run/01_good.ipynb", 4)
+    assert notebook.cells[-1].outputs[0].text == "smoke [0] 7\n"
+    assert not (clone / "_build/stage").exists()
+
+
+def test_staging_takes_the_traces_of_a_run_off(clone):
+    executed = clone / "_build/run"
+    executed.mkdir(parents=True)
+    notebook = nbformat.v4.new_notebook(metadata={"papermill": {"input_path": "x"}})
+    notebook.cells = [nbformat.v4.new_code_cell("1", metadata={"papermill": {"duration": 1.0}, "tags": ["a"]})]
+    nbformat.write(notebook, executed / "01_good.ipynb")
+    stage(clone, executed, clone / "_build/stage", "laptop")
+    staged = nbformat.read(clone / "_build/stage/notebooks/01_good.ipynb", 4)
+    assert "papermill" not in staged.metadata and staged.cells[0].metadata == {"tags": ["a"]}
+    assert "Numbers on this page are of profile `laptop`" in staged.cells[1].source
+    assert "html" not in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())
+    stage(clone, executed, clone / "_build/stage", "smoke")
+    assert "smoke" in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())["html"]["announcement"]
+
+
+def test_progress_is_told_at_once_and_again(clone, monkeypatch, capsys):
+    asked = []
+
+    def wait(tasks, *_):  # the first time in vain
+        asked.append(tasks)
+        return (set(), set(tasks)) if len(asked) % 2 else (set(tasks), set())
+
+    monkeypatch.setattr(build_module, "wait", wait)
+    monkeypatch.setattr(build_module, "ProcessPoolExecutor", _Pool)
+    assert build_module.execute_all(clone, [("01_good", {}), ("04_training", {})], clone / "out") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "executing 2 notebooks",
+        "04_training, 2 to go, 0 s",
+        "04_training: 3 s, FAILED",
+        "01_good, 1 to go, 0 s",
+        "01_good: 3 s",
+    ]
+
+
+class _Pool(contextlib.nullcontext):
+    """Stands in for a pool of processes, in which the notebook that trains fails."""
+
+    def __init__(self, *_, **__):
+        super().__init__(self)
+
+    def submit(self, function, notebook, *_):
+        future = Future()
+        future.set_result((3.0, "a cell failed" if "training" in notebook.stem else ""))
+        return future
+
+
+def test_building_says_that_it_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(build_module, "HEARTBEAT", 0.001)
+    program = [sys.executable, "-c", "import sys; print('made'); sys.exit(3)"]
+    assert build_module._run_logged(program, tmp_path, tmp_path / "log") == 3
+    assert (tmp_path / "log").read_text() == "made\n" and "still building, 0 s" in capsys.readouterr().out
+
+
+def test_the_folder_of_the_book_is_found(clone, tmp_path_factory, monkeypatch, root):
+    assert build_module.repository() == clone
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert build_module.repository() == root, "the one this package is part of"
+    monkeypatch.setattr(build_module, "CLONE", clone / "notebooks")
+    with pytest.raises(ValueError, match="run this command in a clone"):
+        build_module.repository()
