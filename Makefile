@@ -16,13 +16,14 @@ help:
 book: $(READY)
 	$(BIN)/colorize book $(EXPERIMENT)
 
-# Unit and notebook tests, then nbval: the stored notebooks run again, in a folder without finished runs, and must
-# give the outputs they hold.
+# Unit tests and nbval side by side: the stored notebooks run again, in a folder without finished runs, and must give
+# the outputs they hold. What belongs together stays in one process (tests/conftest.py).
 test: $(READY)
-	$(BIN)/python -m pytest
 	rm -rf _build/nbval && mkdir -p _build/nbval
 	cp $(REFERENCE)/*.ipynb _build/nbval
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/reference/sanitize.cfg _build/nbval
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup --durations 10 \
+	  --nbval --nbval-current-env --nbval-sanitize-with tests/reference/sanitize.cfg \
+	  --ignore tests/reference --ignore tests/book/test_pages.py _build/nbval tests
 
 # What only a built book can show: every page in headless Chromium.
 test-book: $(READY)

@@ -26,7 +26,7 @@ from torch import Tensor
 from .config import Config
 from .data.prepare import chunk_size, decoding_pool, prepare
 from .data.store import Store
-from .devices import computes_in_bf16, cuda_modes, machine, peak_memory, pick_device, synchronize
+from .devices import cuda_modes, machine, multiplies_bf16, peak_memory, pick_device, synchronize
 from .networks import training_flop
 from .objectives import HEADS, CrossEntropy, label_ab
 from .quantize import ab_gamut_centers, soft_encode
@@ -81,7 +81,7 @@ def matrix_rate(config: Config, device: torch.device) -> dict[str, float]:
     """Floating point operations a second in products of large square matrices: what no training can exceed."""
     n = 8192 if device.type == "cuda" else 2048
     kinds = {"fp32": torch.float32}
-    if computes_in_bf16(dataclasses.replace(config, precision="bf16"), device):
+    if multiplies_bf16(device):
         kinds["bf16"] = torch.bfloat16
     rates = {}
     for name, dtype in kinds.items():
@@ -131,10 +131,15 @@ def steps(config: Config, store: Store, arm: str) -> tuple[dict, dict]:
 
 def _bare_step(run: Run, seen: Tensor) -> None:
     """Forward, backward from a constant gradient, optimiser step: what no training loop can avoid."""
-    raw = run.forward(seen)
     run.optimiser.zero_grad(set_to_none=True)
-    raw.backward(torch.full_like(raw, 1e-6))
+    output = _forward(run, seen)
+    output.backward(torch.full_like(output, 1e-6))
     run.optimiser.step()
+
+
+def _forward(run: Run, seen: Tensor) -> Tensor:
+    with run.autocast():
+        return run.trained(seen)
 
 
 def stages(run: Run) -> dict[str, float]:
@@ -142,18 +147,18 @@ def stages(run: Run) -> dict[str, float]:
     batch = run.batches(run.step)
     rgb = run.rgb(batch)
     seen = run.objective.network_input(rgb)
-    raw = run.forward(seen)
-    gradient = torch.full_like(raw, 1e-6)
-    logits = raw.detach().to(run.dtype).requires_grad_()
+    output = _forward(run, seen)
+    gradient = torch.full_like(output, 1e-6)
+    logits = output.detach().to(run.dtype).requires_grad_()
     coming = itertools.count(run.step)
 
     def backward() -> None:
-        torch.autograd.backward(raw, gradient, retain_graph=True, inputs=list(run.network.parameters()))
+        torch.autograd.backward(output, gradient, retain_graph=True, inputs=list(run.network.parameters()))
 
     works = {
         "pictures": lambda: run.batches(next(coming)),
         "lightness": lambda: run.objective.network_input(run.rgb(batch)),
-        "forward": lambda: run.forward(seen),
+        "forward": lambda: _forward(run, seen),
         "loss": lambda: torch.autograd.grad(run.objective.score(logits, rgb).loss, logits),
         "backward": backward,
         "optimiser": run.optimiser.step,
@@ -166,7 +171,6 @@ def stages(run: Run) -> dict[str, float]:
 def switches(config: Config, store: Store, arm: str, compiled: bool = False) -> list[dict]:
     """Seconds of a step with one setting changed at a time, beside the step as configured; `error` where it fails."""
     device = pick_device(config.device)
-    config = dataclasses.replace(config, precision=Run(config, arm, 0, store).passport["precision"])  # what it comes to
     changes = [("as configured", ""), *((k, v) for k, v in SETTINGS[device.type] if getattr(config, k) != v)]
     if compiled and device.type == "cpu":
         changes.append(("compile", "default"))
@@ -174,9 +178,6 @@ def switches(config: Config, store: Store, arm: str, compiled: bool = False) -> 
     for name, value in changes:
         run = Run(dataclasses.replace(config, **({name: value} if value != "" else {})), arm, 0, store)
         rows.append({"setting": name, "value": str(value)})
-        if name == "precision" and value == "bf16" and not computes_in_bf16(run.config, device):
-            rows[-1]["error"] = "no matrix units for it"
-            continue
         try:
             run.prepare(resume=False)
             step = _stepping(run)
@@ -221,9 +222,9 @@ def preparing(store: Store, side: int) -> dict:
     """Seconds in which `prepare` makes a store, of `store.side`, of JPEG files of `side`, and in which as many
     processes only decode them; `share` is the part of its time that decoding alone takes."""
     chunk = chunk_size(store.side)
-    encoded = [_jpeg(picture, side) for picture in store.read(store.rows("train", 32 * chunk))]
+    encoded = [_jpeg(image, side) for image in store.read(store.rows("train", 32 * chunk))]
     with tempfile.TemporaryDirectory() as folder:
-        source, stores = Path(folder) / "pictures.parquet", (Path(folder) / str(n) for n in itertools.count())
+        source, stores = Path(folder) / "images.parquet", (Path(folder) / str(n) for n in itertools.count())
         pd.DataFrame({"image": encoded}).to_parquet(source)
         works = {
             "decode": lambda: _decode_all([encoded[i : i + chunk] for i in range(0, len(encoded), chunk)]),
@@ -233,8 +234,8 @@ def preparing(store: Store, side: int) -> dict:
     return {"side": side, "pictures": len(encoded), "share": _ratio(times, "decode", "prepare")} | times.min().to_dict()
 
 
-def _jpeg(picture: np.ndarray, side: int) -> bytes:
-    enlarged = Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS)
+def _jpeg(image: np.ndarray, side: int) -> bytes:
+    enlarged = Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS)
     enlarged.save(file := io.BytesIO(), "JPEG", quality=90)
     return file.getvalue()
 
@@ -261,7 +262,7 @@ def whole_epoch(config: Config, store: Store, arm: str) -> dict:
         synchronize(run.device)
         ready = time.perf_counter()
         with _Energy(run.device) as energy:
-            complete(run, say=None)
+            complete(run, log=None)
         times = {"setup": ready - begun, "seconds": time.perf_counter() - ready}
     return times | {"pictures": run.steps * config.batch} | ({"joules": energy.joules} if energy.joules else {})
 

@@ -304,7 +304,7 @@ def evaluate(options) -> None:
 
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
     store = open_data(options.data, colorizer.side)
-    measured = measure(colorizer, store, options.split, options.limit, say=_show)
+    measured = measure(colorizer, store, options.split, options.limit, log=_show)
     save_json(measured, Path(options.json))
     print(f"wrote {options.json}: {measured['pictures']} images, {', '.join(measured['systems'])}")
 
@@ -361,7 +361,7 @@ def record(options) -> None:
     from .evaluation import records
 
     elsewhere = open_data(options.elsewhere, config.side) if options.elsewhere else None
-    found = records.record(config, store, elsewhere=elsewhere, say=_log)
+    found = records.record(config, store, elsewhere=elsewhere, log=_log)
     print(f"recorded {', '.join(found.systems)} of profile {config.profile}")
 
 

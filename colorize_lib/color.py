@@ -2,7 +2,7 @@
 
 White point D65 and 2-degree observer, the constants of scikit-image, which referees this module in the tests.
 Nothing is clipped on the way: a predicted colour outside the sRGB cube stays measurable
-(`out_of_gamut_share`), and is clipped only where a picture is shown (`clip_rgb`, `to_uint8`).
+(`out_of_gamut_share`), and is clipped only where an image is shown (`clip_rgb`, `to_uint8`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _tables: list[Callable] = []
 
 
 def cached_table(function: Callable) -> Callable:
-    """Compute a table once for each device and dtype. A graphics card would wait for a copy at every call."""
+    """Compute a table once for each device and dtype. A GPU would wait for a copy at every call."""
     cached = functools.lru_cache(maxsize=8)(function)
 
     @functools.wraps(function)
@@ -53,8 +53,13 @@ def _matrices(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]
 
 
 def _mix(matrix: Tensor, image: Tensor) -> Tensor:
-    """Multiply the channel axis (third from last) by a matrix of three columns."""
-    return torch.einsum("ij,...jhw->...ihw", matrix, image)
+    """Multiply the channel axis (third from last) by a matrix of three columns.
+
+    Written out: a matrix product would be one in TF32, with three digits, wherever a user allows that for networks.
+    """
+    first, second, third = matrix[:, :, None, None].unbind(1)
+    x, y, z = image.split(1, dim=-3)
+    return (first * x).add_(second * y).add_(third * z)
 
 
 def _need_three_channels(image: Tensor, name: str, bytes_too: bool = False) -> None:
@@ -123,12 +128,12 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
 
 def clip_rgb(rgb: Tensor) -> Tensor:
-    """Clip to the displayable cube 0..1; for showing pictures, never before measuring ab errors."""
+    """Clip to the displayable cube 0..1; for showing images, never before measuring ab errors."""
     return rgb.clamp(0, 1)
 
 
 def out_of_gamut_share(lab: Tensor, tolerance: float = 1 / 255) -> Tensor:
-    """Share of pixels of each picture whose colour no sRGB display can show.
+    """Share of pixels of each image whose colour no sRGB display can show.
 
     lab: [b, 3, h, w]. Returns [b] in 0..1. A pixel counts when a channel leaves 0..1 by more than `tolerance`
     (one 8-bit step, so that rounding is not mistaken for an impossible colour).
@@ -144,14 +149,14 @@ def luma(rgb: Tensor) -> Tensor:
 
 
 def to_unit(pixels: Tensor) -> Tensor:
-    """Turn uint8 pictures [b, h, w, 3] into float32 rgb [b, 3, h, w] in 0..1."""
+    """Turn uint8 images [b, h, w, 3] into float32 rgb [b, 3, h, w] in 0..1."""
     if pixels.dtype != torch.uint8 or pixels.shape[-1] != 3:
         raise ValueError(f"pixels must be uint8 [..., h, w, 3]; got {pixels.dtype} {tuple(pixels.shape)}")
     return pixels.movedim(-1, -3).float() / 255
 
 
 def to_uint8(rgb: Tensor) -> Tensor:
-    """Clip rgb [b, 3, h, w] to 0..1 and round to uint8 pictures [b, h, w, 3]."""
+    """Clip rgb [b, 3, h, w] to 0..1 and round to uint8 images [b, h, w, 3]."""
     return (clip_rgb(rgb) * 255).round().to(torch.uint8).movedim(-3, -1)
 
 

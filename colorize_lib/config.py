@@ -27,7 +27,7 @@ CHOICES = {
     "reduction": ("mean", "sum"),
     "device": ("auto", "cpu", "cuda"),
     "precision": ("fp64", "fp32", "bf16"),
-    "compile": ("off", "default", "reduce-overhead", "max-autotune"),
+    "compile": ("off", "default", "reduce-overhead"),
 }
 
 
@@ -79,7 +79,7 @@ class Config:
     # switches: what is fast, without a part in what is computed but for rounding
     channels_last: bool = True  # memory layout of the network
     fused: bool = True  # Adam as one kernel
-    resident: bool = True  # the training pictures on the graphics card, if they fit
+    resident: bool = True  # the training images in the memory of the GPU, if they fit
     compile: str = "off"  # mode of torch.compile; "reduce-overhead" records CUDA graphs
     deterministic: bool = False  # the same bits in every run on CUDA, too, and slower
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import platform
 import resource
 from pathlib import Path
 
 import torch
-
-from .config import Config
 
 # Of CUDA alone; processors know neither.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # lets products repeat; a process reads it at its first one
@@ -41,31 +38,30 @@ def set_local_device(place: int, device: str = "auto") -> None:
 
 
 def device_name(device: torch.device) -> str:
-    """What a passport calls a device."""
+    """What a passport calls a device, such as "CPU, 2 cores"."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {os.cpu_count()} cores"
 
 
-def computes_in_bf16(config: Config, device: torch.device) -> bool:
-    """Whether the network multiplies in bf16: if asked for, on CUDA and on processors with matrix units for it.
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether the device has units for products of bf16 numbers: CUDA devices, and processors with AMX."""
+    return device.type == "cuda" or _has_amx()
 
-    On other processors bf16 is emulated, hundreds of times slower than fp32, which is taken instead; a run's passport
-    says what was used. Weights, losses and the optimiser's state are fp32 in any case.
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise ValueError where `device` cannot compute in `precision`.
+
+    In "bf16" the network multiplies in bf16; weights, losses and the optimiser's state are fp32. Processors without
+    units for it would emulate bf16, hundreds of times slower than fp32.
     """
-    return config.precision == "bf16" and (device.type == "cuda" or _has_amx())
+    if precision == "bf16" and not multiplies_bf16(device):
+        raise ValueError(
+            f"precision='bf16' is not possible on {device_name(device)}, which has no matrix units for it; give "
+            "`-p precision fp32`"
+        )
 
 
 def _has_amx() -> bool:
     return getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()  # private; there is no public question
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep what tensors free. By default glibc returns large pieces to Linux at once, and every step
-    of a training on a processor gets them again page by page, filled with zeros, for some five per cent of its time."""
-    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
-    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(trim_threshold, 2**31 - 1)
-        mallopt(mmap_max, 0)
 
 
 @contextlib.contextmanager
@@ -83,8 +79,20 @@ def cuda_modes(deterministic: bool):
         cudnn.deterministic, cudnn.benchmark = tuned
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory` count from now on, so that a run is not charged with the peak of one before it.
+
+    Of a process only Linux can forget the peak; elsewhere it stays that of the whole life of the process.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets the resident set's high water mark
+
+
 def peak_memory(device: torch.device) -> int:
-    """Bytes: of tensors on a CUDA device, else of this process with Python and its libraries."""
+    """Bytes since `reset_peak_memory`: of tensors on a CUDA device, else of this process with Python and libraries."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -97,7 +105,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def machine(device: torch.device) -> dict:
-    """What computed: processor, cores, threads, graphics card and versions."""
+    """What computed: processor, cores, threads, GPU and versions."""
     facts = {"processor": _processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
     facts |= {"matrix_units": "AMX" if _has_amx() else "none"}
     if device.type == "cuda":

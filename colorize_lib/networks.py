@@ -83,7 +83,7 @@ class ColorNet(nn.Module):
         self.head = nn.Conv2d(inputs, channels, 1)
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Map lightness L [b, 1, h, w] in 0..100 to raw scores [b, channels, h/4, w/4]; h, w multiples of 8."""
+        """Map lightness L [b, 1, h, w] in 0..100 to the output [b, channels, h/4, w/4]; h, w multiples of 8."""
         if lightness.ndim != 4 or lightness.shape[1] != 1 or lightness.shape[2] % 8 or lightness.shape[3] % 8:
             raise ValueError(f"input must be [b, 1, h, w], h and w multiples of 8; got {tuple(lightness.shape)}")
         x = (lightness - 50) / 100  # as the PyTorch port; Caffe feeds L - 50, which a first layer can undo
@@ -195,7 +195,7 @@ def layer_table(network: ColorNet, side: int = 64) -> list[dict]:
 
 
 def training_flop(width: float, side: int, channels: int = 313) -> int:
-    """Floating point operations that a picture costs in training: two a multiply-add, and backward twice as many."""
+    """Floating point operations that an image costs in training: two a multiply-add, and backward twice as many."""
     with torch.device("meta"):  # shapes alone
         network = ColorNet(channels, width)
     return 3 * 2 * sum(row["multiply_adds"] for row in layer_table(network, side))

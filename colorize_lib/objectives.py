@@ -1,8 +1,8 @@
 """The objectives: what a network is asked for, how its answer is scored, and how it becomes a colour.
 
 Body, data order and evaluation are the same for all; an `Objective` is the only difference. To add one, write a
-class with `channels`, `score` and `decode`, and list it in `make_objective`. Pictures called rgb are in 0..1, or uint8,
-which are converted faster.
+subclass with `channels`, `score` and `decode`, and list it in `make_objective`. Images called rgb are in 0..1, or
+uint8, which are converted faster.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .color import lightness, luma, rgb_to_lab
@@ -33,7 +33,7 @@ def subsample(x: Tensor) -> Tensor:
 
 
 def label_ab(rgb: Tensor) -> Tensor:
-    """The labels of pictures [b, 3, h, w], uint8 or in 0..1: ab of every fourth pixel, [b, 2, h/4, w/4]."""
+    """The labels of images [b, 3, h, w], uint8 or in 0..1: ab of every fourth pixel, [b, 2, h/4, w/4]."""
     return rgb_to_lab(subsample(rgb))[:, 1:]
 
 
@@ -42,7 +42,7 @@ def _unit(rgb: Tensor) -> Tensor:
 
 
 def reduce(per_position: Tensor, reduction: str) -> Tensor:
-    """Turn a loss map [b, h, w] into a number: "mean" over all positions, or "sum" over them and mean over pictures.
+    """Turn a loss map [b, h, w] into a number: "mean" over all positions, or "sum" over them and mean over images.
 
     The Caffe layer sums; Adam hides the factor except against eps and coupled weight decay, which "sum" makes
     weaker by the number of positions. A preset therefore fixes reduction and weight decay together.
@@ -59,106 +59,121 @@ class Score:
     excess: Tensor
 
 
-@dataclass(frozen=True)
-class StudentMSE:
-    """Mean squared error on RGB, as the student paper most likely had it: grey picture in, RGB picture out.
+class Objective(nn.Module):
+    """What a network is asked for; its tables are buffers, so that they are where the network is."""
 
-    Input is torchvision's Grayscale (ITU-R 601 luma of the encoded values), target the picture itself. The output at
+    channels: int
+    """Of the network's output."""
+
+    def __init__(self, name: str, reduction: str = "mean"):
+        super().__init__()
+        self.name, self.reduction = name, reduction
+
+    def network_input(self, rgb: Tensor) -> Tensor:
+        """Lightness L of images [b, 3, h, w]: [b, 1, h, w] in 0..100."""
+        return lightness(rgb)
+
+    def score(self, output: Tensor, rgb: Tensor) -> Score:
+        """Loss of the network's output [b, channels, h/4, w/4] for images [b, 3, h, w]."""
+        raise NotImplementedError
+
+    def decode(self, output: Tensor, rgb: Tensor) -> Tensor:
+        """The colorized images as Lab [b, 3, h, w], unclipped; of `rgb` only the lightness is looked at."""
+        raise NotImplementedError
+
+    def _table(self, name: str, values: Tensor | None) -> None:
+        self.register_buffer(name, values, persistent=False)  # follows from the prior, which is stored by itself
+
+
+class StudentMSE(Objective):
+    """Mean squared error on RGB, as the student paper most likely had it: grey image in, RGB image out.
+
+    Input is torchvision's Grayscale (ITU-R 601 luma of the encoded values), target the image itself. The output at
     quarter resolution is enlarged by four before the error is taken, so its lightness is blurred: what was asked for.
     """
 
-    name: str = "student_mse"
-    channels: int = 3
-    reduction: str = "mean"
+    channels = 3
+
+    def __init__(self, name: str = "student_mse", reduction: str = "mean"):
+        super().__init__(name, reduction)
 
     def network_input(self, rgb: Tensor) -> Tensor:
         """Luma [b, 1, h, w] on the scale 0..100 of L."""
         return 100 * luma(_unit(rgb))
 
-    def score(self, raw: Tensor, rgb: Tensor) -> Score:
-        """raw: [b, 3, h/4, w/4]; rgb: [b, 3, h, w]. Squared error, mean over channels (nn.MSELoss)."""
-        squared = (upsample(self._rgb(raw)) - _unit(rgb)).square().mean(1)
+    def score(self, output: Tensor, rgb: Tensor) -> Score:
+        """output: [b, 3, h/4, w/4]; rgb: [b, 3, h, w]. Squared error, mean over channels (nn.MSELoss)."""
+        squared = (upsample(self._rgb(output)) - _unit(rgb)).square().mean(1)
         return Score(reduce(squared, self.reduction), squared.mean(), squared.mean())
 
-    def decode(self, raw: Tensor, rgb: Tensor) -> Tensor:
-        """The predicted picture as Lab [b, 3, h, w]: colour and lightness both the network's."""
-        return rgb_to_lab(upsample(self._rgb(raw)).clamp(0, 1))
+    def decode(self, output: Tensor, rgb: Tensor) -> Tensor:
+        """The predicted image as Lab [b, 3, h, w]: colour and lightness both the network's."""
+        return rgb_to_lab(upsample(self._rgb(output)).clamp(0, 1))
 
-    def _rgb(self, raw: Tensor) -> Tensor:
-        return raw + 0.5  # a new head answers mid grey
+    def _rgb(self, output: Tensor) -> Tensor:
+        return output + 0.5  # a new head answers mid grey
 
 
 def pixel_weights(weights: Tensor, ab: Tensor, index: Tensor) -> Tensor:
     """Rebalancing weight v(Z) of each position [b, h/4, w/4]: that of the label's likeliest colour, eq. 3.
 
     weights: of the colours, [313]. ab: labels [b, 2, h/4, w/4]. index: their nearest colours [b, h/4, w/4]. As in the
-    released training net, pictures whose labels never leave |a|, |b| <= 5 count for nothing.
+    released training net, images whose labels never leave |a|, |b| <= 5 count for nothing.
     """
     coloured = (ab.abs() > 5).flatten(1).any(1)
     return weights.to(ab)[index] * coloured[:, None, None]
 
 
-@dataclass(frozen=True, eq=False)
-class L2:
+class L2(Objective):
     """Half the squared error in ab at quarter resolution, eq. 1 of Zhang et al., in units of (ab / 110)^2.
 
     prior: distribution of the training data over the 313 colours, to weigh pixels exactly as rebalanced cross entropy
     does; None for none. The minimiser is then the mean of the posterior tilted by the weights, not the posterior's.
     """
 
-    name: str = "l2"
-    channels: int = 2
-    reduction: str = "mean"
-    prior: Tensor | None = None
-    lambda_: float = 0.5
+    channels = 2
 
-    def __post_init__(self):
-        weights = None if self.prior is None else rebalancing_weights(self.prior, self.lambda_)
-        object.__setattr__(self, "weights", weights)
+    def __init__(self, name: str = "l2", reduction: str = "mean", prior: Tensor | None = None, lambda_: float = 0.5):
+        super().__init__(name, reduction)
+        self.lambda_ = lambda_
+        self._table("prior", prior)
+        self._table("weights", None if prior is None else rebalancing_weights(prior, lambda_))
 
-    def network_input(self, rgb: Tensor) -> Tensor:
-        """Lightness L [b, 1, h, w]."""
-        return lightness(rgb)
-
-    def score(self, raw: Tensor, rgb: Tensor) -> Score:
-        """raw: [b, 2, h/4, w/4]; rgb: [b, 3, h, w]."""
+    def score(self, output: Tensor, rgb: Tensor) -> Score:
+        """output: [b, 2, h/4, w/4]; rgb: [b, 3, h, w]."""
         ab = label_ab(rgb)
-        half_squared = (raw - ab / AB_SCALE).square().sum(1) / 2
+        half_squared = (output - ab / AB_SCALE).square().sum(1) / 2
         weighted = half_squared
         if self.weights is not None:
-            weighted = pixel_weights(self.weights, ab, soft_encode_map(ab, 1)[0][:, 0]) * half_squared
+            weighted = pixel_weights(self.weights, ab, soft_encode_map(ab, 1, displayable=True)[0][:, 0]) * half_squared
         return Score(reduce(weighted, self.reduction), half_squared.mean(), half_squared.mean())
 
-    def decode(self, raw: Tensor, rgb: Tensor) -> Tensor:
+    def decode(self, output: Tensor, rgb: Tensor) -> Tensor:
         """Lab [b, 3, h, w]: the predicted ab, enlarged, under the true L."""
-        return torch.cat([self.network_input(rgb), upsample(raw * AB_SCALE)], 1)
+        return torch.cat([self.network_input(rgb), upsample(output * AB_SCALE)], 1)
 
 
-@dataclass(frozen=True, eq=False)
-class CrossEntropy:
+class CrossEntropy(Objective):
     """Soft cross entropy over the 313 colours, eq. 2 and 3; with `prior` and lambda_ < 1 rebalanced by eq. 4.
 
-    prior: distribution of the training data over the colours, [313]. lambda_ = 1 is the unweighted loss.
+    prior: distribution of the training data over the colours, [313]. lambda_ = 1 is the unweighted loss, for which
+    the buffer `weights` [313] is all ones.
     """
 
-    name: str
-    prior: Tensor
-    lambda_: float = 1.0
-    neighbours: int = 5
-    sigma: float = 5.0
-    temperature: float = 0.38
-    reduction: str = "mean"
-    channels: int = 313
+    channels = 313
 
-    network_input = L2.network_input
-
-    def __post_init__(self):
-        # kept once: weights [313] of the colours, all ones at lambda = 1
-        object.__setattr__(self, "weights", rebalancing_weights(self.prior, self.lambda_))
+    def __init__(
+        self, name: str, prior: Tensor, lambda_: float = 1.0, neighbours: int = 5, sigma: float = 5.0,
+        temperature: float = 0.38, reduction: str = "mean",
+    ):  # fmt: skip
+        super().__init__(name, reduction)
+        self.lambda_, self.neighbours, self.sigma, self.temperature = lambda_, neighbours, sigma, temperature
+        self._table("prior", prior)
+        self._table("weights", rebalancing_weights(prior, lambda_))
 
     def targets(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         """Bins and weights [b, k, h/4, w/4] of the soft-encoded labels ab [b, 2, h/4, w/4]."""
-        return soft_encode_map(ab, self.neighbours, self.sigma)
+        return soft_encode_map(ab, self.neighbours, self.sigma, displayable=True)
 
     def pixel_weights(self, ab: Tensor, index: Tensor) -> Tensor:
         """Weight of each position [b, h/4, w/4], see `pixel_weights`; ones without rebalancing."""
@@ -166,22 +181,22 @@ class CrossEntropy:
             return torch.ones_like(index[:, 0], dtype=ab.dtype)
         return pixel_weights(self.weights, ab, index[:, 0])
 
-    def score(self, raw: Tensor, rgb: Tensor) -> Score:
-        """raw: logits [b, 313, h/4, w/4]; rgb: [b, 3, h, w]. Nats per position; excess is above the target's entropy.
+    def score(self, output: Tensor, rgb: Tensor) -> Score:
+        """output: logits [b, 313, h/4, w/4]; rgb: [b, 3, h, w]. Nats a position; excess is above the target's entropy.
 
         The weights stand in the forward value here; in Caffe they act on the gradient only, which comes to the same.
         """
         ab = label_ab(rgb)
         index, weight = self.targets(ab)
         # with the colours as the last axis, as the network lays them out in memory, this is three times as fast
-        cross_entropy = _SoftCrossEntropy.apply(*(x.movedim(1, -1) for x in (raw, index, weight)))
+        cross_entropy = _SoftCrossEntropy.apply(*(x.movedim(1, -1) for x in (output, index, weight)))
         plain = cross_entropy.mean()
         loss = reduce(self.pixel_weights(ab, index) * cross_entropy, self.reduction)
         return Score(loss, plain, plain - soft_entropy(weight).mean())
 
-    def decode(self, raw: Tensor, rgb: Tensor, temperature: float | None = None) -> Tensor:
+    def decode(self, output: Tensor, rgb: Tensor, temperature: float | None = None) -> Tensor:
         """Lab [b, 3, h, w]: annealed mean at quarter resolution, enlarged by four, under the true L."""
-        ab = annealed_mean(raw, self.temperature if temperature is None else temperature)
+        ab = annealed_mean(output, self.temperature if temperature is None else temperature)
         return torch.cat([self.network_input(rgb), upsample(ab)], 1)
 
 
@@ -207,14 +222,8 @@ class _SoftCrossEntropy(torch.autograd.Function):
         return (probability * pull.sum(-1, keepdim=True)).scatter_add_(-1, index, -pull), None, None
 
 
-Objective = StudentMSE | L2 | CrossEntropy
-HEADS = {
-    "student_mse": StudentMSE.channels,
-    "l2": L2.channels,
-    "l2_rebal": L2.channels,
-    "ce": CrossEntropy.channels,
-    "ce_rebal": CrossEntropy.channels,
-}
+_KINDS = {"student_mse": StudentMSE, "l2": L2, "l2_rebal": L2, "ce": CrossEntropy, "ce_rebal": CrossEntropy}
+HEADS = {arm: kind.channels for arm, kind in _KINDS.items()}
 """Output channels of each arm."""
 NEEDS_PRIOR = ("l2_rebal", "ce", "ce_rebal")
 """Arms whose objective uses the prior of the training data."""
@@ -229,6 +238,6 @@ def make_objective(arm: str, config, prior: Tensor | None = None) -> Objective:
     if arm == "student_mse":
         return StudentMSE(reduction=config.reduction)
     if arm in ("l2", "l2_rebal"):
-        return L2(arm, 2, config.reduction, prior if arm == "l2_rebal" else None, config.lambda_)
+        return L2(arm, config.reduction, prior if arm == "l2_rebal" else None, config.lambda_)
     lambda_ = config.lambda_ if arm == "ce_rebal" else 1.0
     return CrossEntropy(arm, prior, lambda_, config.neighbours, config.sigma, config.temperature, config.reduction)

@@ -224,9 +224,9 @@ pd.DataFrame(kinds).set_index("kind").round(1)
 # equal fingerprints saw the very same pictures, whatever files they came from.
 
 # %%
-glue("n_train", card.pictures["training"], display=False)
-glue("n_test", card.pictures["test"], display=False)
-pd.DataFrame({"pictures": card.pictures, "fingerprint": card.fingerprints})
+glue("n_train", card.images["training"], display=False)
+glue("n_test", card.images["test"], display=False)
+pd.DataFrame({"pictures": card.images, "fingerprint": card.fingerprints})
 
 # %% [markdown]
 # Every picture stays in memory as it is, three bytes a pixel; conversion to Lab, mirroring and encoding happen when a

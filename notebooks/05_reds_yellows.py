@@ -127,7 +127,7 @@ order = ["student_mse", "ce@1", "ce_rebal@1", "l2", "ce@0.38", "ce_rebal@0.38"]
 figures.plot_confusion({system: found.confusion(system) for system in order})
 
 # %% [markdown]
-# The four cells that the claim is about, with intervals. The last rows are yardsticks, here and in all tables of this
+# The four cells that the claim is about, with intervals. The last rows are baselines, here and in all tables of this
 # book. The grey baseline shows everything as grey. *Mean colour* gives every pixel the mean of all training labels, and
 # *another photo's colours* lays those of a random training picture under the lightness. The ceiling is what a
 # classifier could reach that predicts every label perfectly, at the same resolution and with the same decoder.
@@ -192,13 +192,13 @@ h17.table()
 # *{glue:text}`rule:s`.* For every network the true lightness is put back, so that only colour differs.
 
 # %%
-pictures = examples.choose_pictures(config, "red_yellow", 5, scenes=0)
+pictures = examples.choose_images(config, "red_yellow", 5, scenes=0)
 columns = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@0.38"]
 rows = examples.colorize_systems(pictures, examples.colorizers(config), columns)
 glue("rule", pictures.rule, display=False)
 
 # %% mystnb={"figure": {"name": "fig-reds", "caption": "Our counterpart of the student paper's second figure, with the rebalanced network added in the last column. Look for surfaces that are red or yellow in the truth, and ask of each network whether they faded, turned, or survived."}, "image": {"alt": "A grid of pictures rich in reds and yellows: grey input, truth, and the results of four networks, one of them at two temperatures"}}
-figures.picture_grid(rows)
+figures.image_grid(rows)
 
 # %% [markdown]
 # A picture proves nothing about the average, but it shows what the numbers leave out: whether a wrong colour is

@@ -168,13 +168,13 @@ found.table(["neutral_shift_b", "chroma_ratio_orange", "chroma_ratio_yellow", "r
 # every network.
 
 # %%
-pictures = examples.choose_pictures(config, "neutral", 5, scenes=0)
+pictures = examples.choose_images(config, "neutral", 5, scenes=0)
 columns = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@0.38"]
 rows = examples.colorize_systems(pictures, examples.colorizers(config), columns)
 glue("chosen", pictures.rule, display=False)
 
 # %% mystnb={"figure": {"name": "fig-neutral-pictures", "caption": "Our counterpart of the student paper's third figure: pictures with many neutral pixels. Cover the truth and ask whether you would notice anything; then uncover it and look for tints on what should be grey."}, "image": {"alt": "A grid of pictures with many neutral pixels: grey input, truth, and the results of four networks, one of them at two temperatures"}}
-figures.picture_grid(rows)
+figures.image_grid(rows)
 
 # %%
 gaps = {

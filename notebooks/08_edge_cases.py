@@ -69,8 +69,8 @@ systems = ["grey", "student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@0.38"]
 
 # %%
 rules = {kind: rule for kind, (rule, _) in measuring.SUBSETS.items()}
-counts = {kind: found.stratum(kind, "grey", "ab_error").pictures for kind in kinds}
-chromas = {kind: found.stratum(kind, "grey", "ab_error").value for kind in kinds}
+counts = {kind: found.subset(kind, "grey", "ab_error").images for kind in kinds}
+chromas = {kind: found.subset(kind, "grey", "ab_error").value for kind in kinds}
 for kind in kinds:
     glue(f"{kind}_n", counts[kind], display=False)
     glue(f"{kind}_chroma", chromas[kind], display=False)
@@ -110,7 +110,7 @@ h7.table()
 # itself.
 
 # %% mystnb={"figure": {"name": "fig-against-grey", "caption": "Mean error of each network on each kind of picture, against the error of painting nothing. Errors fall towards the left, for everybody. What a network is worth is its distance below the dashed line, and that is largest on the right, where pictures are vivid. Above the line one had better painted nothing."}, "image": {"alt": "Curves of error against the grey baseline's error with a dashed diagonal; most curves run above the diagonal on the left and below it on the right"}}
-figures.plot_against_grey({s: {k: found.stratum(k, s, "ab_error") for k in kinds} for s in systems})
+figures.plot_against_grey({s: {k: found.subset(k, s, "ab_error") for k in kinds} for s in systems})
 
 # %% [markdown]
 # The left part of the figure holds the success that the paper saw: small errors. It also shows why they were no
@@ -118,7 +118,7 @@ figures.plot_against_grey({s: {k: found.stratum(k, s, "ab_error") for k in kinds
 # are of another size, is left to the table further down.
 
 # %% mystnb={"figure": {"name": "fig-skill", "caption": "Skill over grey on each kind of picture; at the dotted line a network is as good as painting nothing, to the left of it worse. If a network excelled on dark, bright or muted pictures, its points in those panels would lie further right than in the panel of all pictures."}, "image": {"alt": "Five panels of points with intervals around a zero line, one for each kind of picture, one row for each network"}}
-panels = {kind: {s: found.stratum(kind, s, "skill") for s in systems[1:-1]} for kind in kinds}
+panels = {kind: {s: found.subset(kind, s, "skill") for s in systems[1:-1]} for kind in kinds}
 figures.plot_intervals(panels, dict.fromkeys(kinds, 0.0))
 
 # %% [markdown]
@@ -143,7 +143,7 @@ figures.plot_intervals(panels, dict.fromkeys(kinds, 0.0))
 # numbers for cross entropy, shown as a mean and at the original's temperature.
 
 # %%
-table = {measuring.system_title(s): {k: f"{found.stratum(k, s, 'skill'):+.3f}" for k in kinds} for s in systems[1:]}
+table = {measuring.system_title(s): {k: f"{found.subset(k, s, 'skill'):+.3f}" for k in kinds} for s in systems[1:]}
 pd.DataFrame(table).T
 
 # %% [markdown]
@@ -157,24 +157,24 @@ pd.DataFrame(table).T
 # rules it is shown once. *{glue:text}`chosen_dark:s`; {glue:text}`chosen_bright:s`; {glue:text}`chosen_monochrome:s`.*
 
 # %%
-chosen = {rule: examples.choose_pictures(config, rule, 2, scenes=0) for rule in ("dark", "bright", "monochrome")}
+chosen = {rule: examples.choose_images(config, rule, 2, scenes=0) for rule in ("dark", "bright", "monochrome")}
 merged = {name: picture for pictures in chosen.values() for name, picture in pictures.items.items()}
 for rule, pictures in chosen.items():
     glue(f"chosen_{rule}", pictures.rule, display=False)
-shown = examples.Pictures(merged, "the union of the three")
+shown = examples.Images(merged, "the union of the three")
 rows = examples.colorize_systems(shown, examples.colorizers(config), systems[1:])
 
 # %% mystnb={"figure": {"name": "fig-edge-pictures", "caption": "Our counterpart of the student paper's fifth figure. For each picture compare the first column with the second before looking at the rest: where grey is hard to tell from the truth, no network can fail by being cautious, and the only way to stand out is to be wrong."}, "image": {"alt": "A grid of dark, bright and nearly monochrome pictures: grey input, truth, and the results of four networks, one of them at two temperatures"}}
-figures.picture_grid(rows)
+figures.image_grid(rows)
 
 # %%
 for kind in kinds:
     for system in ("student_mse", "l2", "ce@1"):
-        skill = found.stratum(kind, system, "skill")
+        skill = found.subset(kind, system, "skill")
         glue(f"{system}_{kind}".replace("@", "_"), f"{skill:+.3f}", display=False)
         word = claims.wording(skill, words=("better than grey", "worse than grey", "not told apart from grey"))
         glue(f"{system}_{kind}_word".replace("@", "_"), word, display=False)
-skills = {kind: found.stratum(kind, "l2", "skill").value for kind in kinds if kind != "all" and counts[kind]}
+skills = {kind: found.subset(kind, "l2", "skill").value for kind in kinds if kind != "all" and counts[kind]}
 glue("best_kind", max(skills, key=skills.get) if skills else "none", display=False)
 glue("worst_kind", min(skills, key=skills.get) if skills else "none", display=False)
 

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import color as skcolor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from colorize_lib.color import (
     chroma,
@@ -103,6 +104,19 @@ def test_wrong_shapes_and_integers_are_refused(convert, wrong):
     with pytest.raises(ValueError, match=rf"must be {kinds} \[\.\.\., 3, h, w\]; got torch\.\w+ \(") as refusal:
         convert(wrong)
     assert str(tuple(wrong.shape)) in str(refusal.value)
+
+
+def test_no_matrix_product_that_could_become_one_in_tf32():
+    called = set()
+
+    class Listen(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            called.add(str(function))
+            return function(*args, **(kwargs or {}))
+
+    with Listen():
+        lab_to_rgb(rgb_to_lab(torch.rand(2, 3, 8, 8)))
+    assert "aten.mul.Tensor" in called and not [name for name in called if "mm" in name or "matmul" in name]
 
 
 def test_lab_is_never_bytes():

@@ -56,7 +56,7 @@ def random_pictures(n=3, height=8, width=12, dtype=torch.float32, seed=0) -> tor
     return torch.rand(n, 3, height, width, generator=generator).to(dtype)
 
 
-def random_raw(arm: str, rgb: torch.Tensor, seed=1) -> torch.Tensor:
+def random_output(arm: str, rgb: torch.Tensor, seed=1) -> torch.Tensor:
     b, _, h, w = rgb.shape
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(b, objective(arm).channels, h // 4, w // 4, generator=generator).to(rgb)
@@ -66,15 +66,15 @@ def random_raw(arm: str, rgb: torch.Tensor, seed=1) -> torch.Tensor:
 
 
 def test_student_mse_of_two_pixels():
-    # The target is mid grey, 0.5 everywhere, and a raw answer r means 0.5 + r. Answers 0 and 0.8, enlarged by four,
+    # The target is mid grey, 0.5 everywhere, and an output r means 0.5 + r. Answers 0 and 0.8, enlarged by four,
     # lie at 0.8 t with t = 0, 0, 1/8, 3/8, 5/8, 7/8, 1, 1 (align_corners=False). The squared error is 0.64 t^2, and
     # the mean of t^2 is (0 + 0 + 1/64 + 9/64 + 25/64 + 49/64 + 1 + 1) / 8 = 3.3125 / 8 = 0.4140625: 0.265 in all.
-    raw = torch.tensor([0, 0.8]).expand(1, 3, 1, 2)
-    score = StudentMSE().score(raw, two_pixels(GREY, GREY))
+    output = torch.tensor([0, 0.8]).expand(1, 3, 1, 2)
+    score = StudentMSE().score(output, two_pixels(GREY, GREY))
     assert score.loss.item() == pytest.approx(0.64 * 0.4140625, abs=1e-6)
     assert score.loss == score.plain == score.excess
     # one channel of three carries a third of it
-    one = torch.cat([raw[:, :1], torch.zeros(1, 2, 1, 2)], 1)
+    one = torch.cat([output[:, :1], torch.zeros(1, 2, 1, 2)], 1)
     assert StudentMSE().score(one, two_pixels(GREY, GREY)).loss.item() == pytest.approx(0.64 * 0.4140625 / 3, abs=1e-6)
 
 
@@ -82,8 +82,8 @@ def test_l2_of_two_pixels():
     # Red has a = 80.09, b = 67.20, grey a = b = 0. Where red is answered by grey, half the squared error is
     # (80.09^2 + 67.20^2) / 110^2 / 2 = (6414.4 + 4515.8) / 12100 / 2 = 0.45166. Where grey is answered by
     # (0.1, -0.2): (0.01 + 0.04) / 2 = 0.025. Mean 0.23833.
-    raw = torch.tensor([[0, 0.1], [0, -0.2]]).reshape(1, 2, 1, 2)
-    score = L2().score(raw, two_pixels(RED, GREY))
+    output = torch.tensor([[0, 0.1], [0, -0.2]]).reshape(1, 2, 1, 2)
+    score = L2().score(output, two_pixels(RED, GREY))
     assert score.loss.item() == pytest.approx(0.23833, abs=2e-4)
     assert score.loss == score.plain == score.excess
 
@@ -96,9 +96,9 @@ GREY_NATS, RED_NATS = math.log(314) - 0.6488 * math.log(2), math.log(314)
 
 
 def leaning_to_grey() -> torch.Tensor:
-    raw = torch.zeros(1, 313, 1, 2)
-    raw[:, GREY_BIN] = math.log(2)
-    return raw
+    output = torch.zeros(1, 313, 1, 2)
+    output[:, GREY_BIN] = math.log(2)
+    return output
 
 
 def test_cross_entropy_of_two_pixels():
@@ -124,8 +124,8 @@ def test_rebalanced_cross_entropy_of_two_pixels():
 def test_rebalanced_l2_of_two_pixels():
     # Errors as in test_l2_of_two_pixels, weights as in the test before: red 1.981112 times 0.45166, grey 0.018888
     # times 0.025, mean 0.44764. Logged is the loss without weights.
-    raw = torch.tensor([[0, 0.1], [0, -0.2]]).reshape(1, 2, 1, 2)
-    score = objective("l2_rebal").score(raw, two_pixels(RED, GREY))
+    output = torch.tensor([[0, 0.1], [0, -0.2]]).reshape(1, 2, 1, 2)
+    score = objective("l2_rebal").score(output, two_pixels(RED, GREY))
     assert score.loss.item() == pytest.approx((1.981112 * 0.45166 + 0.018888 * 0.025) / 2, abs=5e-4)
     assert score.plain.item() == pytest.approx(0.23833, abs=2e-4)
 
@@ -136,10 +136,10 @@ def test_both_rebalanced_losses_weigh_pixels_alike():
     ab = label_ab(rgb)
     index, _ = objective("ce_rebal").targets(ab)
     weight = objective("ce_rebal").pixel_weights(ab, index)
-    raw = random_raw("l2_rebal", rgb)
-    half_squared = (raw - ab / AB_SCALE).square().sum(1) / 2
+    output = random_output("l2_rebal", rgb)
+    half_squared = (output - ab / AB_SCALE).square().sum(1) / 2
     assert weight[0].sum() == 0 and weight[1:].min() > 0
-    torch.testing.assert_close(objective("l2_rebal").score(raw, rgb).loss, (weight * half_squared).mean())
+    torch.testing.assert_close(objective("l2_rebal").score(output, rgb).loss, (weight * half_squared).mean())
 
 
 # ------------------------------------------------------------------------------------------- student_mse, l2: others
@@ -159,17 +159,17 @@ def test_grayscale_is_that_of_torchvision():
 
 def test_student_mse_is_torchs_mean_squared_error():
     rgb = random_pictures()
-    raw = random_raw("student_mse", rgb)
-    enlarged = F.interpolate(raw + 0.5, size=rgb.shape[-2:], mode="bilinear", align_corners=False)
-    assert StudentMSE().score(raw, rgb).loss.item() == pytest.approx(F.mse_loss(enlarged, rgb).item(), rel=1e-5)
+    output = random_output("student_mse", rgb)
+    enlarged = F.interpolate(output + 0.5, size=rgb.shape[-2:], mode="bilinear", align_corners=False)
+    assert StudentMSE().score(output, rgb).loss.item() == pytest.approx(F.mse_loss(enlarged, rgb).item(), rel=1e-5)
 
 
 def test_l2_is_half_the_squared_error_on_every_fourth_pixel():
     rgb = random_pictures()
-    raw = random_raw("l2", rgb)
+    output = random_output("l2", rgb)
     lab = np.moveaxis(rgb2lab(np.moveaxis(rgb.double().numpy(), 1, -1)), -1, 1)[:, 1:, ::4, ::4]
-    expected = ((raw.numpy() - lab / 110) ** 2).sum(1).mean() / 2
-    assert L2().score(raw, rgb).loss.item() == pytest.approx(expected, rel=1e-4)
+    expected = ((output.numpy() - lab / 110) ** 2).sum(1).mean() / 2
+    assert L2().score(output, rgb).loss.item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_lightness_is_the_input_of_the_others():
@@ -181,9 +181,11 @@ def test_lightness_is_the_input_of_the_others():
 @pytest.mark.parametrize("arm", ["student_mse", "l2", "ce", "ce_rebal"])
 def test_bytes_are_scored_as_their_values_are(arm):
     pixels = (random_pictures() * 255).round()
-    rgb, raw, chosen = pixels.to(torch.uint8), random_raw(arm, pixels), objective(arm)
+    rgb, output, chosen = pixels.to(torch.uint8), random_output(arm, pixels), objective(arm)
     torch.testing.assert_close(chosen.network_input(rgb), chosen.network_input(pixels / 255), rtol=0, atol=1e-4)
-    torch.testing.assert_close(chosen.score(raw, rgb).loss, chosen.score(raw, pixels / 255).loss, rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        chosen.score(output, rgb).loss, chosen.score(output, pixels / 255).loss, rtol=1e-5, atol=0
+    )
 
 
 def test_labels_are_every_fourth_pixel_not_an_average():
@@ -192,8 +194,8 @@ def test_labels_are_every_fourth_pixel_not_an_average():
     spoilt[..., 1:, :] = torch.rand(1, 3, 3, 8)
     spoilt[..., 0, [1, 2, 3, 5, 6, 7]] = torch.rand(1, 3, 6)
     for arm in ("l2", "ce", "ce_rebal"):
-        raw = random_raw(arm, rgb)
-        assert objective(arm).score(raw, rgb).loss == objective(arm).score(raw, spoilt).loss
+        output = random_output(arm, rgb)
+        assert objective(arm).score(output, rgb).loss == objective(arm).score(output, spoilt).loss
     assert subsample(torch.arange(64).reshape(1, 8, 8)).tolist() == [[[0, 4], [32, 36]]]
 
 
@@ -218,9 +220,9 @@ def dense_targets(rgb: torch.Tensor, **options) -> torch.Tensor:
 @pytest.mark.parametrize("neighbours", [5, 10])
 def test_cross_entropy_is_torchs_with_soft_targets(neighbours):
     rgb = random_pictures()
-    raw = random_raw("ce", rgb)
-    expected = F.cross_entropy(raw, dense_targets(rgb, neighbours=neighbours)).item()
-    assert objective("ce", neighbours=neighbours).score(raw, rgb).loss.item() == pytest.approx(expected, rel=1e-5)
+    output = random_output("ce", rgb)
+    expected = F.cross_entropy(output, dense_targets(rgb, neighbours=neighbours)).item()
+    assert objective("ce", neighbours=neighbours).score(output, rgb).loss.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_perfect_answer_reaches_the_floor():
@@ -230,7 +232,7 @@ def test_a_perfect_answer_reaches_the_floor():
         score = objective(arm).score(perfect, rgb)
         assert score.excess.item() == pytest.approx(0, abs=1e-5)
         assert 0.5 < score.plain.item() < math.log(5)
-        assert objective(arm).score(random_raw(arm, rgb), rgb).excess > 1
+        assert objective(arm).score(random_output(arm, rgb), rgb).excess > 1
 
 
 def test_the_gradient_of_the_cross_entropy_is_written_out_right():
@@ -286,30 +288,30 @@ def test_grey_pictures_count_for_nothing():
     # one coloured label saves the whole picture, the greys in it too; a colour beside the labels does not
     rgb = picture_of_ab(0, 0)
     rgb[..., 1, 1] = picture_of_ab(40, 0)[..., 0, 0]
-    assert rebalanced.score(random_raw("ce", rgb), rgb).loss == 0
+    assert rebalanced.score(random_output("ce", rgb), rgb).loss == 0
     rgb[..., 4, 4] = picture_of_ab(40, 0)[..., 0, 0]
     assert (pixel_weights(rebalanced, rgb) > 0).all()
 
 
 def test_the_mask_is_a_matter_of_each_picture():
     both = torch.cat([picture_of_ab(0, 0), picture_of_ab(30, 30)])
-    raw = random_raw("ce", both)
+    output = random_output("ce", both)
     rebalanced = objective("ce_rebal")
-    together, alone = rebalanced.score(raw, both), rebalanced.score(raw[1:], both[1:])
+    together, alone = rebalanced.score(output, both), rebalanced.score(output[1:], both[1:])
     assert together.loss.item() == pytest.approx(alone.loss.item() / 2, rel=1e-5)
 
 
 def test_lambda_one_is_no_rebalancing():
     rgb = random_pictures()
-    raw = random_raw("ce", rgb)
-    plain = objective("ce").score(raw, rgb)
-    assert objective("ce_rebal", lambda_=1.0).score(raw, rgb).loss == plain.loss
+    output = random_output("ce", rgb)
+    plain = objective("ce").score(output, rgb)
+    assert objective("ce_rebal", lambda_=1.0).score(output, rgb).loss == plain.loss
     # towards it, only the mask of grey pictures remains
     almost = objective("ce_rebal", lambda_=1 - 1e-6)
-    assert almost.score(raw, rgb).loss.item() == pytest.approx(plain.loss.item(), rel=1e-3)
+    assert almost.score(output, rgb).loss.item() == pytest.approx(plain.loss.item(), rel=1e-3)
     grey = picture_of_ab(0, 0)
-    assert almost.score(random_raw("ce", grey), grey).loss == 0
-    assert objective("ce_rebal", lambda_=1.0).score(random_raw("ce", grey), grey).loss > 1
+    assert almost.score(random_output("ce", grey), grey).loss == 0
+    assert objective("ce_rebal", lambda_=1.0).score(random_output("ce", grey), grey).loss > 1
 
 
 class WeighGradient(torch.autograd.Function):
@@ -354,8 +356,8 @@ def test_weighing_the_gradient_is_weighing_the_loss(reduction):
 @pytest.mark.parametrize(("arm", "positions"), [("student_mse", 8 * 12), ("l2", 6), ("ce", 6), ("ce_rebal", 6)])
 def test_sum_is_mean_times_positions(arm, positions):
     rgb = random_pictures()
-    raw = random_raw(arm, rgb)
-    mean, total = objective(arm).score(raw, rgb), objective(arm, reduction="sum").score(raw, rgb)
+    output = random_output(arm, rgb)
+    mean, total = objective(arm).score(output, rgb), objective(arm, reduction="sum").score(output, rgb)
     assert total.loss.item() == pytest.approx(mean.loss.item() * positions, rel=1e-5)
     assert total.plain == mean.plain and total.excess == mean.excess  # logged per position in any case
 
@@ -368,50 +370,50 @@ def test_reduction():
 @pytest.mark.parametrize("arm", ARMS)
 def test_gradients(arm):
     rgb = random_pictures(2, 4, 8, torch.float64)
-    raw = random_raw(arm, rgb).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: objective(arm).score(x, rgb).loss, raw, fast_mode=True)
-    score = objective(arm).score(raw, rgb)
+    output = random_output(arm, rgb).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: objective(arm).score(x, rgb).loss, output, fast_mode=True)
+    score = objective(arm).score(output, rgb)
     assert score.loss.shape == score.plain.shape == score.excess.shape == ()
 
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_extreme_answers_stay_finite(arm):
     rgb = torch.cat([torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8), random_pictures(1, 8, 8)])
-    raw = (1000 * random_raw(arm, rgb)).requires_grad_()
-    score = objective(arm).score(raw, rgb)
+    output = (1000 * random_output(arm, rgb)).requires_grad_()
+    score = objective(arm).score(output, rgb)
     score.loss.backward()
-    assert torch.isfinite(score.loss) and torch.isfinite(raw.grad).all()
+    assert torch.isfinite(score.loss) and torch.isfinite(output.grad).all()
 
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_decoding(arm):
     rgb = random_pictures()
-    raw = random_raw(arm, rgb)
-    lab = objective(arm).decode(raw, rgb)
+    output = random_output(arm, rgb)
+    lab = objective(arm).decode(output, rgb)
     assert lab.shape == (3, 3, 8, 12)
     assert torch.equal(lab[:, :1], rgb_to_lab(rgb)[:, :1]) == (arm != "student_mse")
 
 
 def test_decoded_colours():
     rgb = random_pictures()
-    raw = 0.1 * random_raw("student_mse", rgb)
-    shown = lab_to_rgb(StudentMSE().decode(raw, rgb))
-    torch.testing.assert_close(shown, upsample(raw + 0.5).clamp(0, 1), rtol=0, atol=1e-4)
-    raw = random_raw("l2", rgb)
-    torch.testing.assert_close(L2().decode(raw, rgb)[:, 1:], upsample(raw) * AB_SCALE)
-    raw = random_raw("ce", rgb)
-    torch.testing.assert_close(objective("ce").decode(raw, rgb)[:, 1:], upsample(annealed_mean(raw, 0.38)))
+    output = 0.1 * random_output("student_mse", rgb)
+    shown = lab_to_rgb(StudentMSE().decode(output, rgb))
+    torch.testing.assert_close(shown, upsample(output + 0.5).clamp(0, 1), rtol=0, atol=1e-4)
+    output = random_output("l2", rgb)
+    torch.testing.assert_close(L2().decode(output, rgb)[:, 1:], upsample(output) * AB_SCALE)
+    output = random_output("ce", rgb)
+    torch.testing.assert_close(objective("ce").decode(output, rgb)[:, 1:], upsample(annealed_mean(output, 0.38)))
     warm = objective("ce", temperature=0.9)
-    torch.testing.assert_close(warm.decode(raw, rgb)[:, 1:], upsample(annealed_mean(raw, 0.9)))
-    torch.testing.assert_close(warm.decode(raw, rgb, 0.5)[:, 1:], upsample(annealed_mean(raw, 0.5)))
+    torch.testing.assert_close(warm.decode(output, rgb)[:, 1:], upsample(annealed_mean(output, 0.9)))
+    torch.testing.assert_close(warm.decode(output, rgb, 0.5)[:, 1:], upsample(annealed_mean(output, 0.5)))
 
 
 def test_a_perfect_answer_decodes_to_the_picture():
     smooth = picture_of_ab(20, -35)
     perfect = {"l2": rgb_to_lab(smooth)[:, 1:, ::4, ::4] / 110, "student_mse": smooth[..., ::4, ::4] - 0.5}
-    for arm, raw in perfect.items():
-        assert objective(arm).score(raw, smooth).loss.item() == pytest.approx(0, abs=1e-9)
-        torch.testing.assert_close(objective(arm).decode(raw, smooth), rgb_to_lab(smooth), rtol=0, atol=1e-2)
+    for arm, output in perfect.items():
+        assert objective(arm).score(output, smooth).loss.item() == pytest.approx(0, abs=1e-9)
+        torch.testing.assert_close(objective(arm).decode(output, smooth), rgb_to_lab(smooth), rtol=0, atol=1e-2)
     logits = dense_targets(smooth).clamp_min(1e-30).log()
     decoded = objective("ce").decode(logits, smooth, 1.0)
     assert (decoded - rgb_to_lab(smooth)).norm(dim=1).max() < 0.7  # what soft encoding costs
@@ -430,6 +432,14 @@ def test_make_objective(arm, channels):
         assert (made.neighbours, made.sigma, made.temperature) == (10, 4.0, 0.5)
         assert made.lambda_ == (0.25 if arm == "ce_rebal" else 1.0)
         assert torch.equal(made.prior, PRIOR)
+
+
+def test_tables_are_buffers_that_are_not_stored():
+    made = objective("ce_rebal").double()
+    assert {name for name, _ in made.named_buffers()} == {"prior", "weights"} and not made.state_dict()
+    assert made.prior.dtype == made.weights.dtype == torch.float64
+    plain = objective("l2")
+    assert plain.prior is None and plain.weights is None
 
 
 def test_make_objective_refuses():

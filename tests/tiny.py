@@ -1,4 +1,4 @@
-"""The smallest pictures and the smallest experiment, which is trained once for all tests: four arms, two seeds."""
+"""The smallest images and the smallest experiment, which is trained once for all tests: four arms, two seeds."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from colorize_lib.data.store import Store
 from colorize_lib.evaluation import measuring, records
 from colorize_lib.training.loop import train_run
 
-PICTURES = {"train": 40, "val": 8, "test": 16}
+IMAGES = {"train": 40, "val": 8, "test": 16}
 LIMIT = 8
-"""Test pictures that are measured."""
+"""Test images that are measured."""
 SWEEP = (0.14,)
 """Temperatures besides 1 and 0.38; the book has more."""
 
@@ -37,8 +37,8 @@ def store_with_room_to_crop(root: Path) -> Store:
 def experiment() -> SimpleNamespace:
     """Train and record it; attributes config, store, runs (folder), folder (of the recorded results), results."""
     root = Path(tempfile.mkdtemp(prefix="colorize-tests-"))
-    scenes = iter(synthetic_scenes(sum(PICTURES.values()), 32, seed=3).pixels)
-    for split, n in PICTURES.items():
+    scenes = iter(synthetic_scenes(sum(IMAGES.values()), 32, seed=3).pixels)
+    for split, n in IMAGES.items():
         (root / "pictures" / split).mkdir(parents=True)
         for i in range(n):
             Image.fromarray(next(scenes)).save(root / "pictures" / split / f"{i:02}.png")
@@ -47,7 +47,7 @@ def experiment() -> SimpleNamespace:
     config = load_config("smoke", data=str(store.path), seeds=[0, 1], **small)
     for seed in config.seeds:
         for arm in config.arms:
-            train_run(config, arm, seed, store, root / "runs", say=None)
+            train_run(config, arm, seed, store, root / "runs", log=None)
     with mock.patch.object(measuring, "SWEEP", SWEEP):
-        found = records.record(config, store, root / "results", root / "runs", LIMIT, say=None)
+        found = records.record(config, store, root / "results", root / "runs", LIMIT, log=None)
     return SimpleNamespace(config=config, store=store, runs=root / "runs", folder=root / "results", results=found)

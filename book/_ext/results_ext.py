@@ -10,8 +10,9 @@ counts its seeds); `:format` is Python's, and `:ci.3f` gives value and interval:
 The role `{verdict}` names the verdict on a hypothesis (`H5`, or `student/H5` for another profile than laptop), and the
 directives draw tables: `{verdicts}` all hypotheses, `{claim} H5` one in full, `{passports}` what each run cost,
 `{runs}` what is to be trained and how much of it is recorded, `{benches}` what `colorize bench` measured on each
-machine, `{costs}` (with `:price:`, dollars an hour) what whole trainings would cost there. `{shown}` is a figure glued
-from a notebook, with alternative text, which `{glue}` cannot give across pages. A place that does not exist is a
+machine, `{costs}` (with `:price:`, dollars an hour) what whole trainings would cost there. `{version2}` says when the
+rules of version 2 were fixed, and `{predictions}` lists ours. `{shown}` is a figure glued from a notebook, with
+alternative text, which `{glue}` cannot give across pages. A place that does not exist is a
 warning, and the book is built with warnings as errors.
 """
 
@@ -68,7 +69,7 @@ def lookup(place: str):
     if len(keys) == 2 and keys[0] not in found.summary:
         return found.interval(*keys)
     if len(keys) == 3 and keys[0] in found.summary["strata"]:
-        return found.stratum(*keys)
+        return found.subset(*keys)
     value = found.summary
     for key in keys:
         value = _inside(value, key)
@@ -201,6 +202,7 @@ class Claim(Source):
             columns = {"Effect": 46, "Measured, with 95 % interval": 28, "Must be": 12, "Finding": 14}
             text += table(columns, [self._row(finding) for finding in one.findings], "findings")
             text += f"\nRuns: {', '.join(f'`{run}`' for run in one.runs)}\n\n"
+        text += folded("Rule, version 2", rule_version2(about.id))
         waits = [entry for entry in claims.read()["runs"] if about.id in entry["decides"]]
         if one.verdict == "open":
             text += f"Waits for: {'; '.join(self._wait(entry) for entry in waits)} ([run list](#run-list))\n"
@@ -213,6 +215,50 @@ class Claim(Source):
 
     def _wait(self, entry: dict) -> str:
         return entry["about"] + (f" (lacking: {entry['lacking']})" if "lacking" in entry else "")
+
+
+def folded(title: str, text: str) -> str:
+    """MyST source of a block that the reader unfolds."""
+    return f"`````{{dropdown}} {title}\n{text}`````\n\n"
+
+
+def rule_version2(name: str) -> str:
+    """What it takes by version 2, and what was wrong with version 1."""
+    rule = claims.rules_version2()[name]
+    parts = {"Confirmed": rule["confirmed"], "Refuted": rule["refuted"], "Wrong with version 1": rule["wrong"]}
+    return "".join(f"**{title}**: {text}.\n\n" for title, text in parts.items() if text)
+
+
+class Version2(Source):
+    """`{version2}`: when the rules of version 2 were fixed, what was known then, and what holds for all of them."""
+
+    optional_arguments = 0
+
+    def source(self, argument: str) -> str:
+        """A paragraph and a folded one."""
+        about = claims.read()["version2"]
+        fixed = (
+            f"Version 2 of the rules was fixed on {about['date']}, before any network of profile `evening` had been "
+            "measured on test photographs. It stands folded under each verdict of version 1."
+        )
+        return f"{fixed}\n\n" + folded(
+            "What was known then, and what holds for every rule of version 2",
+            f"{about['known']}\n\n{about['everywhere']}\n\n",
+        )
+
+
+class Predictions(Source):
+    """`{predictions}`: the predictions of version 2, which no result has decided yet."""
+
+    optional_arguments = 0
+
+    def source(self, argument: str) -> str:
+        """A list, a prediction an item."""
+        rules = {name: rule for name, rule in claims.rules_version2().items() if name.startswith("P")}
+        return "".join(
+            f"- **{name}**: {rule['title']}. Confirmed: {rule['confirmed']}. Refuted: {rule['refuted']}.\n"
+            for name, rule in rules.items()
+        )
 
 
 class Passports(Source):
@@ -388,7 +434,7 @@ def setup(app) -> dict:
     """Register with Sphinx."""
     app.add_role("result", Result())
     app.add_role("verdict", Verdict())
-    for directive in (Verdicts, Claim, Passports, Runs, Benches, Costs, Shown):
+    for directive in (Verdicts, Claim, Version2, Predictions, Passports, Runs, Benches, Costs, Shown):
         app.add_directive(directive.__name__.lower(), directive)
     app.add_post_transform(Describe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

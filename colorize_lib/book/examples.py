@@ -1,4 +1,4 @@
-"""Which pictures the book shows, chosen by rules that are printed with them, and the networks that colorize them."""
+"""Which images the book shows, chosen by rules that are printed with them, and the networks that colorize them."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ RULES: dict[str, tuple[str, Callable[[torch.Tensor], float]]] = {
     "bright": ("the most pixels with L above 90", lambda lab: _share(lab[0] > 90)),
     "monochrome": ("the smallest spread of a and b", lambda lab: -float(lab[1:].flatten(1).std(1).sum())),
 }  # fmt: skip
-"""Rules by name: what is printed, and the score of a picture (Lab [3, h, w]); the highest scores are shown."""
+"""Rules by name: what is printed, and the score of an image (Lab [3, h, w]); the highest scores are shown."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures to show, uint8 [h, w, 3] by name, and the sentence that says how they were chosen."""
+class Images:
+    """Images to show, uint8 [h, w, 3] by name, and the sentence that says how they were chosen."""
 
     items: dict[str, np.ndarray]
     rule: str
 
 
-def choose_pictures(config: Config, rule: str = "any", n: int = 6, scenes: int = 4) -> Pictures:
-    """Choose pictures by a rule of `RULES`: test photographs of the configured data, else pictures that may ship.
+def choose_images(config: Config, rule: str = "any", n: int = 6, scenes: int = 4) -> Images:
+    """Choose images by a rule of `RULES`: test photographs of the configured data, else images that may ship.
 
     Those are scikit-image's bundled photographs and as many `scenes` of ours (networks trained on photographs have
     never seen any); on synthetic data there are scenes only.
-    From a data set the n pictures are spread evenly over the top tenth, so that they are not all extreme.
+    From a data set the n images are spread evenly over the top tenth, so that they are not all extreme.
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule!r} is unknown; choose one of {', '.join(RULES)}")
@@ -68,25 +68,25 @@ def choose_pictures(config: Config, rule: str = "any", n: int = 6, scenes: int =
         picked = [ranked[i] for i in np.linspace(0, pool - 1, min(n, pool)).astype(int)]
         items = {f"test photo {r}": np.asarray(store.pixels[r]) for r in picked}
         where = f"{len(items)} of the {pool} test photographs (of {len(rows)}) with {text}, evenly spaced"
-        return Pictures(items, where if rule != "any" else f"{len(items)} of {pool} test photographs, evenly spaced")
-    items = shippable_pictures(config, scenes)
+        return Images(items, where if rule != "any" else f"{len(items)} of {pool} test photographs, evenly spaced")
+    items = shippable_images(config, scenes)
     ranked = sorted(items, key=lambda name: -_score(score, items[name]))[:n]
     photos = "photographs bundled with scikit-image" + " and synthetic scenes" * (scenes > 0)
     what = "synthetic scenes" if config.data else photos
     shown = len(ranked)
     where = f"of {len(items)} {what} the {shown} with {text}" if rule != "any" else f"the first {shown} {what}, {text}"
-    return Pictures({name: items[name] for name in ranked}, where)
+    return Images({name: items[name] for name in ranked}, where)
 
 
-def _score(score: Callable, picture: np.ndarray) -> float:
-    return score(rgb_to_lab(to_unit(torch.from_numpy(np.array(picture))[None]))[0])
+def _score(score: Callable, image: np.ndarray) -> float:
+    return score(rgb_to_lab(to_unit(torch.from_numpy(np.array(image))[None]))[0])
 
 
-def shippable_pictures(config: Config, scenes: int = 4) -> dict[str, np.ndarray]:
-    """Pictures that may be shown anywhere: scikit-image's photographs (not for synthetic data) and synthetic scenes."""
+def shippable_images(config: Config, scenes: int = 4) -> dict[str, np.ndarray]:
+    """Images that may be shown anywhere: scikit-image's photographs (not for synthetic data) and synthetic scenes."""
     n = 12 if config.data == "synthetic" else scenes
     drawn = synthetic_scenes(n, config.side, seed=1000).pixels if n else ()
-    made = {f"scene {i + 1}": picture for i, picture in enumerate(drawn)}
+    made = {f"scene {i + 1}": image for i, image in enumerate(drawn)}
     return made if config.data == "synthetic" else bundled_photos() | made
 
 
@@ -101,27 +101,27 @@ def colorizers(config: Config, runs: Path = RUNS) -> dict[str, Colorizer]:
     return {arm: load_run(found[arm, config.seeds[0]]) for arm in config.arms}
 
 
-def colorize_all(pictures: Pictures, networks: dict[str, Colorizer], temperature: float | None = None) -> dict:
-    """Colorize every picture with every network: {picture: {"input", "truth", arm: uint8 [h, w, 3]}}.
+def colorize_all(images: Images, networks: dict[str, Colorizer], temperature: float | None = None) -> dict:
+    """Colorize every image with every network: {image: {"input", "truth", arm: uint8 [h, w, 3]}}.
 
-    Small pictures (training size) go through as they are, larger ones as in `Colorizer.photo`.
+    Small images (training size) go through as they are, larger ones as in `Colorizer.photo`.
     """
     out = {}
-    for name, picture in pictures.items.items():
-        L = rgb_to_lab(to_unit(torch.from_numpy(np.array(picture))[None]))[:, :1]
+    for name, image in images.items.items():
+        L = rgb_to_lab(to_unit(torch.from_numpy(np.array(image))[None]))[:, :1]
         grey = _grey(L)
-        out[name] = {"input": grey, "truth": np.asarray(picture)}
-        out[name] |= {arm: network.photo(np.asarray(picture), temperature) for arm, network in networks.items()}
+        out[name] = {"input": grey, "truth": np.asarray(image)}
+        out[name] |= {arm: network.photo(np.asarray(image), temperature) for arm, network in networks.items()}
     return out
 
 
-def colorize_systems(pictures: Pictures, networks: dict[str, Colorizer], systems: list[str]) -> dict:
-    """The same for systems, arms with their decoder: {picture: {"input", "truth", "ce@0.38": uint8 [h, w, 3]}}."""
-    out = colorize_all(pictures, {})
-    for name, picture in pictures.items.items():
+def colorize_systems(images: Images, networks: dict[str, Colorizer], systems: list[str]) -> dict:
+    """The same for systems, arms with their decoder: {image: {"input", "truth", "ce@0.38": uint8 [h, w, 3]}}."""
+    out = colorize_all(images, {})
+    for name, image in images.items.items():
         for system in systems:
             arm, _, temperature = system.partition("@")
-            out[name][system] = networks[arm].photo(np.asarray(picture), float(temperature) if temperature else None)
+            out[name][system] = networks[arm].photo(np.asarray(image), float(temperature) if temperature else None)
     return out
 
 

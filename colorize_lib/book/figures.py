@@ -1,6 +1,6 @@
 """Every figure of the book: one style, one colour an arm, one function a figure.
 
-Each `plot_*` function takes numbers or pictures, draws, and returns a closed figure, which a notebook shows as the
+Each `plot_*` function takes numbers or images, draws, and returns a closed figure, which a notebook shows as the
 value of its cell. Nothing is computed here that the prose quotes. The only module that imports matplotlib and seaborn.
 """
 
@@ -24,7 +24,7 @@ from PIL import Image
 
 from ..color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from ..evaluation.intervals import Interval
-from ..evaluation.measuring import system_title
+from ..evaluation.measuring import system_name, system_title
 from ..evaluation.metrics import SECTORS, metric
 from ..evaluation.records import Results
 from ..networks import STAGES
@@ -62,22 +62,22 @@ def _done(figure: Figure) -> Figure:
     return figure
 
 
-def picture_grid(
+def image_grid(
     rows: dict[str, dict[str, np.ndarray]],
     columns: list[str] | None = None,
     titles: dict[str, str] | None = None,
     width: float = WIDTH,
 ) -> Figure:
-    """Pictures in a grid: a row a picture, a column a treatment of it, pixels untouched.
+    """Images in a grid: a row an image, a column a treatment of it, pixels untouched.
 
-    rows: {row label: {column: uint8 [h, w, 3]}}; the pictures of a row have one shape. columns: which, in what order
-    (default: those of the first row). titles: heading of a column where it is not that of `evaluation.system_title`.
+    rows: {row label: {column: uint8 [h, w, 3]}}; the images of a row have one shape. columns: which, in what order
+    (default: those of the first row). titles: heading of a column where it is not that of `measuring.system_title`.
     """
     columns = columns or list(next(iter(rows.values())))
     for label, row in rows.items():
         missing = [c for c in columns if c not in row]
         if missing:
-            raise ValueError(f"row {label!r} has no picture {missing[0]!r}; it has {', '.join(row)}")
+            raise ValueError(f"row {label!r} has no image {missing[0]!r}; it has {', '.join(row)}")
     heights = [row[columns[0]].shape[0] / row[columns[0]].shape[1] for row in rows.values()]
     tall = width / len(columns) * sum(heights) + 0.35 + 0.05 * len(rows)
     figure, axes = plt.subplots(
@@ -86,7 +86,7 @@ def picture_grid(
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     for axis_row, (label, row) in zip(axes, rows.items(), strict=True):
         for axis, column in zip(axis_row, columns, strict=True):
-            show_picture(axis, row[column])
+            show_image(axis, row[column])
         axis_row[0].set_ylabel(label, fontsize=8)
     for axis, column in zip(axes[0], columns, strict=True):
         title = (titles or {}).get(column) or system_title(column).replace(", ", "\n").replace(" (", "\n(")
@@ -94,9 +94,9 @@ def picture_grid(
     return _done(figure)
 
 
-def show_picture(axis, picture: np.ndarray) -> None:
-    """Show uint8 [h, w, 3] on an axis: no ticks, no frame, no smoothing of small pictures."""
-    axis.imshow(picture, interpolation="nearest" if min(picture.shape[:2]) < 200 else "antialiased")
+def show_image(axis, image: np.ndarray) -> None:
+    """Show uint8 [h, w, 3] on an axis: no ticks, no frame, no smoothing of small images."""
+    axis.imshow(image, interpolation="nearest" if min(image.shape[:2]) < 200 else "antialiased")
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
     for spine in axis.spines.values():
@@ -122,9 +122,9 @@ def _squares(axis, ab: np.ndarray, colours, **more) -> None:
     axis.add_collection(PatchCollection(squares, **({"facecolor": colours, "edgecolor": "white", "lw": 0.3} | more)))
 
 
-def plot_lab(picture: np.ndarray, lightness: float = 65.0) -> Figure:
+def plot_lab(image: np.ndarray, lightness: float = 65.0) -> Figure:
     """A photograph uint8 [h, w, 3] and its three planes: L alone, and a and b alone at one lightness."""
-    lab = rgb_to_lab(to_unit(torch.from_numpy(np.array(picture))[None]))
+    lab = rgb_to_lab(to_unit(torch.from_numpy(np.array(image))[None]))
     parts = {"the photograph": lab}
     for i, name in enumerate(("L alone", "a alone", "b alone")):
         part = torch.zeros_like(lab)
@@ -132,7 +132,7 @@ def plot_lab(picture: np.ndarray, lightness: float = 65.0) -> Figure:
         part[:, i] = lab[:, i]
         parts[name] = part
     row = {name: to_uint8(lab_to_rgb(part))[0].numpy() for name, part in parts.items()}
-    return picture_grid({"": row}, titles={name: name for name in row})
+    return image_grid({"": row}, titles={name: name for name in row})
 
 
 def plot_gamut_rules(rules: dict[str, np.ndarray], unused: np.ndarray) -> Figure:
@@ -173,7 +173,7 @@ def plot_colour_shares(shares: dict[str, np.ndarray]) -> Figure:
 def plot_scenes(rows: dict[str, dict[str, np.ndarray]], width: float = 0.75 * WIDTH) -> Figure:
     """Scenes in columns, versions of them in rows: {version: {scene: uint8 [h, w, 3]}}, versions named as systems."""
     named = {system_title(name) if name in ("input", "truth") else name: row for name, row in rows.items()}
-    return picture_grid(named, titles={scene: " " for row in rows.values() for scene in row}, width=width)
+    return image_grid(named, titles={scene: " " for row in rows.values() for scene in row}, width=width)
 
 
 _KINDS = {"halves the side": "#E69F00", "dilated": "#0072B2", "plain": "#BBBBBB", "doubles the side": "#009E73"}
@@ -393,22 +393,17 @@ def plot_confusion(matrices: dict[str, pd.DataFrame], columns: int = 3) -> Figur
 def plot_sweep(found: Results, names: list[str], others: list[str]) -> Figure:
     """Measures against the temperature of the decoder for both classifiers, with 95 % bands; others: flat lines.
 
-    names: of metrics, a panel each. others: systems without a temperature. The lowest temperature stands for 0.
+    names: of metrics, a panel each. others: systems without a temperature. The lowest temperature stands for 0. Raises
+    ValueError where temperatures were measured on different seeds: a line through them would be no network's.
     """
-    figure, axes = plt.subplots(
-        -(-len(names) // 2), 2, figsize=(WIDTH, 2.6 * (-(-len(names) // 2)) + 0.3), squeeze=False
-    )
-    sweeps = {
-        arm: sorted(float(s.split("@")[1]) for s in found.systems if s.startswith(f"{arm}@"))
-        for arm in ("ce", "ce_rebal")
-    }
+    rows = -(-len(names) // 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(WIDTH, 2.6 * rows + 0.3), squeeze=False)
+    sweeps = {arm: _sweep(found, arm) for arm in ("ce", "ce_rebal")}
     for axis, name in zip(axes.flat, names, strict=True):
         for arm, temperatures in sweeps.items():
-            seen = [found.interval(f"{arm}@{t:g}", name) for t in temperatures]
-            at = range(len(temperatures))
-            axis.fill_between(
-                at, [v.low for v in seen], [v.high for v in seen], color=ARM_COLOURS[arm], alpha=0.25, lw=0
-            )
+            seen = [found.interval(system_name(arm, t), name) for t in temperatures]
+            at, low, high = range(len(seen)), [v.low for v in seen], [v.high for v in seen]
+            axis.fill_between(at, low, high, color=ARM_COLOURS[arm], alpha=0.25, lw=0)
             axis.plot(at, [v.value for v in seen], "o-", color=ARM_COLOURS[arm], label=system_title(arm))
             axis.set_xticks(at, [f"{t:g}" if t > 0.02 else "0" for t in temperatures])
         for system in others:
@@ -419,6 +414,15 @@ def plot_sweep(found: Results, names: list[str], others: list[str]) -> Figure:
         axis.set_title(metric(name).title, fontsize=9)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     return _done(figure)
+
+
+def _sweep(found: Results, arm: str) -> list[float]:
+    """The temperatures at which a classifier was measured, rising."""
+    seeds = {float(s.partition("@")[2]): found.seeds(s) for s in found.systems if s.startswith(f"{arm}@")}
+    if len(set(map(tuple, seeds.values()))) > 1:
+        listed = "; ".join(f"T = {t:g} of {sorted(s)}" for t, s in sorted(seeds.items()))
+        raise ValueError(f"the temperatures of {arm} come from different seeds ({listed}); give results of one seed")
+    return sorted(seeds)
 
 
 def plot_hues(systems: dict[str, dict[str, Interval]]) -> Figure:
@@ -443,7 +447,7 @@ def plot_hues(systems: dict[str, dict[str, Interval]]) -> Figure:
 
 
 def plot_against_grey(systems: dict[str, dict[str, Interval]]) -> Figure:
-    """Errors on kinds of pictures against the error of plain grey on them; below the dashed diagonal is better.
+    """Errors on kinds of images against the error of plain grey on them; below the dashed diagonal is better.
 
     systems: {system: {kind: Interval}}, with `grey` among them, which gives the places on the x axis.
     """
@@ -497,13 +501,13 @@ def plot_shifts(shifts: dict[str, tuple[Interval, Interval]]) -> Figure:
 
 
 def before_after(left: np.ndarray, right: np.ndarray, names: tuple[str, str], width: int = 640) -> str:
-    """HTML of two pictures uint8 [h, w, 3] on top of each other, with a slider that uncovers the one or the other.
+    """HTML of two images uint8 [h, w, 3] on top of each other, with a slider that uncovers the one or the other.
 
     Needs no library and no network; names: what is seen on the left and on the right of the slider.
     """
     images = []
-    for picture in (left, right):
-        file, image = io.BytesIO(), Image.fromarray(np.ascontiguousarray(picture))
+    for pixels in (left, right):
+        file, image = io.BytesIO(), Image.fromarray(np.ascontiguousarray(pixels))
         scale = width / image.width
         kind = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
         image.resize((width, round(image.height * scale)), kind).save(file, "jpeg", quality=88)
@@ -516,11 +520,11 @@ def before_after(left: np.ndarray, right: np.ndarray, names: tuple[str, str], wi
 _SLIDER = """<div class="before-after" style="max-width:{width}px">
 <div style="display:flex;justify-content:space-between"><span>{a}</span><span>{b}</span></div>
 <div style="position:relative">
-<img alt="The picture colorized by: {b}" src="{right}" style="display:block;width:100%">
-<img alt="The same picture colorized by: {a}" src="{left}"
+<img alt="The image colorized by: {b}" src="{right}" style="display:block;width:100%">
+<img alt="The same image colorized by: {a}" src="{left}"
  style="position:absolute;inset:0;width:100%;clip-path:inset(0 50% 0 0)">
 </div>
 <input type="range" min="0" max="100" value="50" style="width:100%"
- aria-label="Share of the picture that shows {a}; the rest shows {b}"
+ aria-label="Share of the image that shows {a}; the rest shows {b}"
  oninput="this.previousElementSibling.lastElementChild.style.clipPath='inset(0 '+(100-this.value)+'% 0 0)'">
 </div>"""

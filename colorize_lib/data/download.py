@@ -8,12 +8,11 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # imported in a notebook it asks for ipywidgets, with a path of the machine
     import pooch
 
+import errno
 import gzip
-import http.client
+import lzma
+import sys
 import tarfile
-import time
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +21,7 @@ from filelock import FileLock
 
 from .files import atomic_dir, cache_dir, files_key, progress_bar
 
-RETRY_SECONDS = 2.0
+_HEADERS = {"User-Agent": "colorize-lib", "Accept-Encoding": "identity"}  # hashes are of the files as they are
 
 
 def download(
@@ -35,7 +34,6 @@ def download(
 ) -> Path:
     """Download a file from the first of several mirrors that delivers it whole, and return its path.
 
-    An interrupted download goes on where it stopped (HTTP ranges); in a later call only where a hash is given.
     `sha256` and `md5` are hex digests or their first digits. A file with another hash is refused: it is moved to
     `<name>.refused`, and the next mirror is tried. Raises OSError with what went wrong at every mirror.
     """
@@ -49,8 +47,6 @@ def download(
             return target
         failures += [wrong] if target.exists() else []
         for url in urls:
-            if not any(expected.values()):
-                part.unlink(missing_ok=True)  # nothing tells whether it is the same file
             failure = _fetch(url, part, progress) or _refuse(part, expected)
             if not failure:
                 part.replace(target)
@@ -69,51 +65,24 @@ def _refuse(path: Path, expected: dict[str, str]) -> str:
     return ""
 
 
-def _fetch(url: str, part: Path, progress: bool, attempts: int = 4) -> str:
-    """Fetch `url` into `part`, going on after an interruption; returns why it failed, or an empty string."""
-    if not url.startswith(("http://", "https://")):
-        return "only http and https are allowed"
-    failure = ""
-    for attempt in range(attempts):
-        time.sleep(attempt * RETRY_SECONDS)
-        try:
-            if _fetch_once(url, part, progress):
-                return ""
-            failure = "the connection closed before the file was whole"
-        except urllib.error.HTTPError as error:
-            if error.code != 416:  # "range": our file is not shorter than theirs, so it is whole or another one
-                return f"{error}"
-            if part.exists() and error.headers.get("Content-Range", "").endswith(f"/{part.stat().st_size}"):
-                return ""
-            part.unlink(missing_ok=True)
-        except (OSError, http.client.HTTPException) as error:
-            failure = f"{type(error).__name__}: {error}"
-    return failure
-
-
-def _fetch_once(url: str, part: Path, progress: bool) -> bool:
-    """One request; appends to `part` where the server can go on from its end. Returns whether the file is whole."""
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": "colorize-lib", "Accept-Encoding": "identity"}
-    request = urllib.request.Request(url, headers=headers | ({"Range": f"bytes={have}-"} if have else {}))
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        if answer.status == 206 and not resumed:
-            raise OSError(f"the server sent the range {answer.headers.get('Content-Range')}, not from {have}")
-        have = have if resumed else 0
-        total = have + int(answer.headers.get("Content-Length") or 0)
-        with open(part, "ab" if resumed else "wb") as file, progress_bar(total, "B", progress, have) as bar:
-            while block := answer.read(1 << 18):
-                file.write(block)
-                bar.update(len(block))
-    return part.stat().st_size >= total
+def _fetch(url: str, part: Path, progress: bool) -> str:
+    """Fetch `url` into `part`; returns why it failed, or an empty string."""
+    if progress:
+        print(f"downloading {url}", file=sys.stderr, flush=True)
+    try:
+        with progress_bar(1, "B", progress, delay=1) as bar:  # the downloader puts in the right number
+            pooch.HTTPDownloader(bar, chunk_size=1 << 18, headers=_HEADERS)(url, str(part), None)
+    except OSError as error:  # as all errors of requests are
+        part.unlink(missing_ok=True)
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def extract(archive: Path, folder: Path | None = None) -> Path:
     """Unpack a tar archive into `folder` (default: in the cache, once) and return the folder.
 
-    Absolute paths, paths or links that lead out of the folder and special files are refused: ValueError, and nothing
-    is left behind. Needs Python 3.11.4 or newer, where tarfile knows the filter "data".
+    Absolute paths, paths or links that lead out of the folder, special files, names too long and files over folders
+    are refused: ValueError, and nothing is left behind. Needs Python 3.11.4 or newer: tarfile's filter "data".
     """
     folder = Path(folder or cache_dir() / "unpacked" / f"{archive.name.split('.')[0]}-{files_key([archive])}")
     with atomic_dir(folder, folder.exists) as temp:
@@ -122,9 +91,19 @@ def extract(archive: Path, folder: Path | None = None) -> Path:
         try:
             with tarfile.open(archive) as tar:
                 tar.extractall(temp, filter=_no_absolute_path)
-        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except (tarfile.TarError, EOFError, ValueError, OSError, zlib.error, lzma.LZMAError) as error:
+            if (
+                isinstance(error, OSError)
+                and not isinstance(error, gzip.BadGzipFile)
+                and error.errno not in _IMPOSSIBLE
+            ):
+                raise  # a full disk, or a folder that may not be written: not the archive's fault
             raise ValueError(f"{archive} was refused: {type(error).__name__}: {error}") from error
     return folder
+
+
+_IMPOSSIBLE = {errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, None}
+"""What the file system says to names too long and to a file over a folder, and bz2 (no number) to broken data."""
 
 
 def _no_absolute_path(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:

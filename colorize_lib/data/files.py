@@ -26,24 +26,12 @@ def files_key(files: Iterable[Path]) -> str:
     return short_hash(*((os.path.abspath(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats))
 
 
-_PLAIN = "{n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left"
-
-
-class _Lines:
-    """Stands in for the terminal where there is none: what tqdm draws over and over becomes plain lines."""
-
-    def write(self, text: str) -> None:
-        if text.strip():
-            print(text.strip(), file=sys.stderr, flush=True)
-
-    def flush(self) -> None: ...
-
-
-def progress_bar(total: int, unit: str, show: bool, done: int = 0) -> tqdm:
-    """A bar with the time left on a terminal; elsewhere a plain line every ten seconds."""
-    options = {"total": total or None, "initial": done, "unit": unit, "unit_scale": True, "disable": not show}
+def progress_bar(total: int, unit: str, show: bool, delay: float = 0) -> tqdm:
+    """A bar with the time left on a terminal; elsewhere a line at once (not with a delay), then every ten seconds."""
+    options = {"total": total, "unit": unit, "unit_scale": True, "disable": not show, "delay": delay}
     if not sys.stderr.isatty():
-        options |= {"file": _Lines(), "mininterval": 10, "delay": 10, "miniters": 1, "bar_format": _PLAIN}
+        line = "{n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left\n"
+        options |= {"mininterval": 10, "miniters": 1, "bar_format": line}
     return tqdm(**options)
 
 
@@ -53,6 +41,9 @@ def atomic_dir(folder: Path, there: Callable[[], bool]) -> Iterator[Path | None]
 
     Nothing half-made is ever seen under the name, and several processes may ask for the same folder at once.
     """
+    if there():  # before anything is written: it may lie on read-only media
+        yield None
+        return
     folder.parent.mkdir(parents=True, exist_ok=True)
     temp = folder.with_name(f".{folder.name}.part")
     with FileLock(folder.with_name(f".{folder.name}.lock")):
@@ -69,5 +60,18 @@ def atomic_dir(folder: Path, there: Callable[[], bool]) -> Iterator[Path | None]
 
 
 def cache_dir() -> Path:
-    """Folder for prepared stores and downloads: $COLORIZE_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("COLORIZE_CACHE") or platformdirs.user_cache_dir("colorize"))
+    """Folder for prepared stores and downloads: $COLORIZE_CACHE, or the user's cache folder.
+
+    ValueError, which says what to set, where it is not there and cannot be made, as for a user without a home.
+    """
+    try:
+        folder = Path(os.environ.get("COLORIZE_CACHE") or platformdirs.user_cache_dir("colorize"))
+    except RuntimeError as error:
+        raise ValueError(f"no cache folder, since {error}; {_SET_CACHE}") from None
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    if not there.is_dir() or there != folder and not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"the cache folder {folder} cannot be made, since {there} cannot be written; {_SET_CACHE}")
+    return folder
+
+
+_SET_CACHE = "set the environment variable COLORIZE_CACHE to a folder that can be written"

@@ -2,55 +2,97 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
-MAX_PIXELS = 50_000_000  # larger pictures are left out: they are scans, maps or attacks, and cost minutes
+MAX_PIXELS = 50_000_000  # larger images are left out: they are scans, maps or attacks, and cost minutes
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"}
+_STRIP = 1 << 20  # pixels that `read_image` converts at once
+_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+"""Pillow's mode of the colours that an ICC profile is of."""
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow picture as 8-bit RGB: upright, alpha over white, 16 bits and floats scaled."""
-    if image.mode != "RGB":
-        if image.mode.startswith("I") or image.mode == "F":
-            values = np.asarray(image, np.float64)
-            scale = 1 / 257 if image.mode != "F" else 255 if values.max() <= 1 else 1
-            return Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8)).convert("RGB")
-        if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = image.convert("RGB")
-    return image
+    """Any Pillow image as 8-bit sRGB: alpha over white, 16 bits and floats scaled, an embedded ICC profile applied."""
+    profile = image.info.get("icc_profile")
+    image = _flat(image)
+    if profile:
+        image = _by_profile(image, profile)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def open_image(source: str | Path | bytes) -> Image.Image:
-    """Open a picture (path or encoded bytes) as upright RGB; ValueError starting with "oversized" or "unreadable"."""
+def _flat(image: Image.Image) -> Image.Image:
+    """Without alpha, and at 8 bits: mode RGB, L or CMYK, or one that Pillow converts to RGB."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, np.float32)
+        scale = 1 / 257 if image.mode != "F" else 255 if values.max() <= 1 else 1
+        return Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or image.mode != "RGB" and "transparency" in image.info:
+        colours = image.convert("RGBA")
+        colours = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours)
+        return colours.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
+    return image.convert("RGB") if image.mode == "P" else image
+
+
+def _by_profile(image: Image.Image, embedded: bytes) -> Image.Image:
+    """Convert to sRGB by an ICC profile; one that is broken, or of other colours than the image, is ignored."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(embedded))
+        if _MODES.get(profile.profile.xcolor_space.strip()) != image.mode:
+            return image
+        if "sRGB" in ImageCms.getProfileDescription(profile):
+            return image  # nothing to do, and rounding would change a value here and there
+        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, ImportError, OSError, TypeError, ValueError):
+        return image
+
+
+@contextlib.contextmanager
+def _opened(source: str | Path | bytes) -> Iterator[Image.Image]:
+    """A decoded, upright image of any mode; ValueError starting with "oversized" or "unreadable"."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
             ImageOps.exif_transpose(image, in_place=True)
             image.load()
-            return to_rgb(image)
+            yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"oversized: {error}; at most {MAX_PIXELS:,} pixels") from error
     except Exception as error:  # Pillow's decoders raise a dozen types, some of them bare SyntaxError or struct.error
-        name = "picture" if isinstance(source, bytes) else source
+        name = "image" if isinstance(source, bytes) else source
         raise ValueError(f"unreadable: {type(error).__name__}: {error} ({name})") from error
 
 
+def open_image(source: str | Path | bytes) -> Image.Image:
+    """Open an image (path or encoded bytes) as upright sRGB; ValueError starting with "oversized" or "unreadable"."""
+    with _opened(source) as image:
+        return to_rgb(image)
+
+
 def read_image(path: str | Path) -> np.ndarray:
-    """Read a picture file as uint8 [h, w, 3]: upright, alpha over white. ValueError if unreadable or oversized."""
-    return np.asarray(open_image(path))
+    """Read an image file as uint8 [h, w, 3]: upright sRGB, alpha over white. ValueError if unreadable or oversized.
+
+    Converted strip by strip: besides Pillow's decoded image there is room for little more than the result.
+    """
+    with _opened(path) as image:
+        if image.mode == "F":
+            image = to_rgb(image)  # its scale depends on all values
+        pixels, rows = np.empty((image.height, image.width, 3), np.uint8), max(1, _STRIP // image.width)
+        for top in range(0, image.height, rows):
+            strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+            pixels[top : top + rows] = np.asarray(to_rgb(strip))
+        return pixels
 
 
 def list_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
-    """Picture files among `paths`, folders searched through, sorted within each; ValueError if there are none."""
+    """Image files among `paths`, folders searched through, sorted within each; ValueError if there are none."""
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     found: list[Path] = []
     for path in map(Path, paths):
@@ -59,7 +101,7 @@ def list_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
         inside = sorted(path.rglob("*"), key=lambda p: p.relative_to(path).as_posix()) if path.is_dir() else [path]
         found += [p for p in inside if p.is_file() and p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
     if not found:
-        raise ValueError(f"no pictures in {', '.join(map(str, paths))}; looked for {' '.join(sorted(SUFFIXES))}")
+        raise ValueError(f"no images in {', '.join(map(str, paths))}; looked for {' '.join(sorted(SUFFIXES))}")
     return found
 
 

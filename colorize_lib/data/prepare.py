@@ -6,8 +6,6 @@ import contextlib
 import hashlib
 import itertools
 import json
-import math
-import mmap
 import multiprocessing
 import os
 import signal
@@ -16,7 +14,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -25,34 +23,40 @@ import torch
 from PIL import Image
 
 from ..color import rgb_to_lab
-from .files import atomic_dir, cache_dir, progress_bar
+from .files import atomic_dir, cache_dir, progress_bar, short_hash
 from .images import fit_square, open_image
-from .sources import CHUNK, Item, Source, find_source, short_hash
+from .sources import CHUNK, Item, Source, find_source, place_of
 from .store import FORMAT, SPLITS, Store, fingerprint_of
 
-GREY_CHROMA = 2.0  # mean Lab chroma below which a picture is called grey
+GREY_CHROMA = 2.0  # mean Lab chroma below which an image is called grey
 CHROMA_PER_STEP = 0.17  # least Lab chroma per step of (largest - smallest 8-bit channel), over the whole sRGB cube
 WORKERS = min(16, os.cpu_count() or 1)
+MAX_SIDE = 4096
 
 
-def _decode(payloads: list, pixels: np.ndarray, keep_grey: bool) -> tuple[list[str], list[str]]:
-    """Decode one chunk into `pixels` [m, side, side, 3]; returns per payload a sha and a reason to leave it out."""
+def _decode(payloads: list, side: int, keep_grey: bool) -> tuple[np.ndarray, list[str], list[str]]:
+    """Decode one chunk.
+
+    Returns the pixels of the usable images, uint8 [m, side, side, 3], and of every payload a sha and a reason to leave
+    it out (one of both is empty).
+    """
+    pixels = np.zeros((len(payloads), side, side, 3), np.uint8)
     shas, reasons = [""] * len(payloads), [""] * len(payloads)
     for row, payload in enumerate(payloads):
         try:
             image = Image.fromarray(payload) if isinstance(payload, np.ndarray) else open_image(payload)
-            values = fit_square(image, pixels.shape[1]).tobytes()
+            values = fit_square(image, side).tobytes()
             pixels[row].reshape(-1)[:] = np.frombuffer(values, np.uint8)
             shas[row] = hashlib.sha256(values).hexdigest()[:32]  # now, while they are in the processor's cache
         except ValueError as error:
-            pixels[row], reasons[row] = 0, str(error)
+            reasons[row] = str(error)
     if not keep_grey:
         _mark_grey(pixels, reasons)
-    return shas, reasons
+    return pixels[[not reason for reason in reasons]] if any(reasons) else pixels, shas, reasons
 
 
 def _mark_grey(pixels: np.ndarray, reasons: list[str]) -> None:
-    """Note which pictures have mean Lab chroma below `GREY_CHROMA`; only small channel differences need Lab."""
+    """Note which images have mean Lab chroma below `GREY_CHROMA`; only small channel differences need Lab."""
     # pairwise and on whole planes: thirty times faster than max over a short axis
     red, green, blue = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
@@ -64,14 +68,6 @@ def _mark_grey(pixels: np.ndarray, reasons: list[str]) -> None:
         for row, value in zip(rows, values.tolist(), strict=True):
             if value < GREY_CHROMA:
                 reasons[row] = f"grey: mean chroma {value:.2f} below {GREY_CHROMA:g}"
-
-
-_trays: dict[int, np.ndarray] = {}
-"""Memory that workers share with the process that forked them, so that pictures need not be sent."""
-
-
-def _decode_onto(tray: int, place: int, payloads: list, keep_grey: bool) -> tuple:
-    return _decode(payloads, _trays[tray][place, : len(payloads)], keep_grey)
 
 
 def decoding_pool(workers: int = WORKERS) -> Executor:
@@ -100,47 +96,34 @@ def _set_up_worker(parent: int) -> None:
 
 
 def chunk_size(side: int) -> int:
-    """Pictures that a worker decodes at once: few large ones, for an even use of memory and of the workers."""
+    """Images that a worker decodes at once: few large ones, for an even use of memory and of the workers."""
     return max(1, min(CHUNK, CHUNK * 64**2 // side**2))
 
 
-def _awaited(chunk: list[Item], pixels: np.ndarray, future: Future) -> tuple:
-    return chunk, pixels, *future.result()
-
-
 def _decoded(items: Iterable[Item], side: int, workers: int, keep_grey: bool) -> Iterator[tuple]:
-    """Chunks and their decoded pictures, in order; a few chunks ahead of the reader, never the whole source.
-
-    The pixels of a chunk are good until the next one is asked for.
-    """
-    most, places = chunk_size(side), 2 * workers + 4
-    shape = places, most, side, side, 3
-    tray = np.frombuffer(mmap.mmap(-1, math.prod(shape)), np.uint8).reshape(shape)
-    _trays[id(tray)] = tray
+    """Chunks of items with what `_decode` returns, in order; a few chunks ahead of the reader, never all."""
     pool, items, waiting = decoding_pool(workers), iter(items), deque()
     try:
-        for place, chunk in enumerate(iter(lambda: list(itertools.islice(items, most)), [])):
-            place %= places
-            future = pool.submit(_decode_onto, id(tray), place, [item.payload for item in chunk], keep_grey)
-            waiting.append((chunk, tray[place, : len(chunk)], future))
-            if len(waiting) == places:
-                yield _awaited(*waiting.popleft())
-        while waiting:
-            yield _awaited(*waiting.popleft())
+        for chunk in iter(lambda: list(itertools.islice(items, chunk_size(side))), []):
+            waiting.append((chunk, pool.submit(_decode, [item.payload for item in chunk], side, keep_grey)))
+            if len(waiting) > 2 * workers:
+                chunk, future = waiting.popleft()
+                yield chunk, *future.result()
+        for chunk, future in waiting:
+            yield chunk, *future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-        del _trays[id(tray)]
 
 
 def _write_pixels(out: Path, source: Source, side: int, split: str | None, keep_grey: bool, workers, progress: bool):
     """Write pixels.npy under `out`; returns (index rows, skipped rows)."""
     index, skipped = [], []
     total, items = source.load(side)
-    bar, decoded = progress_bar(total, " pictures", progress), _decoded(items, side, workers, keep_grey)
+    bar, decoded = progress_bar(total, " images", progress), _decoded(items, side, workers, keep_grey)
     with open(out / "pixels.npy", "wb") as file, bar, contextlib.closing(decoded) as chunks:
         _write_header(file, 0, side)
         for chunk, pixels, shas, reasons in chunks:
-            file.write(pixels[[not reason for reason in reasons]] if any(reasons) else pixels)
+            file.write(pixels)
             for item, sha, reason in zip(chunk, shas, reasons, strict=True):
                 if reason:
                     skipped.append((item.source, reason))
@@ -158,13 +141,36 @@ def _write_header(file, n: int, side: int) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
+def _arrange(out: Path, index: pd.DataFrame, shuffle: bool) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Leave out images that another split holds, test before val before train, and shuffle if asked to.
+
+    Returns the new index and rows for skipped.csv; pixels.npy is written anew only where something changes.
+    """
+    rank = index["split"].map(SPLITS[::-1].index)
+    first = rank.groupby(index["sha"]).transform("min")
+    rows, again = np.flatnonzero(rank == first), np.flatnonzero(rank > first)
+    if shuffle:
+        names = index["source"].to_numpy()
+        rows = np.array(sorted(rows, key=lambda row: place_of(f"{names[row]}:{row}")))  # names may be those of folders
+    if shuffle or len(again):
+        pixels = np.load(out / "pixels.npy", mmap_mode="r")
+        with open(out / "arranged.npy", "wb") as file:
+            _write_header(file, len(rows), pixels.shape[1])
+            for i in range(0, len(rows), CHUNK):
+                file.write(pixels[rows[i : i + CHUNK]])
+        (out / "arranged.npy").replace(out / "pixels.npy")
+    reasons = [f"duplicate: the same image is in split {SPLITS[::-1][first[row]]}" for row in again]
+    return index.iloc[rows].reset_index(drop=True), list(zip(index["source"].iloc[again], reasons, strict=True))
+
+
 def _make_store(source: Source, out: Path, side: int, key: str, **options) -> None:
     """Write a whole store into the (new) folder `out`; store.json comes last, and makes it valid."""
     index, skipped = _write_pixels(out, source, side, **options)
     if not index:
         reasons = Counter(reason.split(":")[0] for _, reason in skipped)
-        raise ValueError(f"no usable picture; left out: {dict(reasons)}; first: {skipped[:1]}")
-    frame = pd.DataFrame(index, columns=["label", "source", "split", "sha"])
+        raise ValueError(f"no usable image; left out: {dict(reasons)}; first: {skipped[:1]}")
+    frame, again = _arrange(out, pd.DataFrame(index, columns=["label", "source", "split", "sha"]), source.shuffle)
+    skipped += again
     frame.to_parquet(out / "index.parquet")
     pd.DataFrame(skipped, columns=["source", "reason"]).to_csv(out / "skipped.csv", index=False)
     meta = {
@@ -191,14 +197,16 @@ def prepare(
 ) -> Store:
     """Make a store of `source` in the folder `out` (see `find_source` for what a source can be).
 
-    Pictures of another size are cropped to the central square and resized. `split` overrides the split of all
-    pictures. Unreadable, grey (unless `keep_grey`) and oversized pictures are left out and listed in skipped.csv.
+    Images of another size are cropped to the central square and resized. `split` overrides the split of all images.
+    Unreadable, grey (unless `keep_grey`) and oversized images are left out and listed in skipped.csv, as are those of
+    train whose very pixels val or test hold, and of val which test holds. Images that come sorted by class are stored
+    in a fixed order as good as random, so that every prefix of a split is a fair sample.
     A finished store made from the same files is returned as it is, another one is never overwritten (ValueError).
     The store appears under its name only when whole, so that an interrupted run leaves nothing half-made.
     """
     out = Path(os.path.abspath(out))
-    if side < 8 or side % 8:
-        raise ValueError(f"side must be a positive multiple of 8, got {side}")
+    if not 8 <= side <= MAX_SIDE or side % 8:
+        raise ValueError(f"side must be a multiple of 8 from 8 to {MAX_SIDE}, got {side}")
     if split not in (None, *SPLITS):
         raise ValueError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
     found = source if isinstance(source, Source) else find_source(source)
@@ -212,7 +220,7 @@ def prepare(
         parts, left_out = (
             ", ".join(f"{n:,} {name}" for name, n in store.meta[key].items()) or "none" for key in ("splits", "skipped")
         )
-        print(f"{out}: {len(store):,} pictures of {side} px ({parts}); left out: {left_out}", file=sys.stderr)
+        print(f"{out}: {len(store):,} images of {side} px ({parts}); left out: {left_out}", file=sys.stderr)
     return store
 
 
@@ -225,7 +233,7 @@ def _holds(out: Path, key: str) -> bool:
             out.rmdir()
             return False
         raise ValueError(f"{out} exists and is not a store; choose another folder")
-    if Store(out).meta["origin"] == key:
+    if Store(out).meta.get("origin") == key:
         return True
     raise ValueError(f"{out} is a finished store made from other files or settings; delete it or choose another folder")
 
@@ -233,12 +241,12 @@ def _holds(out: Path, key: str) -> bool:
 def open_data(data: str | Path, side: int, progress: bool = True) -> Store:
     """Open a store, or prepare any other source once at `side` pixels in the cache and open that.
 
-    A store with larger pictures than `side` is returned as it is (training crops); a smaller one is a ValueError.
+    A store with larger images than `side` is returned as it is (training crops); a smaller one is a ValueError.
     """
     if os.path.isfile(os.path.join(data, "store.json")):  # unlike Path.is_file, no error for a long list of files
         store = Store(data)
         if store.side < side:
-            raise ValueError(f"{data} holds pictures of {store.side} px, smaller than the {side} px asked for")
+            raise ValueError(f"{data} holds images of {store.side} px, smaller than the {side} px asked for")
         return store
     found = find_source(str(data))
     folder = cache_dir() / "stores" / f"{found.kind}-{side}-{short_hash(FORMAT, found.key)}"

@@ -62,7 +62,7 @@ SCENES_VERSION = 1  # raise it when the painting changes, so that cached stores 
 
 
 class SyntheticScenes(NamedTuple):
-    """Pictures uint8 [n, side, side, 3] and the class of every pixel, uint8 [n, side, side] (see `SCENE_CLASSES`)."""
+    """Images uint8 [n, side, side, 3] and the class of every pixel, uint8 [n, side, side] (see `SCENE_CLASSES`)."""
 
     pixels: np.ndarray
     classes: np.ndarray
@@ -84,7 +84,7 @@ def repaint(scenes: SyntheticScenes, ab: np.ndarray) -> np.ndarray:
     """The scenes with the colour ab [classes, 2] for every pixel of a class, same lightness: uint8 [n, side, side, 3].
 
     With `scene_conditional_mean()` this is the best that squared error can paint, with `scene_colours(seed)` another
-    picture that the same grey one could have come from.
+    image that the same grey one could have come from.
     """
     lightness = rgb_to_lab(to_unit(torch.from_numpy(scenes.pixels)).double())[:, :1]
     colours = torch.from_numpy(ab[scenes.classes]).to(lightness).movedim(-1, 1)
@@ -210,7 +210,7 @@ def synthetic_scenes(n: int, side: int, seed: int = 0) -> SyntheticScenes:
     """Make n little landscapes whose colours are random given their grey appearance, with known probabilities.
 
     Lightness is drawn first and is the same whatever colours follow, every object draws its colour from its class
-    alone (`SCENE_CLASSES`), and all of it lies inside the sRGB cube. So given the lightness picture, the
+    alone (`SCENE_CLASSES`), and all of it lies inside the sRGB cube. So given the lightness image, the
     distribution of every pixel's colour is the one in the table. The first scenes are the same for every n.
     """
     if n < 1 or side < 16:

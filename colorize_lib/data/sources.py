@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import types
 
 from .download import MINIPLACES_MD5, extract, miniplaces_archive
 from .files import cache_dir, files_key, short_hash
@@ -18,10 +22,17 @@ from .scenes import SCENE_CLASSES, SCENES_VERSION, synthetic_scenes
 from .store import SPLITS
 
 CHUNK = 128
+SPLIT_NAMES = {name: name for name in SPLITS} | {
+    "training": "train",
+    "valid": "val",
+    "validation": "val",
+    "testing": "test",
+}
+"""Names of splits in folders and Parquet files, in lower case, and what they mean."""
 
 
 class Item(NamedTuple):
-    """One picture on its way into a store; `payload` is a path, encoded bytes or pixels."""
+    """One image on its way into a store; `payload` is a path, encoded bytes or pixels."""
 
     payload: Path | bytes | np.ndarray
     label: str
@@ -30,14 +41,25 @@ class Item(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where pictures come from. `key` changes with the files; `load(side)` gives their number and the items.
+    """Where images come from. `key` changes with the files; `load(side)` gives their number and the items.
 
-    Loading may download and unpack, so it happens only when there is no store yet.
+    Loading may download and unpack, so it happens only when there is no store yet. `shuffle` asks for a store in the
+    order of `place_of`; sources that come sorted by class give their items in this order already, where they can.
     """
 
     kind: str
     key: str
     load: Callable[[int], tuple[int, Iterable[Item]]]
+    shuffle: bool = False
+
+
+def place_of(name: str) -> str:
+    """What to sort names by for a fixed order as good as random, of which every prefix is a fair sample."""
+    return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
+
+
+def _shuffled(items: Iterable[Item]) -> list[Item]:
+    return sorted(items, key=lambda item: place_of(item.source))
 
 
 def find_source(source: str) -> Source:
@@ -45,34 +67,42 @@ def find_source(source: str) -> Source:
 
     - "synthetic": generated scenes, see `synthetic_scenes`
     - "miniplaces": the official MiniPlaces archive, downloaded; or the path of that archive, or of its unpacked folder
-    - "places365": the small pictures of Places365 through torchvision, downloaded; "places365:FOLDER" has them already
+    - "places365": the small images of Places365 through torchvision, downloaded; "places365:FOLDER" has them already
     - Parquet files, separated by commas, or a folder of them: columns image (encoded), label, source, split
-    - a folder of pictures, where folders train, val and test are splits and the folders below are labels
+    - a folder of images, where folders train, val and test (or training, valid, validation, testing) are splits and the
+      folders below are labels
     """
     name, _, folder = str(source).partition(":")
     if name == "places365":
         root = Path(folder).expanduser() if folder else cache_dir() / "places365"
-        return Source("places365", short_hash(root.resolve()), lambda side: _places365(root))
+        return Source("places365", _shuffled_key(root.resolve()), lambda side: _places365(root))
     if source == "miniplaces":
-        return Source("miniplaces", MINIPLACES_MD5[:16], lambda side: _miniplaces(extract(miniplaces_archive())))
+        return Source(
+            "miniplaces", _shuffled_key(MINIPLACES_MD5), lambda side: _miniplaces(extract(miniplaces_archive()))
+        )
     if source == "synthetic":
         return Source("synthetic", short_hash(SCENES_VERSION, SCENE_CLASSES, SYNTHETIC_SPLITS), _synthetic)
     parts = [str(source)] if os.path.exists(source) else str(source).split(",")
     paths = [Path(part.strip()).expanduser() for part in parts if part.strip()]
     for path in paths:
-        if not path.exists():
+        if not os.path.exists(path):
             raise ValueError(f"no such file or folder: {path}; {_ALLOWED}")
-    if paths and all(path.suffix == ".parquet" for path in paths):
-        return Source("parquet", files_key(paths), lambda side: _parquet(paths))
     if len(paths) == 1 and paths[0].is_dir():
         return _folder_source(paths[0])
+    if paths and all(path.suffix == ".parquet" and path.is_file() for path in paths):
+        return _parquet_source(paths)
     if len(paths) == 1 and {".tar", ".tgz"} & set(paths[0].suffixes):
-        return Source("miniplaces", files_key(paths), lambda side: _miniplaces(extract(paths[0])))
+        return Source("miniplaces", _shuffled_key(files_key(paths)), lambda side: _miniplaces(extract(paths[0])))
     raise ValueError(f"cannot read data {str(source)!r}; {_ALLOWED}")
 
 
+def _shuffled_key(*values: object) -> str:
+    """The key of what is stored in the order of `place_of`; another one than when the order was that of the files."""
+    return short_hash("shuffled", *values)
+
+
 _ALLOWED = (
-    "data must be a store, Parquet files or a folder of them, a folder of pictures, a MiniPlaces archive or folder, "
+    "data must be a store, Parquet files or a folder of them, a folder of images, a MiniPlaces archive or folder, "
     '"miniplaces", "places365" or "synthetic"'
 )
 
@@ -80,45 +110,99 @@ _ALLOWED = (
 def _folder_source(folder: Path) -> Source:
     if (folder / "store.json").is_file():
         raise ValueError(f"{folder} is a finished store already; open it with `open_data`")
-    shards = sorted(folder.glob("*.parquet"))
+    shards = sorted(path for path in folder.glob("*.parquet") if path.is_file())
     if shards:
-        return Source("parquet", files_key(shards), lambda side: _parquet(shards))
+        return _parquet_source(shards)
     files = list_images(folder)
+    key = _shuffled_key(files_key(files))
     if _kit(folder):
-        return Source("miniplaces", files_key(files), lambda side: _miniplaces(folder))
-    return Source("folder", files_key(files), lambda side: (len(files), _folder_items(folder, files)))
+        return Source("miniplaces", key, lambda side: _miniplaces(folder))
+    return Source("folder", key, lambda side: (len(files), _shuffled(_folder_items(folder, files))))
 
 
 def _split_of(name: str) -> str:
-    """Split of a picture without one, by the hash of its name: 90 % train, 5 % val, 5 % test."""
-    draw = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % 100
+    """Split of an image without one, by the hash of its name: 90 % train, 5 % val, 5 % test."""
+    draw = int(place_of(name)[:16], 16) % 100
     return "train" if draw < 90 else "val" if draw < 95 else "test"
 
 
-def _parquet(files: list[Path]) -> tuple[int, Iterator[Item]]:
-    for path in files:
-        if "image" not in (names := pq.read_schema(path).names):
-            raise ValueError(f"{path} has no column 'image' (encoded pictures); it has {', '.join(names)}")
-    return sum(pq.read_metadata(path).num_rows for path in files), _parquet_items(files)
+def _parquet_source(files: list[Path]) -> Source:
+    """Parquet files in their order, unless they are sorted by label; ValueError where columns or splits do not fit."""
+    tables = [_labels(path) for path in files]
+    key, total, shuffle = files_key(files), sum(map(len, tables)), _sorted_by_label(pd.concat(tables))
+    return Source(
+        "parquet", _shuffled_key(key) if shuffle else key, lambda side: (total, _parquet_items(files)), shuffle
+    )
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """ValueError that names the file for all that damage makes pyarrow raise."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as Parquet; damaged? {str(error).splitlines()[0][:200]}") from error
+
+
+def _labels(path: Path) -> pd.DataFrame:
+    """Columns label and split of a Parquet file, "" where there is none, after a check of what it holds."""
+    with _reading(path):
+        schema = pq.read_schema(path)
+        _check_columns(path, schema)
+        columns = [name for name in ("label", "split") if name in schema.names]
+        rows = pq.read_metadata(path).num_rows
+        table = pq.read_table(path, columns=columns).to_pandas() if columns else pd.DataFrame(index=range(rows))
+    table = table.reindex(columns=["label", "split"]).astype(object).fillna("")
+    for split in table["split"].unique():
+        if split and split.lower() not in SPLIT_NAMES:
+            raise ValueError(f"{path}: split {split!r} is not possible; allowed: {', '.join(SPLIT_NAMES)}, or none")
+    return table
+
+
+def _check_columns(path: Path, schema: pa.Schema) -> None:
+    """Refuse a file without encoded images, or whose columns are of other types than they should be."""
+    if "image" not in schema.names:
+        raise ValueError(f"{path} has no column 'image' (encoded images); it has {', '.join(schema.names)}")
+    image = schema.field("image").type
+    if types.is_struct(image):  # Hugging Face wraps them
+        image = image.field("bytes").type if image.get_field_index("bytes") >= 0 else image
+    if not (types.is_binary(image) or types.is_large_binary(image)):
+        raise ValueError(f"{path}: column 'image' is {image}; expected binary, or a struct with binary 'bytes'")
+    for name in {"source", "split"} & set(schema.names):
+        kind = schema.field(name).type
+        kind = kind.value_type if types.is_dictionary(kind) else kind
+        if not (types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind)):
+            raise ValueError(f"{path}: column {name!r} is {kind}; expected text")
+
+
+def _sorted_by_label(table: pd.DataFrame) -> bool:
+    """Whether in some split equal labels stand together, in fewer than half as many runs as a random order has."""
+    for _, part in table.groupby("split"):
+        label, _ = pd.factorize(part["label"])
+        runs, n = 1 + np.count_nonzero(np.diff(label)), len(label)
+        if runs < (1 + n - np.square(np.bincount(label), dtype=float).sum() / n) / 2:
+            return True
+    return False
 
 
 def _parquet_items(files: list[Path]) -> Iterator[Item]:
     for path in files:
-        shard, number = pq.ParquetFile(path), 0
-        columns = [name for name in ("image", "label", "source", "split") if name in shard.schema_arrow.names]
-        for batch in shard.iter_batches(CHUNK, columns=columns):
-            for row in batch.to_pylist():
-                image = row["image"]
-                image = image["bytes"] if isinstance(image, dict) else image  # Hugging Face wraps them
-                source, number = row.get("source") or f"{path.name}:{number}", number + 1
-                label = "" if row.get("label") is None else str(row["label"])
-                yield Item(image or b"", label, source, row.get("split") or _split_of(source))
+        with _reading(path):
+            shard, number = pq.ParquetFile(path), 0
+            columns = [name for name in ("image", "label", "source", "split") if name in shard.schema_arrow.names]
+            for batch in shard.iter_batches(CHUNK, columns=columns):
+                for row in batch.to_pylist():
+                    image = row["image"]["bytes"] if isinstance(row["image"], dict) else row["image"]
+                    source, number = row.get("source") or f"{path.name}:{number}", number + 1
+                    label = "" if row.get("label") is None else str(row["label"])
+                    split = SPLIT_NAMES[row["split"].lower()] if row.get("split") else _split_of(source)
+                    yield Item(image or b"", label, source, split)
 
 
 def _folder_items(folder: Path, files: list[Path]) -> Iterator[Item]:
     for path in files:
         name = path.relative_to(folder)
-        given = name.parts[0] if len(name.parts) > 1 and name.parts[0] in SPLITS else None
+        given = SPLIT_NAMES.get(name.parts[0].lower()) if len(name.parts) > 1 else None
         label = "/".join(name.parts[bool(given) : -1])
         yield Item(path, label, name.as_posix(), given or _split_of(name.as_posix()))
 
@@ -131,10 +215,10 @@ def _kit(folder: Path) -> Path | None:
 
 
 def _miniplaces(folder: Path) -> tuple[int, list[Item]]:
-    """MiniPlaces: of each class's official training pictures a tenth is val, by hash of the name; official val is test.
+    """MiniPlaces: of each class's official training images a tenth is val, by hash of the name; official val is test.
 
     The layout is train/<letter>/<class>/<number>.jpg and val/<number>.jpg, where a class name may hold a slash; so the
-    test pictures have no label.
+    test images have no label.
     """
     images = _kit(folder)
     if images is None:
@@ -148,11 +232,11 @@ def _miniplaces(folder: Path) -> tuple[int, list[Item]]:
         held_out = set(sorted(names, key=short_hash)[: round(len(names) / 10)])
         items += [Item(images / name, label, name, "val" if name in held_out else "train") for name in names]
     items += [Item(path, "", path.relative_to(images).as_posix(), "test") for path in list_images(images / "val")]
-    return len(items), items
+    return len(items), _shuffled(items)
 
 
 def _places365(root: Path) -> tuple[int, list[Item]]:
-    """Places365 at 256 pixels: official training pictures are train and, a tenth by hash, val; its val is test."""
+    """Places365 at 256 pixels: official training images are train and, a tenth by hash, val; its val is test."""
     from .._compat import torchvision
 
     root.mkdir(parents=True, exist_ok=True)
@@ -163,7 +247,7 @@ def _places365(root: Path) -> tuple[int, list[Item]]:
             name = Path(path).relative_to(root).as_posix()
             part = "test" if split == "val" else "train" if _split_of(name) == "train" else "val"
             items.append(Item(Path(path), found.classes[number][3:], name, part))  # "/a/abbey"
-    return len(items), items
+    return len(items), _shuffled(items)
 
 
 def _synthetic(side: int) -> tuple[int, Iterator[Item]]:

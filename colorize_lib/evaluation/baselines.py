@@ -28,9 +28,9 @@ def grey_prediction(pixels: Tensor) -> tuple[Tensor, None]:
 
 
 def borrowed_prediction(donors: np.ndarray) -> Predictor:
-    """The baseline that lays the ab map of another picture under the true L ("random" in Zhang et al., table 1).
+    """The baseline that lays the ab map of another image under the true L ("random" in Zhang et al., table 1).
 
-    donors: uint8 [n, h, w, 3], one for each picture in the order in which they are measured.
+    donors: uint8 [n, h, w, 3], one for each image in the order in which they are measured.
     """
     given = 0
 
@@ -44,7 +44,7 @@ def borrowed_prediction(donors: np.ndarray) -> Predictor:
 
 
 def ceiling_prediction(pixels: Tensor, neighbours: int = 5, sigma: float = 5.0, temperature: float = 0.38):
-    """The soft-encoding ceiling: the Lab picture of a classifier that predicts every soft target exactly, and None.
+    """The soft-encoding ceiling: the Lab image of a classifier that predicts every soft target exactly, and None.
 
     The true colours of every fourth pixel, soft-encoded, decoded by the annealed mean and enlarged by four, as a
     network's output is. It holds all losses of the pipeline, so also the shift between a subsampled pixel (the corner

@@ -17,43 +17,43 @@ import pandas as pd
 
 from . import intervals, metrics
 from .intervals import Interval
-from .measuring import BASELINES, PAIRS, SUBSET_METRICS, SUBSETS, system_title
+from .measuring import BASELINES, PAIRS, SUBSET_METRICS, SUBSETS, SYSTEM, system_title
 from .records import Results
 
 KINDS = ("above", "below", "within", "contrast", "report")
 COMBINE = ("all", "any", "each")
 STATUS = ("decidable", "open")
-SYSTEM = re.compile(r"student_mse|l2|grey|mean|random|ceiling|ce(_rebal)?@\d+(\.\d+)?")
 FEW = {1: "one run", 2: "two runs"}
 """Remark on verdicts from fewer seeds than the three that a claim should stand on."""
+NORMAL = "from the 95 % interval, by a normal curve"
+"""Remark on verdicts that need a 90 % interval or a p value where neither was recorded."""
 
 
 @dataclass(frozen=True)
 class Check:
     """One question to the results: does `metric` of `system` ("a" or "a - b") lie above, below or within `margin`?
 
-    kind: see the top of hypotheses.toml. stratum: only pictures of this kind, one of `evaluation.SUBSETS`.
+    kind: see the top of hypotheses.toml. subset: only images of this kind, one of `evaluation.SUBSETS`.
     """
 
     kind: str
     metric: str
     system: str
     margin: float = 0.0
-    stratum: str = ""
+    subset: str = ""
 
     def __post_init__(self):
         _need(self.kind, KINDS, "kind")
         metrics.metric(self.metric)
         for name in self.systems:
             if not SYSTEM.fullmatch(name):
-                raise ValueError(
-                    f"system {name!r} is unknown; allowed: student_mse, l2, ce@T, ce_rebal@T, {', '.join(BASELINES)}"
-                )
+                known = f"student_mse, l2, l2_rebal, ce@T, ce_rebal@T, {', '.join(BASELINES)}"
+                raise ValueError(f"system {name!r} is unknown; allowed: {known}")
         if len(self.systems) > 1:
             _need(self.system, [" - ".join(pair) for pair in PAIRS], "difference")
-        if self.stratum:
-            _need(self.stratum, SUBSETS, "stratum")
-            _need(self.metric, SUBSET_METRICS, "metric of a stratum")
+        if self.subset:
+            _need(self.subset, SUBSETS, "subset")
+            _need(self.metric, SUBSET_METRICS, "metric of a subset")
         if self.kind == "contrast":
             _need(self.metric, ("chroma_ratio_blue",), "contrast")
         if self.kind == "within" and not self.margin > 0:
@@ -66,8 +66,8 @@ class Check:
 
     @property
     def title(self) -> str:
-        """Metric, kind of pictures and systems, for a reader."""
-        where = f" ({self.stratum} pictures)" if self.stratum else ""
+        """Metric, kind of images and systems, for a reader."""
+        where = f" ({self.subset} images)" if self.subset else ""
         return f"{metrics.metric(self.metric).title}{where}: {', minus '.join(map(system_title, self.systems))}"
 
     @property
@@ -101,19 +101,28 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: the effect, and confirmed, refuted, undecided or (for a report) nothing."""
+    """What a check found: the effect, and confirmed, refuted, undecided or (for a report) nothing.
+
+    p: of a contrast, after Holm's correction. normal: whether the 90 % interval or p came from a normal curve, because
+    only the 95 % interval was recorded.
+    """
 
     title: str
     check: Check
     effect: Interval
     verdict: str
+    p: float = 1.0
+    normal: bool = False
 
     def __str__(self) -> str:
-        if not math.isfinite(self.effect.value):
-            return "nothing to measure"
-        digits = 3 if metrics.metric(self.check.metric).unit in ("share", "") else 2
-        value, low, high = (f"{x:+.{digits}f}" for x in (self.effect.value, self.effect.low, self.effect.high))
-        return f"{value} [{low}, {high}]"
+        """Value and 95 % interval, and for equivalence and contrasts what decides them."""
+        form = f"+.{3 if metrics.metric(self.check.metric).unit in ('share', '') else 2}f"
+        text = format(self.effect, form)
+        if self.check.kind == "within" and math.isfinite(self.effect.value):
+            return f"{text}, 90 % [{', '.join(format(x, form) for x in self.effect.inner)}]"
+        if self.check.kind == "contrast" and math.isfinite(self.effect.value):
+            return f"{text}, p " + (f"= {self.p:.3f}" if self.p >= 0.001 else "< 0.001")
+        return text
 
 
 @dataclass(frozen=True)
@@ -145,6 +154,15 @@ def _without(table: dict, *keys: str) -> dict:
     return {key: value for key, value in table.items() if key not in keys}
 
 
+def rules_version2() -> dict[str, dict[str, str]]:
+    """The rules of version 2, {id: {title, confirmed, refuted, wrong}}: H1 to H21, then the predictions P1 to P6.
+
+    confirmed, refuted: what it takes. wrong: what was wrong with the rule of version 1, empty where it was kept.
+    """
+    rules = {name: row for name, row in read()["version2"].items() if isinstance(row, dict)}
+    return {name: {"wrong": "", **row} for name, row in rules.items()}
+
+
 @lru_cache(maxsize=1)
 def read() -> dict:
     """The content of hypotheses.toml: a table a hypothesis, the list `runs` of what is to be trained for them, and the
@@ -155,7 +173,7 @@ def read() -> dict:
 def load_hypotheses(table: dict | None = None) -> list[Hypothesis]:
     """The hypotheses H1 to H21, or those of `table`.
 
-    Raises ValueError for an unknown kind of rule, system, metric, stratum or word, naming what is allowed.
+    Raises ValueError for an unknown kind of rule, system, metric, subset or word, naming what is allowed.
     """
     found = []
     for name, row in (table or read()).items():
@@ -174,10 +192,11 @@ def verdict(hypothesis: Hypothesis, results: Results) -> Verdict:
     findings = tuple(finding for check in hypothesis.checks for finding in _findings(check, results))
     deciding = [finding for finding in findings if finding.verdict]
     few = FEW.get(min(finding.effect.seeds for finding in deciding), "")
+    normal = NORMAL if any(finding.normal for finding in deciding) else ""
     arms = {system.partition("@")[0] for system in systems}
     runs = tuple(run for run, passport in results.summary["passports"].items() if passport["arm"] in arms)
     word = _combined({finding.verdict for finding in deciding}, hypothesis.combine)
-    return Verdict(hypothesis, word, findings, runs, "; ".join(filter(None, [few, hypothesis.remark])))
+    return Verdict(hypothesis, word, findings, runs, "; ".join(filter(None, [few, normal, hypothesis.remark])))
 
 
 def _combined(words: set[str], combine: str) -> str:
@@ -192,33 +211,36 @@ def _combined(words: set[str], combine: str) -> str:
 def _findings(check: Check, results: Results) -> list[Finding]:
     if check.kind == "contrast":
         effects = results.contrasts(check.system)
-        # an effect that did not vary, or that could not be measured, has no p value
-        p = intervals.holm({name: intervals.p_value(e) if e.high > e.low else 1.0 for name, e in effects.items()})
-        words = {
-            n: "undecided" if p[n] >= 0.05 else "confirmed" if e.value > 0 else "refuted" for n, e in effects.items()
-        }
+        p = intervals.holm({name: effect.completed().p for name, effect in effects.items()})
         titles = {name: " minus that of ".join(re.findall(r"chroma_ratio_(\w+)", name)) for name in effects}
         ending = f": {system_title(check.system)}"
-        return [Finding(f"chroma ratio of {titles[n]}{ending}", check, e, words[n]) for n, e in effects.items()]
-    if check.stratum:
-        effect = results.stratum(check.stratum, check.system, check.metric)
+        return [_judged(f"chroma ratio of {titles[n]}{ending}", check, effects[n], p[n]) for n in effects]
+    if check.subset:
+        effect = results.subset(check.subset, check.system, check.metric)
     else:
         look = results.difference if len(check.systems) > 1 else results.interval
         effect = look(*check.systems, check.metric)
-    return [Finding(check.title, check, effect, _judge(check, effect))]
+    return [_judged(check.title, check, effect)]
 
 
-def _judge(check: Check, effect: Interval) -> str:
-    if check.kind == "report":
-        return ""
-    over, under = effect.low > check.margin, effect.high < check.margin
+def _judged(title: str, check: Check, effect: Interval, p: float = 1.0) -> Finding:
+    """The one way from an interval to a word: by what `Finding` shows.
+
+    That is the 95 % interval, for equivalence also the 90 % one, which lies within the margins exactly if two one-sided
+    tests at 5 % find so (Schuirmann 1987), and for contrasts the p value after Holm.
+    """
+    shown, margin = effect.completed(), check.margin
+    over, under = effect.low > margin, effect.high < margin
     if check.kind == "within":
-        varied = effect.high > effect.low  # without spread there is nothing to test, only to compare
-        inside = intervals.tost(effect, check.margin).equivalent if varied else abs(effect.value) < check.margin
-        confirmed, refuted = inside, over or effect.high < -check.margin
+        confirmed = -margin < shown.inner[0] and shown.inner[1] < margin
+        refuted = over or effect.high < -margin
+    elif check.kind == "contrast":
+        confirmed, refuted = p < 0.05 and effect.value > 0, p < 0.05 and effect.value < 0
     else:
         confirmed, refuted = (over, under) if check.kind == "above" else (under, over)
-    return "confirmed" if confirmed else "refuted" if refuted else "undecided"
+    word = "confirmed" if confirmed else "refuted" if refuted else "undecided"
+    normal = check.kind in ("within", "contrast") and effect.inner is None
+    return Finding(title, check, shown, "" if check.kind == "report" else word, p, normal)
 
 
 def decide(name: str, results: Results) -> Verdict:

@@ -1,49 +1,49 @@
-"""How sure a number is: bootstrap over seeds and pictures, equivalence tests, and Holm's correction.
+"""How sure a number is: bootstrap over seeds and images, and Holm's correction of several p values.
 
-A table is what `metrics.measure` returns, one row of sums a picture; a list of tables is one arm, one table a seed,
-all over the same pictures. Seeds and pictures are crossed (every network sees every picture), so one sample of the
-pictures serves all seeds of a draw: a hard picture is hard for all of them.
+A table is what `metrics.measure` returns, one row of sums an image. Seeds and images are crossed (every network sees
+every image), so one sample of the images serves all systems and seeds of a draw: a hard image is hard for all of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
-from statsmodels.stats.multitest import multipletests
 
-from .metrics import available, metric
+from .metrics import metric
 
-Tables = list[pd.DataFrame]
+Tables = dict[str, dict[int | None, pd.DataFrame]]
+"""{system: {seed: table}}; a system without a seed, such as plain grey, has the seed None."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its bootstrap interval; with seeds = 1 it covers the choice of pictures only, not of the seed.
+    """A value with its 95 % interval; with seeds = 1 it covers the choice of images only, not of the seed.
 
-    draws: the bootstrap values behind it, float [draws].
+    inner: the 90 % interval, by which equivalence is judged. p: two-sided, that the value is 0. Both are quantiles of
+    the bootstrap draws; None where only the 95 % interval was recorded.
     """
 
     value: float
     low: float
     high: float
     seeds: int
-    pictures: int
-    level: float = 0.95
-    draws: np.ndarray | None = field(default=None, repr=False, compare=False)
+    images: int
+    inner: tuple[float, float] | None = None
+    p: float | None = None
 
     def __str__(self) -> str:
-        over = "pictures only, one seed" if self.seeds == 1 else f"pictures and {self.seeds} seeds"
-        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] ({self.level:.0%} over {over})"
+        over = "images only, one seed" if self.seeds == 1 else f"images and {self.seeds} seeds"
+        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] (95% over {over})"
 
     def __sub__(self, number: float) -> Interval:
         """The interval of the value less a fixed number, for example of a ratio less 1."""
-        draws = None if self.draws is None else self.draws - number
+        inner = None if self.inner is None else (self.inner[0] - number, self.inner[1] - number)
         moved = {"value": self.value - number, "low": self.low - number, "high": self.high - number}
-        return replace(self, draws=draws, **moved)
+        return replace(self, inner=inner, p=None, **moved)
 
     def __format__(self, form: str) -> str:
         """`f"{interval:+.2f}"` is "+0.12 [+0.10, +0.14]"; without a format it is `str`."""
@@ -52,134 +52,115 @@ class Interval:
         value, low, high = (format(x, form) for x in (self.value, self.low, self.high))
         return f"{value} [{low}, {high}]" if np.isfinite(self.value) else "nothing to measure"
 
+    def completed(self) -> Interval:
+        """The same with `inner` and `p`: by a normal curve about the value where they were not recorded."""
+        if self.inner is not None and self.p is not None:
+            return self
+        spread = (self.high - self.low) / (2 * norm.ppf(0.975))
+        half = norm.ppf(0.95) * spread
+        p = float(2 * norm.sf(abs(self.value) / spread)) if spread > 0 else 1.0
+        return replace(self, inner=self.inner or (self.value - half, self.value + half), p=p)
 
-class Equivalence(NamedTuple):
-    """p: of the two one-sided tests; equivalent: whether p < alpha."""
 
-    p: float
-    equivalent: bool
+@lru_cache(maxsize=16)
+def _seed_weights(seeds: int, draws: int, seed: int) -> np.ndarray:
+    """How often each draw takes each seed, float [seeds, 1 + draws]; the first column is that of the value."""
+    rng = np.random.default_rng(seed).spawn(2)[1]
+    taken = rng.multinomial(max(seeds - 1, 1), np.full(seeds, 1 / seeds), size=draws)
+    return np.hstack([np.ones((seeds, 1)), taken.T])
 
 
-def _resampled(tables: Tables, columns: list[str], draws: int, seed: int) -> np.ndarray:
-    """Sums of the columns over all rows, then over bootstrap samples: float [1 + draws, columns].
+class Bootstrap:
+    """Every metric of every system over the same bootstrap samples of images and of seeds.
+
+    tables: of all systems, over the same images. names: the metrics that will be asked for. The samples are drawn, and
+    the sums of every table over them formed, once; a metric, a difference or a contrast is then one division. Raises
+    ValueError for tables that do not list the same images, and for unknown names.
 
     Of S seeds a draw takes S - 1 (McCarthy and Snowden, Vital and Health Statistics 2(95), 1985): taking S would make
     the part of the interval that comes from the seeds too narrow by sqrt((S - 1) / S), which matters for three. Even
-    so, three seeds give a 95 % interval that covers about 87 % where seeds differ much more than pictures.
+    so, three seeds give a 95 % interval that covers about 87 % where seeds differ much more than images.
     """
-    stacked = np.stack([table[columns].to_numpy(float) for table in tables])
-    seeds, n = stacked.shape[:2]
-    picture_rng, seed_rng = np.random.default_rng(seed).spawn(2)
-    sums = np.empty((seeds, draws, len(columns)))
-    for start in range(0, draws, 100):  # in parts, because the counts of 1,000 draws of 10,000 pictures take 80 MB
-        part = min(100, draws - start)
-        picked = picture_rng.integers(n, size=(part, n)) + n * np.arange(part)[:, None]
-        counts = np.bincount(picked.ravel(), minlength=part * n).reshape(part, n).astype(float)
-        sums[:, start : start + part] = counts @ stacked
-    taken = max(seeds - 1, 1)
-    weight = seed_rng.multinomial(taken, np.full(seeds, 1 / seeds), size=draws)
-    return np.vstack([stacked.sum((0, 1)), np.einsum("ds,sdk->dk", weight, sums)])
 
+    def __init__(self, tables: Tables, names: list[str], draws: int = 1000, seed: int = 0):
+        every = [table for by_seed in tables.values() for table in by_seed.values()]
+        if not every or len(every[0]) == 0 or not all(t.index.equals(every[0].index) for t in every):
+            raise ValueError(f"tables of {[len(t) for t in every]} rows; all must list the same images, at least one")
+        if draws < 1:
+            raise ValueError(f"draws={draws}; allowed: 1 or more")
+        self.tables, self.names, self.images, self.draws = tables, list(names), len(every[0]), draws
+        self._seed, self._rng = seed, np.random.default_rng(seed).spawn(2)[0]
+        self._sums = self._resampled({c for m in map(metric, names) for c in (m.numerator, m.denominator)})
 
-def _check(tables: Tables, draws: int, level: float) -> None:
-    if not tables or len(tables[0]) == 0 or not all(t.index.equals(tables[0].index) for t in tables):
-        raise ValueError(f"tables of {[len(t) for t in tables]} rows; all must list the same pictures, at least one")
-    if draws < 1 or not 0 < level < 1:
-        raise ValueError(f"draws={draws}, level={level}; allowed: 1 or more, between 0 and 1")
+    def _resampled(self, columns: set[str]) -> dict[tuple, dict[str, np.ndarray]]:
+        """{(system, seed): {column: its sum over all images, then over each sample, float [1 + draws]}}."""
+        n = self.images
+        tables = {(system, s): table for system, by_seed in self.tables.items() for s, table in by_seed.items()}
+        parts = {key: table[[c for c in table if c in columns]] for key, table in tables.items()}
+        arrays = {key: part.to_numpy(float) for key, part in parts.items()}
+        sums = {key: np.empty((1 + self.draws, a.shape[1])) for key, a in arrays.items()}
+        for key, a in arrays.items():
+            sums[key][0] = a.sum(0)
+        for start in range(1, 1 + self.draws, 100):  # in parts: counts of 1,000 draws of 10,000 images take 80 MB
+            k = min(100, 1 + self.draws - start)
+            picked = self._rng.integers(n, size=(k, n)) + n * np.arange(k)[:, None]
+            counts = np.bincount(picked.ravel(), minlength=k * n).reshape(k, n).astype(float)
+            for key, a in arrays.items():
+                np.matmul(counts, a, out=sums[key][start : start + k])
+        return {key: dict(zip(part.columns, sums[key].T, strict=True)) for key, part in parts.items()}
 
+    def available(self, system: str) -> list[str]:
+        """The asked metrics that every table of a system can give."""
+        have = set.intersection(*(set(self._sums[system, seed]) for seed in self.tables[system]))
+        return [n for n in self.names if {metric(n).numerator, metric(n).denominator} <= have]
 
-def _values(tables: Tables, names: list[str], draws: int, seed: int) -> dict[str, np.ndarray]:
-    """The value of each metric and its draws, float [1 + draws]."""
-    metrics = {name: metric(name) for name in names}
-    columns = sorted({c for m in metrics.values() for c in (m.numerator, m.denominator)})
-    missing = [c for c in columns if any(c not in t for t in tables)]
-    if missing:
-        raise ValueError(f"a table lacks the column(s) {', '.join(missing)}; metrics.available lists what it can give")
-    sums = dict(zip(columns, _resampled(tables, columns, draws, seed).T, strict=True))
-    return {name: m(sums[m.numerator], sums[m.denominator]) for name, m in metrics.items()}
+    def values(self, system: str, name: str, seeds: list | None = None) -> np.ndarray:
+        """The value of a metric over some seeds (default: all), then in each draw: float [1 + draws].
 
+        Raises ValueError for a metric whose columns the tables lack.
+        """
+        seeds, m = list(self.tables[system]) if seeds is None else seeds, metric(name)
+        sums = [self._sums[system, seed] for seed in seeds]
+        missing = {m.numerator, m.denominator} - set.intersection(*map(set, sums))
+        if missing:
+            raise ValueError(f"{name} of {system} needs the column(s) {', '.join(sorted(missing))}, which it lacks")
+        weights = _seed_weights(len(seeds), self.draws, self._seed)
+        return m(*((weights * [s[column] for s in sums]).sum(0) for column in (m.numerator, m.denominator)))
 
-def _interval(values: np.ndarray, seeds: int, pictures: int, level: float) -> Interval:
-    drawn = values[1:][~np.isnan(values[1:])]  # a draw without, say, any purple pixel has no recall of purple
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    low, high = np.quantile(drawn, tails) if len(drawn) and not np.isnan(values[0]) else (np.nan, np.nan)
-    return Interval(float(values[0]), float(low), float(high), seeds, pictures, level, drawn)
+    def interval(self, system: str, name: str) -> Interval:
+        """One metric of one system."""
+        return self._interval(self.values(system, name), len(self.tables[system]))
 
+    def paired(self, a: str, b: str) -> list[tuple]:
+        """Seeds that both systems have, as pairs; a system without seeds is paired with every seed of the other."""
+        left, right = self.tables[a], self.tables[b]
+        pairs = [(s if s in left else None, s if s in right else None) for s in (right if None in left else left)]
+        return [(x, y) for x, y in pairs if x in left and y in right]
 
-def bootstrap_metrics(
-    tables: Tables, names: list[str] | None = None, draws: int = 1000, seed: int = 0, level: float = 0.95
-) -> dict[str, Interval]:
-    """Metrics of one arm with percentile intervals, all from the same resampling of seeds and pictures.
+    def difference(self, a: str, b: str, name: str, other: str = "") -> Interval:
+        """A metric of system a less the same (or the metric `other`) of system b, in each draw on the same images and
+        seeds of both. The interval of a difference, not the overlap of two intervals, decides a comparison.
+        """
+        pairs = self.paired(a, b)
+        if not pairs:
+            raise ValueError(f"{a} and {b} have no seed in common: {list(self.tables[a])} and {list(self.tables[b])}")
+        left, right = (list(seeds) for seeds in zip(*pairs, strict=True))
+        return self._interval(self.values(a, name, left) - self.values(b, other or name, right), len(pairs))
 
-    names: of `metrics.metric`; None takes every one the tables can give. Raises ValueError for tables that do not
-    list the same pictures or lack a column.
-    """
-    _check(tables, draws, level)
-    names = [n for n in available(tables[0]) if all(n in available(t) for t in tables)] if names is None else names
-    values = _values(tables, names, draws, seed)
-    return {name: _interval(v, len(tables), len(tables[0]), level) for name, v in values.items()}
-
-
-def bootstrap(tables: Tables, name: str, draws: int = 1000, seed: int = 0, level: float = 0.95) -> Interval:
-    """One metric of one arm with its interval; see `bootstrap_metrics`."""
-    return bootstrap_metrics(tables, [name], draws, seed, level)[name]
-
-
-def bootstrap_differences(
-    tables_a: Tables,
-    tables_b: Tables,
-    names: list[str] | None = None,
-    draws: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> dict[str, Interval]:
-    """Metrics of a minus those of b, paired: each draw takes the same pictures and the same seeds of both.
-
-    The i-th tables must have the same seed and pictures. A single table_b (a baseline without seed) pairs with every
-    seed of a. The interval of a difference, not the overlap of two intervals, decides a comparison.
-    """
-    _check(tables_a + tables_b, draws, level)
-    if len(tables_b) not in (1, len(tables_a)):
-        raise ValueError(f"{len(tables_a)} and {len(tables_b)} seeds cannot be paired; equal numbers, or one in b")
-    if names is None:
-        names = [n for n in available(tables_a[0]) if all(n in available(t) for t in tables_a + tables_b)]
-    a, b = (_values(tables, names, draws, seed) for tables in (tables_a, tables_b))
-    return {name: _interval(a[name] - b[name], len(tables_a), len(tables_a[0]), level) for name in names}
-
-
-def bootstrap_difference(
-    tables_a: Tables, tables_b: Tables, name: str, draws: int = 1000, seed: int = 0, level: float = 0.95
-) -> Interval:
-    """One metric of a minus that of b with its interval; see `bootstrap_differences`."""
-    return bootstrap_differences(tables_a, tables_b, [name], draws, seed, level)[name]
-
-
-def _tail(effect: Interval, at: float) -> tuple[float, float]:
-    """Probabilities of a draw at or below and at or above `at`; a normal curve where the draws were not kept."""
-    if effect.draws is None:
-        width = (effect.high - effect.low) / (2 * norm.ppf((1 + effect.level) / 2))
-        return float(norm.cdf(at, effect.value, width)), float(norm.sf(at, effect.value, width))
-    below, above = (effect.draws <= at).sum(), (effect.draws >= at).sum()
-    return (1 + below) / (1 + len(effect.draws)), (1 + above) / (1 + len(effect.draws))
-
-
-def tost(effect: Interval, margin: float, alpha: float = 0.05) -> Equivalence:
-    """Two one-sided tests that a difference lies within -margin to margin (Schuirmann 1987), from its draws.
-
-    p is the larger share of draws beyond a margin, so equivalent at alpha = 0.05 means that the 90 % interval lies
-    within the margins. Raises ValueError for a margin that is not above 0.
-    """
-    if not margin > 0:
-        raise ValueError(f"margin={margin} must be above 0")
-    p = max(_tail(effect, -margin)[0], _tail(effect, margin)[1])
-    return Equivalence(p, bool(p < alpha))
-
-
-def p_value(effect: Interval) -> float:
-    """Two-sided p that a difference is 0: twice the smaller share of draws beyond 0."""
-    return min(1.0, 2 * min(_tail(effect, 0)))
+    def _interval(self, values: np.ndarray, seeds: int) -> Interval:
+        value, drawn = float(values[0]), values[1:][~np.isnan(values[1:])]  # a draw without purple has no recall of it
+        if np.isnan(value) or not len(drawn):
+            return Interval(value, np.nan, np.nan, seeds, self.images, (np.nan, np.nan), 1.0)
+        low, inner_low, inner_high, high = map(float, np.quantile(drawn, [0.025, 0.05, 0.95, 0.975]))
+        tails = (1 + min((drawn <= 0).sum(), (drawn >= 0).sum())) / (1 + len(drawn))
+        p = min(1.0, 2 * float(tails)) if high > low else 1.0  # without spread there is nothing to test
+        return Interval(value, low, high, seeds, self.images, (inner_low, inner_high), p)
 
 
 def holm(p_values: dict[str, float]) -> dict[str, float]:
-    """Holm's correction of several p values; below alpha is significant, whatever the others are."""
-    return dict(zip(p_values, multipletests(list(p_values.values()), method="holm")[1].tolist(), strict=True))
+    """Holm's correction of several p values (1979); below alpha is significant, whatever the others are."""
+    corrected, largest = {}, 0.0
+    for i, name in enumerate(sorted(p_values, key=p_values.get)):
+        largest = max(largest, min(1.0, (len(p_values) - i) * p_values[name]))
+        corrected[name] = largest
+    return {name: corrected[name] for name in p_values}

@@ -1,7 +1,7 @@
 """From finished runs to everything that is measured of them, with intervals, as plain values.
 
 A **system** is an arm with its decoder, for example `l2`, `ce@1` or `ce_rebal@0.38` (the number is the temperature),
-or a yardstick: `grey`, `mean`, `random`, `ceiling`. `measure_all` measures every system of the finished runs on test
+or a baseline: `grey`, `mean`, `random`, `ceiling`. `measure_all` measures every system of the finished runs on test
 photographs, and `summarise` makes of it what `results` records.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +21,17 @@ import torch
 
 from ..colorizer import WEIGHTS, Colorizer, load_colorizer, load_run
 from ..config import Config, from_identity
-from ..data.store import Store, data_prior
+from ..data.prior import data_prior
+from ..data.store import Store
 from ..objectives import CrossEntropy
 from ..quantize import ab_gamut_centers
 from ..training.batches import batch_order
 from ..training.loop import RUNS, Run
-from . import baselines, intervals, metrics
-from .intervals import Interval
+from . import baselines, metrics
+from .intervals import Bootstrap, Interval, Tables
 
 BASELINES = ("grey", "mean", "random", "ceiling")
-"""No colour, the training pictures' mean colour, the ab map of a random training picture, and perfect soft labels."""
+"""No colour, the training images' mean colour, the ab map of a random training image, and perfect soft labels."""
 SWEEP = (0.77, 0.58, 0.29, 0.14, 0.01)
 """Temperatures of the paper's sweep besides 1 and 0.38, the last standing for 0; measured for the first seed."""
 PAIRS = (
@@ -38,18 +40,23 @@ PAIRS = (
     ("ce@0.38", "l2"), ("ce@0.38", "student_mse"), ("l2", "grey"), ("ce@1", "grey"), ("student_mse", "grey"),
     ("ce_rebal@0.38", "grey"),
 )  # fmt: skip
-"""Systems whose differences are recorded for every metric, paired by picture and seed."""
+"""Systems whose differences are recorded for every metric, paired by image and seed."""
 LOST_HUES = tuple(f"confusion_{true}_{seen}" for true in ("red", "yellow") for seen in ("blue", "gray"))
 """Where the student paper says that reds and yellows go; recorded besides the metrics of `METRICS`."""
+RECORDED = (*metrics.METRICS, *LOST_HUES)
 SUBSETS: dict[str, tuple[str, Callable]] = {
-    "all": ("all pictures", lambda t: t.n > 0),
+    "all": ("all images", lambda t: t.n > 0),
     "dark": ("mean L below 25", lambda t: t.mean_L < 25),
     "bright": ("more than a fifth of the pixels with L above 90", lambda t: t.share_white > 0.2),
     "muted": ("mean chroma below 6", lambda t: t.mean_chroma < 6),
     "vivid": ("mean chroma above 20", lambda t: t.mean_chroma > 20),
 }
-"""Kinds of pictures, by rules on the truth."""
+"""Kinds of images, by rules on the truth."""
 SUBSET_METRICS = ("auc", "ab_error", "skill", "ciede2000", "chroma_ratio", "colourfulness", "colourfulness_true")
+
+
+SYSTEM = re.compile(rf"student_mse|l2(_rebal)?|{'|'.join(BASELINES)}|ce(_rebal)?@\d+(\.\d+)?")
+"""What the name of a system looks like."""
 
 
 def system_name(arm: str, temperature: float | None = None) -> str:
@@ -69,29 +76,45 @@ def system_title(name: str) -> str:
     return titles[arm] + (f", T = {temperature}" if temperature else "")
 
 
-def _say_progress(what: str, say) -> Callable[[int, int], None] | None:
-    return (lambda done, n: say(f"{what}: {done}/{n} pictures")) if say else None
+def _progress(what: str, log) -> Callable[[int, int], None] | None:
+    return (lambda done, n: log(f"{what}: {done}/{n} images")) if log else None
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """The images `rows` of a store, uint8 [n, side, side, 3], read from its file slice by slice."""
+
+    store: Store
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        return self.store.read(self.rows[part])
 
 
 def measure_systems(
-    colorizer: Colorizer, pixels: np.ndarray, prior: torch.Tensor, temperatures=(1.0, 0.38), say=None
+    colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, temperatures=(1.0, 0.38), log=None
 ) -> dict[str, metrics.Measured]:
-    """Measure a network with each decoder; a regression arm has only one."""
-    objective = colorizer.objective
-    if not isinstance(objective, CrossEntropy):
-        temperatures = (None,)
-    out = {}
-    for t in temperatures:
+    """Measure a network with each decoder; a regression arm has only one.
+
+    What judges distributions uses the soft encoding (neighbours and sigma) that the network was trained with.
+    """
+    config, out = from_identity(colorizer.passport["config"]), {}
+    for t in temperatures if isinstance(colorizer.objective, CrossEntropy) else (None,):
         name = system_name(colorizer.arm, t)
-        predict = lambda batch, t=t: colorizer.predict(batch, t)  # noqa: E731
-        out[name] = metrics.measure(predict, pixels, prior, progress=_say_progress(name, say))
+        out[name] = metrics.measure(
+            lambda batch, t=t: colorizer.predict(batch, t), images, prior,
+            neighbours=config.neighbours, sigma=config.sigma, progress=_progress(name, log),
+        )  # fmt: skip
     return out
 
 
-def measure_yardsticks(
-    pixels: np.ndarray, prior: torch.Tensor, config: Config, donors: np.ndarray | None = None
+def measure_baselines(
+    images: metrics.Images, prior: torch.Tensor, config: Config, donors: metrics.Images | None = None
 ) -> dict[str, metrics.Measured]:
-    """Measure `BASELINES`; `random` only with donors, training pictures uint8 of the shape of pixels."""
+    """Measure `BASELINES`; `random` only with donors, training images uint8 of the shape of images."""
 
     def ceiling(batch):
         return baselines.ceiling_prediction(batch, config.neighbours, config.sigma, config.temperature)
@@ -100,43 +123,47 @@ def measure_yardsticks(
     predictors = {"grey": baselines.grey_prediction, "mean": baselines.constant_prediction(mean), "ceiling": ceiling}
     if donors is not None:
         predictors["random"] = baselines.borrowed_prediction(donors)
-    return {name: metrics.measure(predictors[name], pixels, prior) for name in BASELINES if name in predictors}
+    return {name: metrics.measure(predictors[name], images, prior) for name in BASELINES if name in predictors}
 
 
-def _donors(config: Config, store: Store, n: int) -> np.ndarray:
-    """The first n of the shuffled training pictures, again from the start where there are fewer."""
+def _donors(config: Config, store: Store, n: int) -> StoredImages:
+    """The first n of the shuffled training images, again from the start where there are fewer."""
     rows = store.rows("train", config.train_photos)
-    return store.pixels[np.resize(rows[batch_order(len(rows), 0, 0)], n)]
+    return StoredImages(store, np.resize(rows[batch_order(len(rows), 0, 0)], n))
 
 
 def evaluate(
-    colorizer: Colorizer, store: Store, split: str = "test", limit: int = 0, temperatures=None, say=None
+    colorizer: Colorizer, store: Store, split: str = "test", limit: int = 0, temperatures=None, log=None
 ) -> dict:
-    """Every metric of one network on the pictures of a store, with intervals over pictures, as plain JSON values."""
+    """Every metric of one network on the images of a store, with intervals over images, as plain JSON values.
+
+    The class-balanced AuC needs a prior. It is that of the shipped `ce` for every network and every store, so that any
+    two files can be compared.
+    """
     rows = store.rows(split, limit)
     config = from_identity(colorizer.passport["config"])
-    temperatures = temperatures or (1.0, config.temperature)
-    prior = getattr(colorizer.objective, "prior", None)
-    prior = load_colorizer("ce", "cpu").objective.prior if prior is None else prior
-    pixels = store.pixels[rows]
-    measured = measure_systems(colorizer, pixels, prior, temperatures, say) | measure_yardsticks(pixels, prior, config)
+    images, prior = StoredImages(store, rows), load_colorizer("ce", "cpu").objective.prior
+    measured = measure_systems(colorizer, images, prior, temperatures or (1.0, config.temperature), log)
+    measured |= measure_baselines(images, prior, config)
+    found = Bootstrap({name: {None: m.table} for name, m in measured.items()}, RECORDED)
     return {
         "pictures": len(rows),
         "split": split,
         "data": store.fingerprint(rows),
+        "prior": "ce",
         "passport": colorizer.passport,
-        "systems": {name: _summary([m.table]) for name, m in measured.items()},
+        "systems": {name: _metrics(found, name) for name in measured},
     }
 
 
-def _summary(tables: list[pd.DataFrame]) -> dict[str, list]:
-    """Every metric with its interval: {name: [value, low, high]}."""
-    names = [*metrics.available(tables[0]), *LOST_HUES]
-    return {name: _triple(interval) for name, interval in intervals.bootstrap_metrics(tables, names).items()}
+def _metrics(found: Bootstrap, system: str) -> dict[str, list]:
+    return {name: _plain(found.interval(system, name)) for name in found.available(system)}
 
 
-def _triple(interval: Interval) -> list:
-    return [float(f"{x:.6g}") if math.isfinite(x) else None for x in (interval.value, interval.low, interval.high)]
+def _plain(interval: Interval) -> list:
+    """[value, low, high, low and high of the 90 % interval, p], six digits each, None where there is nothing."""
+    numbers = (interval.value, interval.low, interval.high, *interval.inner, interval.p)
+    return [float(f"{x:.6g}") if math.isfinite(x) else None for x in numbers]
 
 
 def finished_runs(config: Config, store: Store, runs: Path = RUNS) -> dict[tuple[str, int], Path]:
@@ -150,9 +177,9 @@ def finished_runs(config: Config, store: Store, runs: Path = RUNS) -> dict[tuple
     return found
 
 
-def _measured_run(folder: Path, store: Store, rows: np.ndarray, prior, temperatures, say) -> dict:
+def _measured_run(folder: Path, store: Store, rows: np.ndarray, prior, temperatures, log) -> dict:
     """Measure a run, or read what an earlier call measured: the tables are kept in the run's folder."""
-    key, out, missing = store.fingerprint(rows), {}, []
+    key, out, missing = f"v{metrics.VERSION}-{store.fingerprint(rows)}", {}, []
     colorizer = load_run(folder)
     classifier = isinstance(colorizer.objective, CrossEntropy)
     for t in temperatures if classifier else (None,):
@@ -162,22 +189,23 @@ def _measured_run(folder: Path, store: Store, rows: np.ndarray, prior, temperatu
         else:
             missing.append(t)
     if missing:
-        fresh = measure_systems(colorizer, store.pixels[rows], prior, missing, say)
+        fresh = measure_systems(colorizer, StoredImages(store, rows), prior, missing, log)
         for name, m in fresh.items():
             _write_measured(folder / f"measured-{key}-{name}.npz", m)
         out |= fresh
     return out
 
 
-def _measured_yardsticks(test: Store, rows: np.ndarray, prior, config: Config, store: Store, runs: Path) -> dict:
-    """Measure the yardsticks, or read what an earlier call measured beside the runs."""
+def _measured_baselines(test: Store, rows: np.ndarray, prior, config: Config, store: Store, runs: Path) -> dict:
+    """Measure the baselines, or read what an earlier call measured beside the runs."""
     trained_on = store.fingerprint(store.rows("train", config.train_photos))
-    settings = (test.fingerprint(rows), trained_on, config.neighbours, config.sigma, config.temperature)
+    encoding = (config.neighbours, config.sigma, config.temperature)
+    settings = (metrics.VERSION, test.fingerprint(rows), trained_on, *encoding)
     key = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
-    paths = {name: Path(runs) / f"yardstick-{name}-{key}.npz" for name in BASELINES}
+    paths = {name: Path(runs) / f"baseline-{name}-{key}.npz" for name in BASELINES}
     if not all(path.exists() for path in paths.values()):
         donors = _donors(config, store, len(rows))
-        for name, m in measure_yardsticks(test.pixels[rows], prior, config, donors).items():
+        for name, m in measure_baselines(StoredImages(test, rows), prior, config, donors).items():
             _write_measured(paths[name], m)
     return {name: _read_measured(path) for name, path in paths.items()}
 
@@ -198,24 +226,24 @@ def _read_measured(path: Path) -> metrics.Measured:
 
 @dataclass(frozen=True)
 class Tested:
-    """Test pictures with what was measured on them, {system: {seed or None: Measured}}."""
+    """Test images with what was measured on them, {system: {seed or None: Measured}}."""
 
-    pictures: int
+    images: int
     fingerprint: str
     systems: dict
 
     def about(self, seeds: list[int]) -> tuple[dict, dict]:
-        """The systems of some seeds, and which pictures they were measured on."""
+        """The systems of some seeds, and which images they were measured on."""
         kept = {n: {s: m for s, m in by.items() if s is None or s in seeds} for n, by in self.systems.items()}
-        return {n: by for n, by in kept.items() if by}, {"pictures": self.pictures, "test_data": self.fingerprint}
+        return {n: by for n, by in kept.items() if by}, {"pictures": self.images, "test_data": self.fingerprint}
 
 
 def measure_all(
-    config: Config, store: Store, runs: Path = RUNS, limit: int = 0, say=None, elsewhere: Store | None = None
+    config: Config, store: Store, runs: Path = RUNS, limit: int = 0, log=None, elsewhere: Store | None = None
 ) -> tuple[dict[tuple[str, int], Path], Tested, Tested | None]:
-    """Measure the finished runs of a configuration on the test pictures of its store, and of a store from elsewhere.
+    """Measure the finished runs of a configuration on the test images of its store, and of a store from elsewhere.
 
-    limit: only the first so many pictures. Returns the folders of the runs {(arm, seed): folder}, and what was measured
+    limit: only the first so many images. Returns the folders of the runs {(arm, seed): folder}, and what was measured
     here and elsewhere. What an earlier call measured is read. Raises ValueError if no run is finished.
     """
     found = finished_runs(config, store, runs)
@@ -225,33 +253,33 @@ def measure_all(
 
     def measured(test: Store, sweep: tuple) -> Tested:
         rows = test.rows("test", limit)
-        systems = {n: {None: m} for n, m in _measured_yardsticks(test, rows, prior, config, store, runs).items()}
+        systems = {n: {None: m} for n, m in _measured_baselines(test, rows, prior, config, store, runs).items()}
         for (_, seed), folder in found.items():
             temperatures = [1.0, config.temperature, *(sweep if seed == config.seeds[0] else ())]
-            for name, m in _measured_run(folder, test, rows, prior, temperatures, say).items():
+            for name, m in _measured_run(folder, test, rows, prior, temperatures, log).items():
                 systems.setdefault(name, {})[seed] = m
         return Tested(len(rows), test.fingerprint(rows), systems)
 
     return found, measured(store, SWEEP), None if elsewhere is None else measured(elsewhere, ())
 
 
-BY_PICTURE = ("ab_error", "chroma", "ciede2000", "psnr", "ssim", "colourfulness")
-"""Metrics that are kept for every single test picture, so that a later analysis needs no new run."""
+BY_IMAGE = ("ab_error", "chroma", "ciede2000", "psnr", "ssim", "colourfulness")
+"""Metrics that are kept for every single test image, so that a later analysis needs no new run."""
 
 
-def values_by_picture(systems: dict) -> pd.DataFrame:
-    """`BY_PICTURE` of every picture, a row for each system, seed and picture; the truth counts as a system."""
+def values_by_image(systems: dict) -> pd.DataFrame:
+    """`BY_IMAGE` of every image, a row for each system, seed and image; the truth counts as a system."""
     parts = []
     for name, by_seed in systems.items():
         for seed, m in by_seed.items() if name.partition("@")[2] in ("", "1", "0.38") else ():
-            parts.append(_picture_values(m.table, BY_PICTURE).assign(system=name, seed=-1 if seed is None else seed))
+            parts.append(_image_values(m.table, BY_IMAGE).assign(system=name, seed=-1 if seed is None else seed))
     truth = {"chroma_true": "chroma", "colourfulness_true": "colourfulness"}
-    values = _picture_values(systems["grey"][None].table, tuple(truth)).rename(columns=truth)
+    values = _image_values(systems["grey"][None].table, tuple(truth)).rename(columns=truth)
     parts.append(values.assign(system="truth", seed=-1))
     return pd.concat(parts).rename_axis("picture").reset_index()
 
 
-def _picture_values(table: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+def _image_values(table: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
     wanted = {name: metrics.metric(name) for name in names}
     return pd.DataFrame({n: m(table[m.numerator], table[m.denominator]).astype("float32") for n, m in wanted.items()})
 
@@ -276,80 +304,53 @@ def _prior(found: dict, config: Config, store: Store) -> torch.Tensor:
 def summarise(systems: dict[str, dict]) -> dict:
     """All derived numbers from the measured systems {name: {seed: Measured}}, as JSON knows them (NaN becomes None)."""
     tables = {name: {seed: m.table for seed, m in by_seed.items()} for name, by_seed in systems.items()}
-    out: dict = {
-        "systems": {},
-        "differences": {},
-        "strata": {},
-        "confusion": {},
-        "calibration": {},
-        "contrasts": {},
-        "by_seed": {},
-    }
-    for name, by_seed in tables.items():
-        out["systems"][name] = {
-            "seeds": [s for s in by_seed if s is not None],
-            "metrics": _summary(list(by_seed.values())),
-        }
-        pooled = pd.concat(by_seed.values(), ignore_index=True)
-        out["confusion"][name] = metrics.confusion(pooled).round(5).to_dict("index")
-        if "nll" in pooled:
-            out["calibration"][name] = metrics.calibration(pooled).round(5).to_dict("list")
-        out["contrasts"][name] = _contrasts(by_seed)
-        out["by_seed"][name] = [
-            {"seed": s} | {n: float(f"{metrics.value(t, n):.6g}") for n in metrics.available(t)}
-            for s, t in by_seed.items()
-        ]
-    for a, b in PAIRS:
-        if a in tables and b in tables:
-            out["differences"][f"{a} - {b}"] = _difference(tables[a], tables[b])
-    for stratum, (_, rule) in SUBSETS.items():
-        out["strata"][stratum] = {name: _stratum(by_seed, rule) for name, by_seed in tables.items()}
-    out["histograms"] = _histograms(systems)
-    return _finite(out)
+    found = Bootstrap(tables, RECORDED)
+    pairs = [(a, b) for a, b in PAIRS if a in tables and b in tables and found.paired(a, b)]
+    pooled = {name: pd.concat(by_seed.values(), ignore_index=True) for name, by_seed in tables.items()}
+    return _finite({
+        "systems": {n: {"seeds": [s for s in by_seed if s is not None], "metrics": _metrics(found, n)}
+                    for n, by_seed in tables.items()},
+        "differences": {f"{a} - {b}": _differences(found, a, b) for a, b in pairs},
+        "strata": {subset: _subset(tables, rule) for subset, (_, rule) in SUBSETS.items()},
+        "confusion": {name: metrics.confusion(t).round(5).to_dict("index") for name, t in pooled.items()},
+        "calibration": {n: metrics.calibration(t).round(5).to_dict("list") for n, t in pooled.items() if "nll" in t},
+        "contrasts": {name: _contrasts(found, name) for name in tables},
+        "by_seed": {name: [_values(seed, t) for seed, t in by_seed.items()] for name, by_seed in tables.items()},
+        "histograms": _histograms(systems),
+    })  # fmt: skip
 
 
-def _paired(a: dict, b: dict) -> tuple[list, list]:
-    """Tables of the seeds both have; a yardstick has no seed and is paired with every one."""
-    seeds = list(b if None in a else a)
-    pick = lambda t, s: t[s] if s in t else t.get(None)  # noqa: E731
-    pairs = [(pick(a, s), pick(b, s)) for s in seeds]
-    pairs = [(x, y) for x, y in pairs if x is not None and y is not None]
-    return [x for x, _ in pairs], [y for _, y in pairs]
+def _values(seed: int | None, table: pd.DataFrame) -> dict:
+    return {"seed": seed} | {n: float(f"{metrics.value(table, n):.6g}") for n in metrics.available(table)}
 
 
-def _difference(a: dict, b: dict) -> dict[str, list]:
-    left, right = _paired(a, b)
-    names = [n for n in metrics.available(left[0]) if n in metrics.available(right[0])] + list(LOST_HUES)
-    return {n: _triple(i) for n, i in intervals.bootstrap_differences(left, right, names).items()}
+def _differences(found: Bootstrap, a: str, b: str) -> dict[str, list]:
+    names = [n for n in found.available(a) if n in found.available(b)]
+    return {name: _plain(found.difference(a, b, name)) for name in names}
 
 
-def _contrasts(by_seed: dict) -> dict[str, list]:
+def _contrasts(found: Bootstrap, system: str) -> dict[str, list]:
     """Differences within one system: the chroma ratio of blue less that of every other hue (hypothesis H8)."""
-    out, blue = {}, metrics.metric("chroma_ratio_blue")
-    for sector in metrics.SECTORS:
-        other = metrics.metric(f"chroma_ratio_{sector}")
-        names = {other.numerator: blue.numerator, other.denominator: blue.denominator}
-        renamed = [t[list(names)].rename(columns=names) for t in by_seed.values()]
-        if sector != "blue":
-            effect = intervals.bootstrap_difference(list(by_seed.values()), renamed, blue.name)
-            out[f"{blue.name} - {other.name}"] = _triple(effect)
-    return out
+    blue, others = "chroma_ratio_blue", [f"chroma_ratio_{sector}" for sector in metrics.SECTORS if sector != "blue"]
+    return {f"{blue} - {other}": _plain(found.difference(system, system, blue, other)) for other in others}
 
 
-def _stratum(by_seed: dict, rule: Callable) -> dict:
-    chosen = [t[rule(t)] for t in by_seed.values()]
-    if not len(chosen[0]):
-        return {"pictures": 0}
-    found = intervals.bootstrap_metrics(chosen, list(SUBSET_METRICS))
-    return {"pictures": len(chosen[0])} | {n: _triple(i) for n, i in found.items()}
+def _subset(tables: Tables, rule: Callable) -> dict[str, dict]:
+    """`SUBSET_METRICS` of every system on the images of a subset, which is resampled by itself."""
+    chosen = {name: {seed: t[rule(t)] for seed, t in by_seed.items()} for name, by_seed in tables.items()}
+    images = len(next(iter(next(iter(chosen.values())).values())))
+    if not images:
+        return {name: {"pictures": 0} for name in tables}
+    found = Bootstrap(chosen, SUBSET_METRICS)
+    return {name: {"pictures": images} | _metrics(found, name) for name in tables}
 
 
 def _histograms(systems: dict) -> dict:
     """Shares of the 313 colours for truth and systems, and each system's divergence from the truth."""
-    truth = systems["grey"][None].hist_true.sum(0)
+    truth = systems["grey"][None].hist_true
     out = {"truth": [round(float(x), 7) for x in truth / truth.sum()], "divergence": {}}
     for name, by_seed in systems.items():
-        counts = sum(m.hist_pred.sum(0) for m in by_seed.values())
+        counts = sum(m.hist_pred for m in by_seed.values())
         out[name] = [round(float(x), 7) for x in counts / counts.sum()]
         out["divergence"][name] = round(metrics.histogram_distance(counts, truth), 6)
     return out

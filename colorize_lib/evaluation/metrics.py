@@ -1,12 +1,12 @@
-"""How good a colorization is: every metric as a ratio of two sums over pictures.
+"""How good a colorization is: every metric as a ratio of two sums over images.
 
-`measure` runs a predictor over pictures and returns one row of sums and counts a picture; `METRICS` (metrics.toml)
-says which two columns make which metric. So a metric of any subset of pictures (dark ones, one class, a bootstrap
-sample) is a sum of rows and one division, and `stats` can put an interval on all of them at once.
+`measure` runs a predictor over images and returns one row of sums and counts an image; `METRICS` (metrics.toml)
+says which two columns make which metric. So a metric of any subset of images (dark ones, one class, a bootstrap
+sample) is a sum of rows and one division, and `intervals` can put an interval on all of them at once.
 
 Frozen choices (sources differ on each): errors in ab are taken at full resolution, from the colour as decoded, before
-clipping; what an eye would judge (PSNR, SSIM, CIEDE2000, colourfulness) from the picture as shown, clipped to sRGB and
-rounded to 8 bits. Pixels are pooled over pictures unless a definition says otherwise.
+clipping; what an eye would judge (PSNR, SSIM, CIEDE2000, colourfulness) from the image as shown, clipped to sRGB and
+rounded to 8 bits. Pixels are pooled over images unless a definition says otherwise.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,8 @@ VIVID, NEUTRAL, HIT = 20, 10, 20
 """Chroma above which a pixel has a hue, chroma below which it is neutral, ab distance within which it is right."""
 WINDOW, WINDOW_SIGMA = 11, 1.5  # of SSIM
 BINS = 10  # of the calibration curve
+VERSION = 2
+"""Of what is measured; a change of a sum's meaning raises it, and what was measured before is measured anew."""
 
 
 def _length(ab: Tensor) -> Tensor:
@@ -51,7 +54,7 @@ def _sums_by(group: Tensor, groups: int, values: list[Tensor]) -> Tensor:
 
 
 def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
-    """CIEDE2000 colour difference of Lab pictures [..., 3, h, w] -> [..., h, w]; about 1 is just noticeable.
+    """CIEDE2000 colour difference of Lab images [..., 3, h, w] -> [..., h, w]; about 1 is just noticeable.
 
     Source: Sharma, Wu and Dalal, Color Research and Application 30(1), 2005, equations 2 to 22 (weights 1).
     """
@@ -91,10 +94,10 @@ def _blur(side: int, device: torch.device) -> Tensor:
 
 
 def ssim(rgb1: Tensor, rgb2: Tensor) -> Tensor:
-    """Structural similarity of rgb pictures [b, 3, h, w] in 0..1: mean over channels and windows, [b].
+    """Structural similarity of rgb images [b, 3, h, w] in 0..1: mean over channels and windows, [b].
 
     Source: Wang et al., IEEE Transactions on Image Processing 13(4), 2004: Gaussian window 11 x 11, sigma 1.5,
-    K = 0.01, 0.03; windows that leave the picture are left out, as in scikit-image. Sides of at least 11.
+    K = 0.01, 0.03; windows that leave the image are left out, as in scikit-image. Sides of at least 11.
     """
     x, y = rgb1.double(), rgb2.double()
     rows, columns = (_blur(side, x.device) for side in x.shape[-2:])
@@ -104,30 +107,16 @@ def ssim(rgb1: Tensor, rgb2: Tensor) -> Tensor:
     return (alike / ((mx**2 + my**2 + c1) * (xx - mx**2 + yy - my**2 + c2))).mean((1, 2, 3))
 
 
-def colourfulness(rgb: Tensor, absolute: bool = False) -> Tensor:
-    """Colourfulness M3 of pictures [b, 3, h, w] in 0..255: [b]; 15 slightly, 45 averagely, 82 highly colourful.
+def colourfulness(rgb: Tensor) -> Tensor:
+    """Colourfulness M3 of images [b, 3, h, w] in 0..255: [b]; 15 slightly, 45 averagely, 82 highly colourful.
 
     Source: Hasler and Suesstrunk, SPIE 5007, 2003: of the opponents rg = R - G and yb = (R + G) / 2 - B, spread
-    + 0.3 mean. absolute: take |rg| and |yb| first, as some public code does; another, much smaller number.
+    + 0.3 mean. Some public code takes |rg| and |yb| first, which gives another, much smaller number.
     """
     r, g, b = rgb.flatten(2).unbind(1)
     rg, yb = r - g, (r + g) / 2 - b
-    if absolute:
-        rg, yb = rg.abs(), yb.abs()
     spread = torch.sqrt(rg.var(1, correction=0) + yb.var(1, correction=0))
     return spread + 0.3 * torch.hypot(rg.mean(1), yb.mean(1))
-
-
-def auc_curve(distance: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Share of pixels with an ab error of at most t, for t = 0, 1, ..., 150: float64 [151].
-
-    distance, weight: any equal shape. `torch.trapezoid(curve) / 150` is the AuC as the paper computes it. It differs
-    from 1 - mean(min(d, 150)) / 150 only by rounding d to the middle of its unit step, so by less than 1/300.
-    """
-    step = distance.flatten().ceil().clamp(0, REACH + 1).long()
-    weight = torch.ones_like(distance) if weight is None else weight
-    counts = torch.bincount(step, weight.flatten().double(), REACH + 2)
-    return counts.cumsum(0)[: REACH + 1] / counts.sum()
 
 
 def hue_sector(ab: Tensor) -> Tensor:
@@ -159,8 +148,8 @@ def bin_map(ab: Tensor) -> Tensor:
     return bins
 
 
-def picture_sums(pred_lab: Tensor, true_lab: Tensor, prior: Tensor) -> dict[str, Tensor]:
-    """Every sum and count that the metrics need, from predicted and true Lab pictures [b, 3, h, w]; each float64 [b].
+def image_sums(pred_lab: Tensor, true_lab: Tensor, prior: Tensor) -> dict[str, Tensor]:
+    """Every sum and count that the metrics need, from predicted and true Lab images [b, 3, h, w]; each float64 [b].
 
     prior: distribution over the 313 colours [313] that balances the AuC: that of the training data. Pixels whose true
     colour has prior 0 cannot be weighted; they are left out of the balanced sums and counted in `n_unseen`.
@@ -169,7 +158,7 @@ def picture_sums(pred_lab: Tensor, true_lab: Tensor, prior: Tensor) -> dict[str,
     if pred_lab.shape != true_lab.shape or true_lab.ndim != 4 or true_lab.shape[1] != 3:
         raise ValueError(f"both must be [b, 3, h, w]; got {tuple(pred_lab.shape)} and {tuple(true_lab.shape)}")
     if min(true_lab.shape[2:]) < WINDOW:
-        raise ValueError(f"pictures of {tuple(true_lab.shape[2:])} pixels are too small; SSIM needs {WINDOW} a side")
+        raise ValueError(f"images of {tuple(true_lab.shape[2:])} pixels are too small; SSIM needs {WINDOW} a side")
     if prior.shape != (len(ab_gamut_centers()),):
         raise ValueError(f"prior must be [{len(ab_gamut_centers())}]; got {tuple(prior.shape)}")
     if not torch.isfinite(pred_lab).all():
@@ -178,42 +167,35 @@ def picture_sums(pred_lab: Tensor, true_lab: Tensor, prior: Tensor) -> dict[str,
     pred, true = pred_lab[:, 1:], true_lab[:, 1:]
     maps = {"distance": _length(pred - true), "cp": _length(pred), "ct": _length(true)}
     n = torch.full((len(true),), float(true[0, 0].numel()), dtype=torch.float64, device=true.device)
-    sums = {"pictures": torch.ones_like(n), "n": n}
+    sums = {"images": torch.ones_like(n), "n": n}
     sums |= _error_sums(maps["distance"], bin_map(true), prior.to(true.device))
     shown, de = _display_sums(pred_lab, true_lab)
     sums |= shown | {"chroma_pred": _sum(maps["cp"]), "chroma_true": _sum(maps["ct"])}
     sums |= _hue_sums(pred, true, **maps) | _neutral_sums(pred - true, de, **maps)
     L = true_lab[:, 0]
-    sums |= {"mean_L": _sum(L) / n, "share_dark": _sum(L < 15) / n, "share_white": _sum(L > 90) / n}
+    sums |= {"mean_L": _sum(L) / n, "share_white": _sum(L > 90) / n}
     return sums | {"mean_chroma": sums["chroma_true"] / n}
 
 
 def _error_sums(distance: Tensor, bins: Tensor, prior: Tensor) -> dict[str, Tensor]:
     clipped = distance.clamp(max=REACH)
-    # the trapezoid over t = 0, 1, ... sees each error at the middle of its unit step
-    step = torch.where(distance > REACH, REACH, (distance.ceil() - 0.5).clamp_min(0))
-    sums = {"err": _sum(clipped), "err_step": _sum(step), "err2": _sum(distance.square())}
-    sums["n_unseen"] = _sum(prior[bins] == 0)
-    for name, lambda_ in (("bal", 0.0), ("half", 0.5)):
-        weight = rebalancing_weights(prior.double(), lambda_)[bins]
-        sums |= {f"{name}_w": _sum(weight), f"{name}_err": _sum(weight * clipped)}
-    return sums
+    weight = rebalancing_weights(prior.double(), 0.0)[bins]
+    sums = {"err": _sum(clipped), "err2": _sum(distance.square()), "n_unseen": _sum(prior[bins] == 0)}
+    return sums | {"bal_w": _sum(weight), "bal_err": _sum(weight * clipped)}
 
 
 def _display_sums(pred_lab: Tensor, true_lab: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    """Sums from the pictures as shown, and the map of CIEDE2000 [b, h, w]."""
+    """Sums from the images as shown, and the map of CIEDE2000 [b, h, w]."""
     pred, true = ((clip_rgb(lab_to_rgb(lab)) * 255).round() for lab in (pred_lab, true_lab))
     n = true[0, 0].numel()
     de = ciede2000(rgb_to_lab(pred / 255), true_lab)
-    # a perfect picture would have PSNR infinity: count it as one with a single value off by one
+    # a perfect image would have PSNR infinity: count it as one with a single value off by one
     mse = (_sum((pred - true).square()) / (3 * n)).clamp_min(1 / (3 * n))
     sums = {"psnr": 10 * torch.log10(255**2 / mse), "ssim": ssim(pred / 255, true / 255), "de2000": _sum(de)}
     sums["err_L"] = _sum((pred_lab[:, 0] - true_lab[:, 0]).abs())
     sums["out_of_gamut"] = out_of_gamut_share(pred_lab).double() * n
-    for name, absolute in (("colourfulness", False), ("colourfulness_abs", True)):
-        sums |= {name: colourfulness(pred, absolute).double(), f"{name}_true": colourfulness(true, absolute).double()}
-    sums["colourfulness_shift"] = sums["colourfulness"] - sums["colourfulness_true"]
-    return sums | {"colourfulness_diff": sums["colourfulness_shift"].abs()}, de
+    sums |= {"colourfulness": colourfulness(pred).double(), "colourfulness_true": colourfulness(true).double()}
+    return sums | {"colourfulness_diff": (sums["colourfulness"] - sums["colourfulness_true"]).abs()}, de
 
 
 def _hue_sums(pred: Tensor, true: Tensor, distance: Tensor, cp: Tensor, ct: Tensor) -> dict[str, Tensor]:
@@ -274,12 +256,20 @@ def histogram_distance(p: np.ndarray, q: np.ndarray) -> float:
 
 
 Predictor = Callable[[Tensor], tuple[Tensor, Tensor | None]]
-"""uint8 pictures [b, h, w, 3] -> predicted Lab [b, 3, h, w], and logits [b, 313, h/4, w/4] or None."""
+"""uint8 images [b, h, w, 3] -> predicted Lab [b, 3, h, w], and logits [b, 313, h/4, w/4] or None."""
+
+
+class Images(Protocol):
+    """Images that are read slice by slice, uint8 [n, h, w, 3]: an array, or `measuring.StoredImages`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """table: one row a picture. hist_pred, hist_true: pixels nearest to each of the 313 colours, float32 [n, 313]."""
+    """table: one row an image. hist_pred, hist_true: pixels nearest to each of the 313 colours, int64 [313]."""
 
     table: pd.DataFrame
     hist_pred: np.ndarray
@@ -289,45 +279,43 @@ class Measured:
 @torch.no_grad()
 def measure(
     predict: Predictor,
-    pixels: np.ndarray | Tensor,
+    images: Images,
     prior: Tensor,
     batch: int = 50,
     neighbours: int = 5,
     sigma: float = 5.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
-    """Measure a predictor on pictures, uint8 [n, h, w, 3] (an array or memory map), `batch` at a time.
+    """Measure a predictor on images, uint8 [n, h, w, 3], of which `batch` at a time are in memory.
 
-    Sums are taken on the device of the prediction. Rows come in the order of the pictures; where the predictor gives
-    logits they hold `probability_sums` as well. progress: called with the pictures done and their number.
-    Raises ValueError for pixels of another shape or type, or none.
+    Sums are taken on the device of the prediction. Rows come in the order of the images; where the predictor gives
+    logits they hold `probability_sums` as well (neighbours, sigma: of the soft-encoded truth). progress: called with
+    the images done and their number. Raises ValueError for images of another shape or type, or none.
     """
-    if len(pixels) == 0 or batch < 1:
-        raise ValueError(f"{len(pixels)} pictures in batches of {batch}; both must be 1 or more")
-    rows, predicted, true = [], [], []
-    for start in range(0, len(pixels), batch):
-        part = torch.as_tensor(np.ascontiguousarray(pixels[start : start + batch]))
+    if len(images) == 0 or batch < 1:
+        raise ValueError(f"{len(images)} images in batches of {batch}; both must be 1 or more")
+    rows, predicted, true = [], 0, 0
+    for start in range(0, len(images), batch):
+        part = torch.as_tensor(np.ascontiguousarray(images[start : start + batch]))
         lab, logits = predict(part)
         truth = rgb_to_lab(to_unit(part.to(lab.device)))
-        sums = picture_sums(lab, truth, prior)
+        sums = image_sums(lab, truth, prior)
         if logits is not None:
             stride = round(truth.shape[2] / logits.shape[2])
             sums |= probability_sums(logits, truth[:, 1:, ::stride, ::stride], neighbours, sigma)
         rows.append(pd.DataFrame({name: column.cpu().numpy() for name, column in sums.items()}))
-        predicted.append(histogram_sums(lab).cpu().numpy())
-        true.append(histogram_sums(truth).cpu().numpy())
+        predicted, true = predicted + histogram_sums(lab).sum(0), true + histogram_sums(truth).sum(0)
         if progress:
-            progress(start + len(part), len(pixels))
-    table = pd.concat(rows, ignore_index=True)
-    return Measured(table, *(np.concatenate(x).astype(np.float32) for x in (predicted, true)))
+            progress(start + len(part), len(images))
+    return Measured(pd.concat(rows, ignore_index=True), predicted.cpu().numpy(), true.cpu().numpy())
 
 
-TRANSFORMS = {"": np.asarray, "area": lambda x: 1 - x / REACH, "rest": lambda x: 1 - x, "abs": np.abs, "sqrt": np.sqrt}
+TRANSFORMS = {"": np.asarray, "area": lambda x: 1 - x / REACH, "rest": lambda x: 1 - x, "sqrt": np.sqrt}
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: transform(sum of `numerator` / sum of `denominator`) over pictures; NaN where the denominator is 0.
+    """A metric: transform(sum of `numerator` / sum of `denominator`) over images; NaN where the denominator is 0.
 
     better: "high", "low", "one" (the closer to 1) or "none" (says what is, not what is good).
     """
@@ -379,7 +367,7 @@ def available(table: pd.DataFrame) -> list[str]:
 
 
 def value(table: pd.DataFrame, name: str) -> float:
-    """A metric over the pictures (rows) of a table. Raises ValueError if the table lacks its columns."""
+    """A metric over the images (rows) of a table. Raises ValueError if the table lacks its columns."""
     m = metric(name)
     missing = {m.numerator, m.denominator} - set(table.columns)
     if missing:

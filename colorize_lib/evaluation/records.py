@@ -1,6 +1,7 @@
 """The small result files that the book reads: written by `record`, read by `load`, asked by notebooks and pages.
 
-`record` writes `book/results/<profile>/`. Every number in it carries an interval; every run its passport.
+`record` writes `book/results/<profile>/`. Every number in it carries an interval; every run its passport. Images are
+called pictures and subsets strata in these files, because the first of them did.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from ..color import rgb_to_lab, to_unit
 from ..colorizer import export_weights, load_colorizer, load_run
 from ..config import ARMS, Config, identity, load_config
 from ..data.prepare import open_data
-from ..data.store import Store, data_prior
+from ..data.prior import data_prior
+from ..data.store import Store
 from ..training.loop import RUNS, train_run
 from . import metrics
 from .intervals import Interval
@@ -33,21 +35,21 @@ from .measuring import (
     measure_all,
     summarise,
     system_title,
-    values_by_picture,
+    values_by_image,
 )
 
-BOOK = Path(__file__).resolve().parent.parent / "book"
+BOOK = Path(__file__).resolve().parents[2] / "book"
 
 
 def collect(
-    config: Config, store: Store, runs: Path = RUNS, limit: int = 0, say=None, elsewhere: Store | None = None
+    config: Config, store: Store, runs: Path = RUNS, limit: int = 0, log=None, elsewhere: Store | None = None
 ) -> Results:
-    """Measure the finished runs of a configuration on the test pictures and gather everything the book needs.
+    """Measure the finished runs of a configuration on the test images and gather everything the book needs.
 
-    limit: only the first so many test pictures. elsewhere: a store whose test pictures come from another source; on
+    limit: only the first so many test images. elsewhere: a store whose test images come from another source; on
     them values and differences are measured, too. Raises ValueError if no run is finished.
     """
-    found, here, there = measure_all(config, store, runs, limit, say, elsewhere)
+    found, here, there = measure_all(config, store, runs, limit, log, elsewhere)
     return _gathered(config, found, here, there)
 
 
@@ -60,7 +62,7 @@ def _gathered(config: Config, found: dict, here: Tested, there: Tested | None) -
     if there is not None:
         far, about = there.about(seeds)
         summary["elsewhere"] = {k: v for k, v in summarise(far).items() if k in ("systems", "differences")} | about
-    return Results(summary, read_histories(found), values_by_picture(systems))
+    return Results(summary, read_histories(found), values_by_image(systems))
 
 
 def read_histories(found: dict[tuple[str, int], Path]) -> pd.DataFrame:
@@ -117,12 +119,12 @@ def training_curves(config: Config, runs: Path = RUNS) -> tuple[pd.DataFrame, pd
 @dataclass(frozen=True)
 class DataCard:
     """What the networks saw. prior, test: shares of the 313 colours among the training labels (soft-encoded) and the
-    test pixels (nearest colour). pictures: their number by use. fingerprints: of the training and the test pictures.
+    test pixels (nearest colour). images: their number by use. fingerprints: of the training and the test images.
     """
 
     prior: torch.Tensor
     test: torch.Tensor
-    pictures: dict[str, int]
+    images: dict[str, int]
     fingerprints: dict[str, str]
 
 
@@ -130,21 +132,21 @@ RATES = (0.25, 0.5, 1.0, 2.0)
 """Learning rates tried for every arm, as multiples of the configured one."""
 
 
-def tune(config: Config, store: Store, runs: Path = RUNS, folder: Path | None = None, say=print) -> pd.DataFrame:
-    """Train every arm at every rate of `RATES` (what is missing) and record how each ended on validation pictures.
+def tune(config: Config, store: Store, runs: Path = RUNS, folder: Path | None = None, log=print) -> pd.DataFrame:
+    """Train every arm at every rate of `RATES` (what is missing) and record how each ended on validation images.
 
-    All arms get the same number of trials, on the same pictures; test pictures are not looked at. Writes tuning.csv
+    All arms get the same number of trials, on the same images; test images are not looked at. Writes tuning.csv
     into the recorded results: arm, lr, steps, loss (the arm's own, over the training since the validation before),
     val_plain, val_ab_error, val_chroma_ratio.
     """
+    folder = folder or _folder(config.profile)
     rows = []
     for arm in config.arms:
         for factor in RATES:
             trial = replace(config, lr=factor * config.lr)
-            last = pd.read_csv(train_run(trial, arm, config.seeds[0], store, runs, say) / "history.csv").iloc[-1]
+            last = pd.read_csv(train_run(trial, arm, config.seeds[0], store, runs, log) / "history.csv").iloc[-1]
             rows.append({"arm": arm, "lr": trial.lr, "steps": int(last.step)} | last[list(TUNED)].to_dict())
     table = pd.DataFrame(rows)
-    folder = folder or BOOK / "results" / config.profile
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / "tuning.csv", table.to_csv(index=False, float_format="%.6g"))
     return table
@@ -164,13 +166,13 @@ def data_card(config: Config) -> DataCard:
     if not config.data:
         about = _recorded(config).summary
         run = next(iter(about["passports"].values()))
-        pictures = {"training": run["photos"], "test": about["pictures"]}
+        images = {"training": run["photos"], "test": about["pictures"]}
         marks = {"training": run["data"], "test": about["test_data"]}
         prior = load_colorizer("ce", "cpu").objective.prior
-        return DataCard(prior, torch.tensor(about["histograms"]["truth"]), pictures, marks)
+        return DataCard(prior, torch.tensor(about["histograms"]["truth"]), images, marks)
     store = open_data(config.data, config.side)
     rows = {"training": store.rows("train", config.train_photos), "test": store.rows("test")}
-    lab = (rgb_to_lab(to_unit(torch.from_numpy(store.pixels[part]))) for part in np.array_split(rows["test"], 50))
+    lab = (rgb_to_lab(to_unit(torch.from_numpy(store.read(part)))) for part in np.array_split(rows["test"], 50))
     seen = sum(metrics.histogram_sums(part).sum(0) for part in lab if len(part))
     prior = data_prior(store, rows["training"], config, torch.device("cpu"))
     marks = {use: store.fingerprint(r) for use, r in rows.items()}
@@ -200,13 +202,13 @@ def _recorded(config: Config) -> Results:
 class Results:
     """Everything recorded of one profile.
 
-    summary: the content of summary.json. history: one row a validation. pictures: `BY_PICTURE` of every test picture,
-    where they were just measured (`load_pictures` reads recorded ones).
+    summary: the content of summary.json. history: one row a validation. images: `BY_IMAGE` of every test image,
+    where they were just measured (`load_by_image` reads recorded ones).
     """
 
     summary: dict
     history: pd.DataFrame
-    pictures: pd.DataFrame | None = None
+    images: pd.DataFrame | None = None
 
     @property
     def profile(self) -> str:
@@ -214,20 +216,20 @@ class Results:
 
     @property
     def systems(self) -> list[str]:
-        """Names of the systems measured, yardsticks last."""
+        """Names of the systems measured, baselines last."""
         names = sorted(self.summary["systems"], key=lambda n: (ARMS + BASELINES).index(n.partition("@")[0]))
         return [n for n in names if self.seeds(n) or n in BASELINES]
 
     @property
     def covers(self) -> str:
-        """What the intervals are about, as the end of a sentence: pictures alone where there is one seed."""
+        """What the intervals are about, as the end of a sentence: images alone where there is one seed."""
         seeds = len(self.summary["seeds"])
         over = "alone, because each network was trained once" if seeds == 1 else f"and of {seeds} seeds"
-        return f"the choice of test pictures {over}"
+        return f"the choice of test images {over}"
 
     @property
     def elsewhere(self) -> Results | None:
-        """Values and differences on the second set of test pictures, if one was measured."""
+        """Values and differences on the second set of test images, if one was measured."""
         other = self.summary.get("elsewhere")
         if other is None:
             return None
@@ -236,11 +238,11 @@ class Results:
 
     @cached_property
     def main_systems(self) -> list[str]:
-        """The systems to compare: regression arms, the classifiers with both decoders, yardsticks."""
+        """The systems to compare: regression arms, the classifiers with both decoders, baselines."""
         return [n for n in self.systems if "@" not in n or n.partition("@")[2] in ("1", "0.38")]
 
     def seeds(self, system: str) -> list[int]:
-        """Seeds behind a system's numbers; none for a yardstick."""
+        """Seeds behind a system's numbers; none for a baseline."""
         return self.summary["systems"][system]["seeds"]
 
     def interval(self, system: str, metric: str) -> Interval:
@@ -256,7 +258,7 @@ class Results:
         return float(self.interval(system, metric).value)
 
     def difference(self, a: str, b: str, metric: str) -> Interval:
-        """Difference a - b of a metric, paired by picture and seed."""
+        """Difference a - b of a metric, paired by image and seed."""
         found = self.summary["differences"].get(f"{a} - {b}", {})
         if metric not in found:
             raise ValueError(
@@ -264,23 +266,25 @@ class Results:
             )
         return self._interval(found[metric], [s for s in self.seeds(a) if s in self.seeds(b) or b in BASELINES])
 
-    def stratum(self, name: str, system: str, metric: str) -> Interval:
-        """A metric on the pictures of one of `SUBSETS`; all NaN where there is no such picture."""
+    def subset(self, name: str, system: str, metric: str) -> Interval:
+        """A metric on the images of one of `SUBSETS`; all NaN where there is no such image."""
         known = self.summary["strata"].get(name, {})
         if system not in known or metric not in SUBSET_METRICS:
             allowed = f"{', '.join(SUBSETS)}; {', '.join(known or self.systems)}; {', '.join(SUBSET_METRICS)}"
             raise ValueError(f"no result {name}/{system}/{metric} in profile {self.profile!r}; there are: {allowed}")
-        triple = known[system].get(metric, [None, None, None])
-        return replace(self._interval(triple, self.seeds(system)), pictures=known[system]["pictures"])
+        recorded = known[system].get(metric, [None, None, None])
+        return replace(self._interval(recorded, self.seeds(system)), images=known[system]["pictures"])
 
     def contrasts(self, system: str) -> dict[str, Interval]:
         """Chroma ratio of blue less that of each other hue, within one system, by name."""
         found = self.summary["contrasts"][system]
-        return {name: self._interval(triple, self.seeds(system)) for name, triple in found.items()}
+        return {name: self._interval(recorded, self.seeds(system)) for name, recorded in found.items()}
 
-    def _interval(self, triple: list, seeds: list) -> Interval:
-        value, low, high = (math.nan if x is None else x for x in triple)
-        return Interval(value, low, high, max(1, len(seeds)), self.summary["pictures"])
+    def _interval(self, recorded: list, seeds: list) -> Interval:
+        """From value, low and high, and where they were recorded (they were not at first) the 90 % interval and p."""
+        value, low, high, *rest = (math.nan if x is None else x for x in recorded)
+        inner, p = (tuple(rest[:2]), rest[2]) if rest else (None, None)
+        return Interval(value, low, high, max(1, len(seeds)), self.summary["pictures"], inner, p)
 
     def table(self, names: list[str], systems: list[str] | None = None) -> pd.DataFrame:
         """A table to show: systems by metrics, value with its interval, with the digits that suit the metric's unit."""
@@ -296,7 +300,7 @@ class Results:
         return pd.DataFrame(self.summary["confusion"][system]).T.astype(float)
 
     def only(self, arms) -> Results:
-        """The part that concerns some arms, with the yardsticks."""
+        """The part that concerns some arms, with the baselines."""
         missing = set(arms) - set(self.history.arm)
         if missing:
             have = ", ".join(self.history.arm.unique())
@@ -317,8 +321,8 @@ class Results:
             _replace(folder / "history" / f"{arm}-s{seed}.csv", text)
         first = next(iter(self.summary["passports"].values()))
         save_json({k: first[k] for k in ("versions", "device", "precision", "commit")}, folder / "env.json")
-        if self.pictures is not None:
-            self.pictures.to_parquet(folder / "pictures.tmp", compression="zstd", index=False)
+        if self.images is not None:
+            self.images.to_parquet(folder / "pictures.tmp", compression="zstd", index=False)
             (folder / "pictures.tmp").rename(folder / "pictures.parquet")
 
 
@@ -345,9 +349,16 @@ def export_runs(config: Config, store: Store, out: Path, runs: Path = RUNS) -> l
     return [export_weights(folder, out, name=folder.name) for folder in found.values()]
 
 
+def _folder(profile: str) -> Path:
+    """Where to record a profile; ValueError where no book is beside the library, as in an installed package."""
+    if not BOOK.is_dir():
+        raise ValueError(f"there is no book to record in at {BOOK}; run this in a clone of the repository")
+    return BOOK / "results" / profile
+
+
 def bench_file(name: str) -> Path:
     """Where what `colorize bench` measured is recorded under a name."""
-    return BOOK / "results" / "bench" / f"{name}.json"
+    return _folder("bench") / f"{name}.json"
 
 
 def benches() -> dict[str, dict]:
@@ -405,30 +416,30 @@ def load(profile: str, seeds: tuple[int, ...] | None = None, folder: Path | None
     return Results(by_seeds[wanted], pd.concat(parts, ignore_index=True))
 
 
-def load_pictures(profile: str, folder: Path | None = None) -> pd.DataFrame:
-    """The recorded values of single test pictures: columns picture (in the order of the test split), system, seed (-1
-    where there is none) and `BY_PICTURE`.
+def load_by_image(profile: str, folder: Path | None = None) -> pd.DataFrame:
+    """The recorded values of single test images: columns picture (in the order of the test split), system, seed (-1
+    where there is none) and `BY_IMAGE`.
     """
     return pd.read_parquet((folder or BOOK / "results" / profile) / "pictures.parquet")
 
 
 def record(
-    config: Config, store: Store, folder: Path | None = None, runs: Path = RUNS, limit: int = 0, say=print,
+    config: Config, store: Store, folder: Path | None = None, runs: Path = RUNS, limit: int = 0, log=print,
     elsewhere: Store | None = None
 ) -> Results:  # fmt: skip
-    """Measure the finished runs on all test pictures and write them as the recorded results of the profile.
+    """Measure the finished runs on all test images and write them as the recorded results of the profile.
 
     Besides the summary of all seeds one is written for the first seed, the first two, and so on. elsewhere: see
     `collect`.
     """
-    folder = folder or BOOK / "results" / config.profile
-    finished, here, there = measure_all(config, store, runs, limit, say, elsewhere)
+    folder = folder or _folder(config.profile)
+    finished, here, there = measure_all(config, store, runs, limit, log, elsewhere)
     trained = [seed for seed in config.seeds if any(seed == s for _, s in finished)]
     firsts = [{key: f for key, f in finished.items() if key[1] in trained[:k]} for k in range(1, len(trained) + 1)]
     *parts, found = (_gathered(config, part, here, there) for part in firsts)
     for old in [*folder.glob("summary*.json"), *folder.glob("history/*.csv")]:  # of an earlier recording
         old.unlink()
     for k, part in enumerate(parts, 1):
-        replace(part, pictures=None).save(folder, f"summary-first-{k}")
+        replace(part, images=None).save(folder, f"summary-first-{k}")
     found.save(folder)
     return found

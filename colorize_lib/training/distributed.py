@@ -2,20 +2,22 @@
 
 Every process takes an equal share of each batch, and what they compute is what one process computes with the whole
 batch, but for rounding: gradients are averaged by PyTorch's DistributedDataParallel, and batch norm takes its
-statistics over all shares. The original trained on one card, so statistics of a share alone would be another network.
+statistics over all shares. The original trained on one GPU, so statistics of a share alone would be another network.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
 
 from ..devices import set_local_device
+
+T = TypeVar("T")
 
 
 class World(NamedTuple):
@@ -57,13 +59,23 @@ def joined(device: str = "auto") -> Iterator[World]:
         distributed.destroy_process_group()
 
 
-def broadcast(value):
-    """The first process's value, in every process: for decisions that all have to take alike."""
+def from_first(find: Callable[[], T]) -> T:
+    """What `find` gives in the first process, in every process; what it raises there, too.
+
+    For decisions that all have to take alike, such as whether to enter something in which they wait for each other.
+    """
     if world().size == 1:
-        return value
-    box = [value]
-    distributed.broadcast_object_list(box, device=torch.device("cpu"))
-    return box[0]
+        return find()
+    found = [None, None]
+    if world().first:
+        try:
+            found[0] = find()
+        except Exception as error:
+            found[1] = error
+    distributed.broadcast_object_list(found, device=torch.device("cpu"))
+    if found[1] is not None:
+        raise found[1]
+    return found[0]
 
 
 def average(values: Tensor) -> Tensor:
@@ -110,6 +122,7 @@ class JointBatchNorm(nn.BatchNorm2d):
         """x: [b, c, h, w], of the same shape in every process."""
         if not self.training:
             return super().forward(x)
+        narrow, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # sums in bf16 would lose digits
         count = x.numel() // x.shape[1] * world().size
         mean = _Sum.apply(x.sum((0, 2, 3))) / count
         centred = x - mean[:, None, None]
@@ -119,7 +132,9 @@ class JointBatchNorm(nn.BatchNorm2d):
             self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
             self.running_var.lerp_((variance * count / (count - 1)).to(self.running_var), self.momentum)
         normal = centred * torch.rsqrt(variance + self.eps)[:, None, None]
-        return normal * self.weight[:, None, None] + self.bias[:, None, None] if self.affine else normal
+        if self.affine:
+            normal = normal * self.weight[:, None, None] + self.bias[:, None, None]
+        return normal.to(narrow)
 
 
 class _Sum(torch.autograd.Function):

@@ -10,14 +10,35 @@ from pathlib import Path
 import torch
 
 from ..config import Config, identity, run_id
-from ..devices import computes_in_bf16, device_name
+from ..devices import device_name
 from .distributed import world
+
+HERE = Path(__file__).resolve().parents[2]
+"""The folder that holds the package; in a checkout the repository."""
+
+
+def commit(folder: Path = HERE) -> str:
+    """The commit of the repository in `folder`, with "-dirty" if files differ from it; else "not under git".
+
+    A repository around it, such as that of somebody who installed the package into a folder of theirs, is not ours.
+    """
+
+    def git(*command: str) -> str:
+        ask = ["git", "-C", str(folder), *command]
+        try:
+            return subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
+        except OSError:  # there is no git
+            return ""
+
+    top, project = git("rev-parse", "--show-toplevel"), folder / "pyproject.toml"
+    ours = top and Path(top).resolve() == folder.resolve() and (folder / "colorize_lib").is_dir()
+    if not ours or not project.is_file() or 'name = "colorize-lib"' not in project.read_text(errors="replace"):
+        return "not under git"
+    return git("describe", "--always", "--dirty", "--exclude=*") or "not under git"
 
 
 def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torch.device) -> dict:
     """Where a result comes from: configuration, data, code and machine, as plain JSON values."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "not under git"
     versions = {package: metadata.version(package) for package in ("torchvision", "numpy", "scikit-image")}
     return {
         "run": run_id(config, arm, seed, fingerprint),
@@ -26,9 +47,9 @@ def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torc
         "profile": config.profile,
         "config": {**identity(config), "side": config.side, "temperature": config.temperature},
         "data": fingerprint,
-        "commit": commit,
+        "commit": commit(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__} | versions,
         "device": device_name(device),
-        "precision": "bf16" if computes_in_bf16(config, device) else config.precision.replace("bf16", "fp32"),
+        "precision": config.precision,
         **({"processes": world().size} if world().size > 1 else {}),
     }

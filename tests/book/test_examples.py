@@ -1,4 +1,4 @@
-"""Example pictures: chosen by their rule, described truly, colorized by the right networks."""
+"""Example images: chosen by their rule, described truly, colorized by the right networks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import tiny
 
 from colorize_lib.book import examples
-from colorize_lib.book.examples import RULES, choose_pictures, colorize_all, colorizers
+from colorize_lib.book.examples import RULES, choose_images, colorize_all, colorizers
 from colorize_lib.config import load_config
 
 
@@ -46,40 +46,40 @@ def test_monochrome_prefers_one_colour_to_two():
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_from_a_data_set_only_test_pictures_are_shown(made, rule):
-    chosen = choose_pictures(made.config, rule, 3)
+def test_from_a_data_set_only_test_images_are_shown(made, rule):
+    chosen = choose_images(made.config, rule, 3)
     assert len(chosen.items) == 3
     test = {f"test photo {row}": row for row in made.store.rows("test")}
-    for name, picture in chosen.items.items():
-        assert np.array_equal(picture, made.store.pixels[test[name]])
-    assert "3 of" in chosen.rule and str(tiny.PICTURES["test"]) in chosen.rule
+    for name, image in chosen.items.items():
+        assert np.array_equal(image, made.store.pixels[test[name]])
+    assert "3 of" in chosen.rule and str(tiny.IMAGES["test"]) in chosen.rule
     assert RULES[rule][0] in chosen.rule or rule == "any"
 
 
-def test_any_spreads_over_all_test_pictures(made):
+def test_any_spreads_over_all_test_images(made):
     rows = made.store.rows("test")
-    names = list(choose_pictures(made.config, "any", 3).items)
+    names = list(choose_images(made.config, "any", 3).items)
     assert names == [f"test photo {rows[i]}" for i in (0, 7, 15)]
 
 
-def test_more_pictures_than_there_are(made):
-    chosen = choose_pictures(made.config, "vivid", 99)
-    assert len(chosen.items) == tiny.PICTURES["test"] and chosen.rule.startswith("16 of the 16 test photographs")
+def test_more_images_than_there_are(made):
+    chosen = choose_images(made.config, "vivid", 99)
+    assert len(chosen.items) == tiny.IMAGES["test"] and chosen.rule.startswith("16 of the 16 test photographs")
 
 
 def test_without_data_what_is_shown_may_ship():
     config = load_config("laptop")
-    chosen = choose_pictures(config, "vivid", 4)
-    scores = [examples._score(RULES["vivid"][1], picture) for picture in chosen.items.values()]
+    chosen = choose_images(config, "vivid", 4)
+    scores = [examples._score(RULES["vivid"][1], image) for image in chosen.items.values()]
     assert scores == sorted(scores, reverse=True) and len(scores) == 4
-    everything = examples.shippable_pictures(config)
+    everything = examples.shippable_images(config)
     assert set(chosen.items) <= set(everything) and "astronaut" in everything
     assert chosen.rule.startswith(f"of {len(everything)} photographs bundled with scikit-image")
     assert all(p.dtype == np.uint8 and p.shape[2] == 3 for p in everything.values())
 
 
 def test_synthetic_data_shows_scenes_only():
-    chosen = choose_pictures(load_config("smoke"), "any", 2)
+    chosen = choose_images(load_config("smoke"), "any", 2)
     assert list(chosen.items) == ["scene 1", "scene 2"]
     assert chosen.rule == "the first 2 synthetic scenes, in their given order"
     assert chosen.items["scene 1"].shape == (32, 32, 3)
@@ -87,7 +87,7 @@ def test_synthetic_data_shows_scenes_only():
 
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ValueError, match="rule='pretty' is unknown; choose one of any, red_yellow"):
-        choose_pictures(load_config("smoke"), "pretty")
+        choose_images(load_config("smoke"), "pretty")
 
 
 def test_networks_are_those_of_the_runs(made):
@@ -98,10 +98,10 @@ def test_networks_are_those_of_the_runs(made):
         colorizers(dataclasses.replace(made.config, seeds=(5,)), made.runs)
 
 
-def test_every_picture_is_colorized_by_every_network_at_its_own_size(made):
-    pictures = choose_pictures(made.config, "any", 2)
-    first = next(iter(pictures.items.values()))
-    big = examples.Pictures({**pictures.items, "big": np.tile(first, (2, 3, 1))}, "")
+def test_every_image_is_colorized_by_every_network_at_its_own_size(made):
+    images = choose_images(made.config, "any", 2)
+    first = next(iter(images.items.values()))
+    big = examples.Images({**images.items, "big": np.tile(first, (2, 3, 1))}, "")
     out = colorize_all(big, colorizers(made.config, made.runs), temperature=0.38)
     assert list(out) == list(big.items)
     for name, shown in out.items():

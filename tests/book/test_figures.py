@@ -1,4 +1,4 @@
-"""Every figure is drawn from known numbers and asked for them again: nbval cannot see a changed picture."""
+"""Every figure is drawn from known numbers and asked for them again: nbval cannot see a changed image."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import html
 import inspect
 import io
 import re
+from functools import lru_cache
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +22,7 @@ from colorize_lib import quantize
 from colorize_lib.book import figures
 from colorize_lib.color import chroma, rgb_to_lab, to_unit
 from colorize_lib.config import ARMS
-from colorize_lib.evaluation import metrics
+from colorize_lib.evaluation import metrics, records
 from colorize_lib.evaluation.intervals import Interval
 from colorize_lib.networks import receptive_field
 
@@ -32,7 +33,7 @@ CENTERS = quantize.ab_gamut_centers().numpy()
 EVEN = pd.DataFrame(np.full((6, 7), 1 / 7), SECTORS, [*SECTORS, "gray"])
 
 
-def picture(side: int = 16) -> np.ndarray:
+def image(side: int = 16) -> np.ndarray:
     return RNG.integers(0, 256, (side, side, 3), dtype=np.uint8)
 
 
@@ -47,13 +48,17 @@ def history(seeds=(0, 1)) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def one_seed() -> records.Results:
+    return records.load("smoke", (0,), tiny.experiment().folder)
+
+
 CALLS = {
-    "plot_lab": lambda: figures.plot_lab(picture()),
+    "plot_lab": lambda: figures.plot_lab(image()),
     "plot_gamut_rules": lambda: figures.plot_gamut_rules(
         {name: CENTERS[i:] for i, name in enumerate("abcdef")}, CENTERS[:3]
     ),
     "plot_colour_shares": lambda: figures.plot_colour_shares({"a": PRIOR.numpy(), "b": PRIOR.numpy() * 0}),
-    "plot_scenes": lambda: figures.plot_scenes({"input": {"1": picture()}, "draw": {"1": picture()}}),
+    "plot_scenes": lambda: figures.plot_scenes({"input": {"1": image()}, "draw": {"1": image()}}),
     "plot_architecture": figures.plot_architecture,
     "plot_receptive_field": lambda: figures.plot_receptive_field(receptive_field()),
     "plot_expected_loss": lambda: figures.plot_expected_loss(
@@ -69,7 +74,7 @@ CALLS = {
     "plot_confusion": lambda: figures.plot_confusion(
         dict.fromkeys(("l2", "ce@1", "ce@0.38", "grey"), EVEN)
     ),
-    "plot_sweep": lambda: figures.plot_sweep(tiny.experiment().results, ["auc", "chroma_ratio"], ["l2", "grey"]),
+    "plot_sweep": lambda: figures.plot_sweep(one_seed(), ["auc", "chroma_ratio"], ["l2", "grey"]),
     "plot_hues": lambda: figures.plot_hues({s: {h: interval(0.5) for h in SECTORS} for s in ("l2", "ce@1")}),
     "plot_shifts": lambda: figures.plot_shifts({s: (interval(1), interval(-3)) for s in ("l2", "ce@1")}),
     "plot_against_grey": lambda: figures.plot_against_grey(
@@ -79,9 +84,14 @@ CALLS = {
 """Every figure of the book once, with small numbers."""
 
 
+@lru_cache
+def figure_of(name: str) -> Figure:
+    return CALLS[name]()
+
+
 @pytest.fixture
 def drawn(request) -> Figure:
-    return CALLS[request.param]()
+    return figure_of(request.param)
 
 
 def draw(name: str):
@@ -103,7 +113,7 @@ def test_a_figure_is_as_wide_as_the_page_or_less_closed_and_can_be_saved(drawn):
     assert isinstance(drawn, Figure) and drawn.get_figwidth() <= figures.WIDTH
     assert not plt.get_fignums(), "an open figure would be shown twice"
     file = io.BytesIO()
-    drawn.savefig(file, format="png")
+    drawn.savefig(file, format="png", dpi=30)
     colours = np.asarray(Image.open(file).convert("RGB")).reshape(-1, 3)
     assert (colours[0] == 255).all() and len(np.unique(colours, axis=0)) > 20
 
@@ -117,16 +127,16 @@ def test_every_arm_has_a_colour_and_a_line_of_its_own():
     assert figures.arm_colour("ce@0.38") == figures.arm_colour("ce@1") != figures.arm_colour("ce_rebal@1")
 
 
-def test_a_picture_grid_shows_the_pixels_it_is_given():
-    rows = {name: {"input": picture(), "truth": picture(), "l2": picture()} for name in ("one", "two")}
+def test_a_image_grid_shows_the_pixels_it_is_given():
+    rows = {name: {"input": image(), "truth": image(), "l2": image()} for name in ("one", "two")}
     columns = ["truth", "l2"]
-    axes = figures.picture_grid(rows, columns).axes
+    axes = figures.image_grid(rows, columns).axes
     for axis, expected in zip(axes, [rows[name][c] for name in rows for c in columns], strict=True):
         assert np.array_equal(axis.images[0].get_array(), expected)
     assert axes[0].get_title(loc="center") == "truth" and axes[0].get_ylabel() == "one"
-    assert axes[0].images[0].get_interpolation() == "nearest", "small pictures are not smoothed"
-    with pytest.raises(ValueError, match="row 'one' has no picture 'ce'; it has input, truth, l2"):
-        figures.picture_grid(rows, ["truth", "ce"])
+    assert axes[0].images[0].get_interpolation() == "nearest", "small images are not smoothed"
+    with pytest.raises(ValueError, match="row 'one' has no image 'ce'; it has input, truth, l2"):
+        figures.image_grid(rows, ["truth", "ce"])
 
 
 @draw("plot_lab")
@@ -186,13 +196,18 @@ def test_confusion_prints_the_shares(drawn):
 
 
 @draw("plot_sweep")
-def test_the_sweep_runs_from_the_mean_to_the_mode(drawn):
-    found = tiny.experiment().results
-    temperatures = sorted(float(s.split("@")[1]) for s in found.systems if s.startswith("ce@"))
+def test_the_sweep_runs_from_the_mean_to_the_mode_of_one_network(drawn):
     axis = drawn.axes[0]
     assert axis.xaxis_inverted()
     curve = next(line for line in axis.lines if line.get_color() == figures.arm_colour("ce"))
-    assert curve.get_ydata() == pytest.approx([found.value(f"ce@{t:g}", "auc") for t in temperatures])
+    of_seed_0 = {name: rows[0]["auc"] for name, rows in tiny.experiment().results.summary["by_seed"].items()}
+    assert curve.get_ydata() == pytest.approx([of_seed_0[f"ce@{t:g}"] for t in (0.14, 0.38, 1)])
+
+
+def test_a_sweep_over_different_seeds_is_refused():
+    message = r"ce come from different seeds \(T = 0.14 of \[0\]; T = 0.38 of \[0, 1\]; T = 1 of \[0, 1\]\)"
+    with pytest.raises(ValueError, match=message):
+        figures.plot_sweep(tiny.experiment().results, ["auc"], [])
 
 
 @draw("plot_hues")
@@ -227,13 +242,13 @@ def test_the_receptive_field_is_the_one_of_the_network(drawn):
     assert points(drawn.axes[0])[:, 1].tolist() == [field for _, field in receptive_field()]
 
 
-def test_the_slider_holds_both_pictures_and_is_labelled():
+def test_the_slider_holds_both_images_and_is_labelled():
     left, right = np.full((20, 30, 3), 200, np.uint8), np.full((20, 30, 3), 40, np.uint8)
     text = figures.before_after(left, right, ("one", "<two>"), width=60)
     found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)
     shown = [np.asarray(Image.open(io.BytesIO(base64.b64decode(code)))) for code in found]
     assert [s.shape for s in shown] == [(40, 60, 3)] * 2
     assert abs(shown[0].mean() - 40) < 2 and abs(shown[1].mean() - 200) < 2, "the left one lies on top"
-    assert 'aria-label="Share of the picture that shows one' in text
+    assert 'aria-label="Share of the image that shows one' in text
     assert html.escape("<two>") in text and "<two>" not in text
     assert "http" not in text and "<script" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import re
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ class Made(Results):
     def _next(self, *_):
         return self.effects.pop(0) if len(self.effects) > 1 else self.effects[0]
 
-    interval = difference = stratum = _next
+    interval = difference = subset = _next
 
     def contrasts(self, system: str) -> dict[str, Interval]:
         return {f"chroma_ratio_blue - chroma_ratio_{s}": self._next() for s in metrics.SECTORS if s != "blue"}
@@ -88,8 +89,8 @@ WRONG = {
     "system 'l3' is unknown; allowed: student_mse": {"systems": ["l3 - l2"]},
     "system 'ce' is unknown": {"systems": ["ce"]},
     "difference 'l2 - ce@1' is unknown; allowed: ce@1 - l2": {"systems": ["l2 - ce@1"]},
-    "stratum 'dim' is unknown; allowed: all, dark": {"stratum": "dim"},
-    "metric of a stratum 'psnr' is unknown": {"stratum": "dark", "metrics": ["psnr"]},
+    "subset 'dim' is unknown; allowed: all, dark": {"subset": "dim"},
+    "metric of a subset 'psnr' is unknown": {"subset": "dark", "metrics": ["psnr"]},
     "contrast 'auc' is unknown": {"kind": "contrast", "metrics": ["auc"]},
     "margin=0.0 of an equivalence must be above 0": {"kind": "within"},
 }
@@ -140,12 +141,19 @@ def test_a_single_rule(kind, margin, low, high, word):
     assert found.verdict == found.findings[0].verdict == word
 
 
-def test_equivalence_is_the_ninety_percent_interval():
-    """A 95 % interval of -0.41 to 0.55 about 0.07 has a 90 % interval that ends at 0.473."""
-    inside, outside = (Check("within", "ciede2000", "ce@1 - l2", margin) for margin in (0.48, 0.46))
-    result = Made(effect(-0.41, 0.55))
-    assert verdict(hypothesis(inside), result).verdict == "confirmed"
-    assert verdict(hypothesis(outside), result).verdict == "undecided"
+@pytest.mark.parametrize(
+    ("inner", "ends", "margins", "remark"),
+    [
+        (None, "90 % [-0.33, +0.47]", (0.48, 0.46), claims.NORMAL),
+        ((-0.2, 0.3), "90 % [-0.20, +0.30]", (0.31, 0.29), ""),
+    ],
+)
+def test_equivalence_is_the_ninety_percent_interval_that_is_shown(inner, ends, margins, remark):
+    """A 95 % interval of -0.41 to 0.55 about 0.07 has, by a normal curve, a 90 % interval that ends at 0.473."""
+    result = Made(dataclasses.replace(effect(-0.41, 0.55), inner=inner))
+    found = [verdict(hypothesis(Check("within", "ciede2000", "ce@1 - l2", margin)), result) for margin in margins]
+    assert [one.verdict for one in found] == ["confirmed", "undecided"]
+    assert str(found[0].findings[0]) == f"+0.07 [-0.41, +0.55], {ends}" and found[0].remark == remark
 
 
 UP, DOWN, FLAT = effect(1, 2), effect(-2, -1), effect(-1, 1)
@@ -185,6 +193,9 @@ def test_blue_must_beat_every_other_hue_after_holm():
     found = verdict(hypothesis(check), Made(weak))
     assert found.verdict == "undecided" and len(found.findings) == len(metrics.SECTORS) - 1
     assert found.findings[0].title == "chroma ratio of blue minus that of red: L2 on ab"
+    assert found.remark == claims.NORMAL and str(found.findings[0]) == "+1.000 [+0.100, +1.900], p = 0.147"
+    drawn = verdict(hypothesis(check), Made(dataclasses.replace(weak, inner=(0.3, 1.7), p=0.008)))
+    assert drawn.verdict == "confirmed" and not drawn.remark, "five times 0.008"
 
 
 @pytest.mark.parametrize(("seeds", "remark"), [(1, "one run"), (2, "two runs"), (3, ""), (5, "")])
@@ -233,7 +244,8 @@ def test_an_effect_is_shown_with_its_interval(results):
     (h5,) = (h for h in HYPOTHESES if h.id == "H5")
     shown = results.difference("ce@0.38", "ce@1", "ciede2000")
     found = verdict(h5, results)
-    assert str(found.findings[0]) == f"{shown.value:+.2f} [{shown.low:+.2f}, {shown.high:+.2f}]"
+    inner = f"90 % [{shown.inner[0]:+.2f}, {shown.inner[1]:+.2f}]"
+    assert str(found.findings[0]) == f"{shown.value:+.2f} [{shown.low:+.2f}, {shown.high:+.2f}], {inner}"
     assert found.findings[0].title == "CIEDE2000: cross entropy, T = 0.38, minus cross entropy, T = 1"
     assert len(found.runs) == 2 and all(run.startswith("ce-s") for run in found.runs)
 
@@ -256,7 +268,7 @@ def test_a_number_is_looked_up_by_its_place(extension, results):
     look = extension.lookup
     assert look("laptop/l2/auc") == results.interval("l2", "auc")
     assert look("laptop/ce@1 - l2/auc") == results.difference("ce@1", "l2", "auc")
-    assert look("laptop/all/l2/skill") == results.stratum("all", "l2", "skill")
+    assert look("laptop/all/l2/skill") == results.subset("all", "l2", "skill")
     assert look("laptop/pictures") == tiny.LIMIT and look("laptop/n_seeds") == 2
     assert look("laptop/passports/l2-s0/steps") == 4
     for place in ("laptop/l3/auc", "laptop/l2/auk", "laptop/passports/l2/steps", "laptop/dark/l2/psnr", "laptop/x"):
@@ -298,6 +310,27 @@ def test_the_claims_page_has_every_claim_under_its_title():
         block = f"(claim-{number})=\n### {one.id}: {one.title}\n"
         assert block in page, block
         assert re.search(rf"^```\{{claim\}} {one.id}\n```$", page, re.M), one.id
+
+
+def test_version_2_has_a_rule_for_every_claim_and_says_what_was_wrong():
+    rules = claims.rules_version2()
+    assert list(rules) == [*IDS, *(f"P{i}" for i in range(1, 7))]
+    assert {"title", "confirmed", "refuted", "wrong"} == set.intersection(*map(set, rules.values()))
+    assert rules["H8"]["wrong"].startswith("ranks say nothing") and rules["H17"]["wrong"] == ""
+
+
+def test_the_page_shows_the_rules_of_version_2_folded_and_our_predictions(extension):
+    text = extension.Claim.source(bare(extension.Claim), "H5")
+    verdict_at, fold_at = text.index("**Verdict.**"), text.index("`````{dropdown} Rule, version 2\n")
+    assert verdict_at < fold_at < text.index("differ from each other by less than 2.3 CIEDE2000")
+    assert "**Wrong with version 1**: compared two errors" in text
+    assert "Wrong with" not in extension.rule_version2("H17")
+    head = extension.Version2.source(bare(extension.Version2), "")
+    assert "fixed on 2026-11-25, before any network of profile `evening`" in head
+    listed = extension.Predictions.source(bare(extension.Predictions), "").splitlines()
+    assert [line[:8] for line in listed] == [f"- **P{i}**" for i in range(1, 7)]
+    page = (ROOT / "book/claims.md").read_text()
+    assert page.index("```{version2}\n```") < page.index("## How") and page.rstrip().endswith("```{predictions}\n```")
 
 
 def test_the_run_list_counts_what_is_recorded(extension, monkeypatch):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
+import torch
 
 from colorize_lib.colorizer import load_run
+from colorize_lib.data.store import Store
 from colorize_lib.evaluation import measuring, metrics, records
 from colorize_lib.evaluation.measuring import SUBSET_METRICS
 
+PRIOR = torch.full((313,), 1 / 313)
 SWEPT = [f"{arm}@{t:g}" for arm in ("ce", "ce_rebal") for t in tiny.SWEEP]
 MAIN = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@1", "ce_rebal@0.38", "grey", "mean", "random", "ceiling"]
 
@@ -36,7 +40,7 @@ def test_the_sweep_is_measured_for_the_first_seed_only(made):
     assert made.results.seeds("grey") == []
 
 
-def test_a_value_is_that_of_the_pictures_measured_directly(made):
+def test_a_value_is_that_of_the_images_measured_directly(made):
     rows = made.store.rows("test", tiny.LIMIT)
     found = measuring.finished_runs(made.config, made.store, made.runs)
     tables = []
@@ -48,9 +52,9 @@ def test_a_value_is_that_of_the_pictures_measured_directly(made):
     assert made.results.value("l2", "ab_error") == pytest.approx(direct, rel=1e-4)
 
 
-def test_the_stratum_of_all_pictures_is_the_whole(made):
-    for name in set(SUBSET_METRICS) - {"colourfulness_true"}:
-        assert made.results.stratum("all", "l2", name).value == made.results.value("l2", name)
+def test_the_subset_of_all_images_is_the_whole(made):
+    for name in SUBSET_METRICS:
+        assert made.results.subset("all", "l2", name).value == made.results.value("l2", name)
 
 
 def test_confusion_rows_are_shares(made):
@@ -74,6 +78,18 @@ def test_measurements_are_kept_beside_the_run(made, monkeypatch):
     assert again.summary["systems"]["l2"] == made.results.summary["systems"]["l2"]
 
 
+def test_what_an_older_version_measured_is_measured_anew(made, monkeypatch):
+    rows = made.store.rows("test", 2)
+    folder = measuring.finished_runs(made.config, made.store, made.runs)["l2", 0]
+    again = functools.partial(measuring._measured_run, folder, made.store, rows, PRIOR, (1.0,), None)
+    first = again()
+    monkeypatch.setattr(measuring, "measure_systems", lambda *_: first | {"l2": "measured anew"})
+    monkeypatch.setattr(measuring, "_write_measured", lambda *_: None)
+    assert isinstance(again()["l2"], metrics.Measured)
+    monkeypatch.setattr(metrics, "VERSION", metrics.VERSION + 1)
+    assert again()["l2"] == "measured anew"
+
+
 def test_no_finished_run_is_an_error(made):
     with pytest.raises(ValueError, match="no finished run of profile 'smoke'.*colorize train"):
         records.collect(dataclasses.replace(made.config, seeds=(9,)), made.store, made.runs)
@@ -86,5 +102,30 @@ def test_evaluate_gives_plain_values_and_the_passport(made, tmp_path):
     read = json.loads((tmp_path / "out.json").read_text())
     assert read["pictures"] == 4 and read["passport"]["arm"] == "ce"
     assert set(read["systems"]) == {"ce@1", "ce@0.38", "grey", "mean", "ceiling"}
-    value, low, high = read["systems"]["ce@1"]["auc"]
-    assert low <= value <= high
+    value, low, high, inner_low, inner_high, p = read["systems"]["ce@1"]["auc"]
+    assert low <= inner_low <= value <= inner_high <= high and 0 < p < 0.01
+
+
+def test_evaluate_balances_every_arm_with_one_prior(made):
+    folders = measuring.finished_runs(made.config, made.store, made.runs)
+    found = [measuring.evaluate(load_run(folders[arm, 0]), made.store, limit=2) for arm in ("l2", "ce", "ce_rebal")]
+    assert {f["prior"] for f in found} == {"ce"}
+    assert len({str(f["systems"]["grey"]) for f in found}) == 1
+
+
+def test_distributions_are_judged_with_the_networks_own_encoding(made):
+    network = load_run(measuring.finished_runs(made.config, made.store, made.runs)["ce", 0])
+    images = made.store.pixels[made.store.rows("test", 2)]
+    assert (measuring.measure_systems(network, images, PRIOR, (1.0,))["ce@1"].table.nll_floor > 0).all()
+    network.passport["config"] |= {"neighbours": 1}
+    hard = measuring.measure_systems(network, images, PRIOR, (1.0,))["ce@1"].table
+    assert hard.nll_floor.to_numpy() == pytest.approx(0, abs=1e-4), "one neighbour leaves no entropy"
+
+
+def test_evaluate_never_holds_more_than_a_batch(made, monkeypatch):
+    network = load_run(measuring.finished_runs(made.config, made.store, made.runs)["l2", 0])
+    sizes, read = [], Store.read
+    monkeypatch.setattr(Store, "read", lambda store, rows: sizes.append(len(rows)) or read(store, rows))
+    monkeypatch.setattr(metrics, "measure", functools.partial(metrics.measure, batch=4))
+    measuring.evaluate(network, made.store, limit=10)
+    assert sizes == [4, 4, 2] * 4, "once for the network and each of three baselines"

@@ -38,7 +38,7 @@ def test_intervals_are_there_and_hold_their_value(made):
         for name in ("auc", "colourfulness", "ciede2000"):
             interval = made.results.interval(system, name)
             assert interval.low <= interval.value <= interval.high
-            assert interval.pictures == tiny.LIMIT
+            assert interval.images == tiny.LIMIT
     assert made.results.interval("l2", "auc").seeds == 2
 
 
@@ -59,14 +59,14 @@ def test_where_reds_and_yellows_go_has_an_interval(made):
         made.results.difference("ce@1", "l2", name)
 
 
-def test_an_empty_stratum_is_nan_and_unknown_names_are_refused(made):
+def test_an_empty_subset_is_nan_and_unknown_names_are_refused(made):
     empty = [name for name in SUBSETS if made.results.summary["strata"][name]["l2"]["pictures"] == 0]
     for name in empty:
-        interval = made.results.stratum(name, "l2", "skill")
-        assert math.isnan(interval.value) and interval.pictures == 0
+        interval = made.results.subset(name, "l2", "skill")
+        assert math.isnan(interval.value) and interval.images == 0
     for wrong in (("dim", "l2", "auc"), ("dark", "l3", "auc"), ("dark", "l2", "psnr")):
         with pytest.raises(ValueError, match="there are: .*dark"):
-            made.results.stratum(*wrong)
+            made.results.subset(*wrong)
 
 
 def test_contrasts_compare_blue_with_every_other_hue(made):
@@ -108,8 +108,8 @@ def test_what_is_read_is_what_was_recorded(made, loaded):
     assert set(by_seed[by_seed.system == "l2"].seed) == {0, 1}
 
 
-def test_values_of_single_pictures_are_kept(made):
-    kept = records.load_pictures("smoke", made.folder)
+def test_values_of_single_images_are_kept(made):
+    kept = records.load_by_image("smoke", made.folder)
     assert set(kept.system) == {*MAIN, "truth"}
     assert (kept.groupby(["system", "seed"]).size() == tiny.LIMIT).all()
     mine = kept[kept.system == "ce@0.38"]
@@ -119,9 +119,9 @@ def test_values_of_single_pictures_are_kept(made):
     assert truth.chroma.to_numpy() == pytest.approx(grey.ab_error.to_numpy(), rel=1e-4)
 
 
-def test_pictures_from_elsewhere_are_measured_beside(made, tmp_path):
+def test_images_from_elsewhere_are_measured_beside(made, tmp_path):
     one = dataclasses.replace(made.config, seeds=(0,), arms=("l2", "ce"))
-    found = records.record(one, made.store, tmp_path, made.runs, 3, say=None, elsewhere=made.store)
+    found = records.record(one, made.store, tmp_path, made.runs, 3, log=None, elsewhere=made.store)
     there = records.load("smoke", folder=tmp_path).elsewhere
     assert there.summary["pictures"] == 3 and there.systems == found.main_systems
     assert there.difference("ce@1", "l2", "auc") == found.difference("ce@1", "l2", "auc")
@@ -142,8 +142,8 @@ def test_the_first_seeds_have_a_summary_of_their_own(made):
 
 def test_a_recording_replaces_an_earlier_one(made, tmp_path):
     two = dataclasses.replace(made.config, arms=("l2",))
-    records.record(two, made.store, tmp_path, made.runs, 2, say=None)
-    records.record(dataclasses.replace(two, seeds=(1,)), made.store, tmp_path, made.runs, 2, say=None)
+    records.record(two, made.store, tmp_path, made.runs, 2, log=None)
+    records.record(dataclasses.replace(two, seeds=(1,)), made.store, tmp_path, made.runs, 2, log=None)
     assert [p.name for p in tmp_path.glob("summary*.json")] == ["summary.json"]
     assert [p.name for p in tmp_path.glob("history/*")] == ["l2-s1.csv"]
     assert not list(tmp_path.rglob("*.tmp"))
@@ -177,6 +177,32 @@ def test_names_of_recorded_profiles(made, tmp_path):
     assert records.recorded(tmp_path) == ["laptop"]
 
 
+def test_without_a_book_nothing_is_recorded_beside_the_package(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "BOOK", tmp_path / "book")
+    monkeypatch.setattr(records, "measure_all", lambda *_: pytest.fail("measured before it was refused"))
+    monkeypatch.setattr(records, "train_run", lambda *_: pytest.fail("trained before it was refused"))
+    for call in (records.record, records.tune):
+        with pytest.raises(ValueError, match="no book to record in at .*book; run this in a clone"):
+            call(made.config, made.store)
+    with pytest.raises(ValueError, match="no book"):
+        records.bench_file("here")
+    assert not list(tmp_path.iterdir())
+
+
+def test_results_of_before_the_90_percent_interval_are_read_as_they_are(loaded):
+    summary = json.loads(json.dumps(loaded.summary))
+    recorded = summary["differences"]["ce@1 - l2"]["auc"]
+    new = Results(summary, loaded.history).difference("ce@1", "l2", "auc")
+    assert [new.value, new.low, new.high, *new.inner, new.p] == recorded
+    summary["differences"]["ce@1 - l2"]["auc"] = recorded[:3]
+    old = Results(summary, loaded.history).difference("ce@1", "l2", "auc")
+    assert (old.value, old.low, old.high, old.inner, old.p) == (*recorded[:3], None, None)
+
+
+def test_the_recorded_results_of_the_book_are_found():
+    assert "laptop" in records.recorded()
+
+
 def test_unknown_results_are_refused_with_what_there_is(loaded):
     with pytest.raises(ValueError, match="no result l3/auc .*there are: .*ce@1"):
         loaded.interval("l3", "auc")
@@ -207,7 +233,7 @@ def test_every_arm_gets_the_same_trials(made, tmp_path, monkeypatch):
     monkeypatch.setattr(records, "RATES", (0.5, 1.0))
     assert not len(records.load_tuning("smoke", tmp_path))
     config = dataclasses.replace(made.config, arms=("l2", "ce"), seeds=(0,))
-    found = records.tune(config, made.store, made.runs, tmp_path, say=None)
+    found = records.tune(config, made.store, made.runs, tmp_path, log=None)
     assert list(zip(found.arm, found.lr / config.lr, strict=True)) == [
         ("l2", 0.5), ("l2", 1), ("ce", 0.5), ("ce", 1)
     ]  # fmt: skip

@@ -23,8 +23,8 @@ from pathlib import Path
 from colorize_lib.config import load_config
 from colorize_lib.data.store import Store
 from colorize_lib.training.loop import train_run
-config = load_config("laptop", data="x", train_photos=0, width=0.0625, steps=64, eval_every=64, device="cpu")
-folder = train_run(config, "l2", 0, Store(sys.argv[1]), Path(sys.argv[2]), say=None)
+config = load_config("laptop", data="x", train_photos=0, width=0.0625, steps=8, eval_every=8, device="cpu")
+folder = train_run(config, "l2", 0, Store(sys.argv[1]), Path(sys.argv[2]), log=None)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
@@ -51,7 +51,6 @@ def test_a_million_pictures_train_in_less_than_two_gigabytes(tmp_path):
         command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "2"}
     )
     assert done.returncode == 0, done.stderr
-    print(int(done.stdout) / 2**30)
     assert int(done.stdout) < 2 * 2**30
 
 
@@ -77,7 +76,7 @@ def test_pictures_are_read_from_the_file(store):
 def test_a_file_that_ends_too_early_is_an_error(store):
     assert len(store.read(np.array([3])))
     os.truncate(store.path / "pixels.npy", (store.path / "pixels.npy").stat().st_size - 10)
-    with pytest.raises(ValueError, match="noise is damaged: picture 29 cannot be read"):
+    with pytest.raises(ValueError, match="noise is damaged: image 29 cannot be read"):
         store.read(np.array([29]))
 
 
@@ -107,11 +106,11 @@ def test_pictures_held_as_a_whole_are_those_of_the_file(store, monkeypatch, flip
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
-def test_pictures_on_the_card_are_those_of_the_file(store):
+def test_pictures_on_the_gpu_are_those_of_the_file(store):
     config = load_config("smoke", side=16, batch=8)
-    rows, card = store.rows("train"), torch.device("cuda")
-    resident = Batches(store, rows, config, 0, card)
-    streamed = Batches(store, rows, dataclasses.replace(config, resident=False), 0, card)
+    rows, gpu = store.rows("train"), torch.device("cuda")
+    resident = Batches(store, rows, config, 0, gpu)
+    streamed = Batches(store, rows, dataclasses.replace(config, resident=False), 0, gpu)
     plain = Batches(store, rows, config, 0, torch.device("cpu"))
     assert resident.resident is not None and streamed.resident is None
     for step in range(6):

@@ -1,0 +1,78 @@
+"""The smallest trainings, and how to look at what they leave."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import socket
+import traceback
+from collections.abc import Callable
+
+import torch
+from safetensors.torch import load_file
+
+from colorize_lib.colorizer import WEIGHTS
+from colorize_lib.config import Config
+from colorize_lib.training import distributed
+
+CPU = torch.device("cpu")
+TINY = Config(
+    side=16, train_photos=24, width=1 / 16, batch=8, steps=6, eval_every=2, lr=1e-3, schedule="one_cycle", device="cpu"
+)
+DEADLOCK = 180
+"""Seconds after which a forked process that waits for ever is ended, to fail its test."""
+
+
+def read_history(folder) -> list[dict]:
+    """The rows of a history, but for their times."""
+    with open(folder / "history.csv") as file:
+        return [{k: float(v) for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def same_weights(one, other) -> bool:
+    """Whether two runs ended with the same network, bit for bit."""
+    one, other = load_file(one / WEIGHTS), load_file(other / WEIGHTS)
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def same_run(one, other) -> bool:
+    """Whether two runs have the same history and network."""
+    return read_history(one) == read_history(other) and same_weights(one, other)
+
+
+def fork(work: Callable[[], object]) -> int:
+    """Start `work` in a process forked from this one, which needs no imports; returns its number."""
+    child = os.fork()
+    if child:
+        return child
+    signal.alarm(DEADLOCK)
+    code = 1
+    try:
+        work()
+        code = 0
+    except KeyboardInterrupt:
+        code = 130
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def wait(child: int) -> int:
+    """How a process ended: its exit status, or minus the number of the signal that killed it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def together(work: Callable[[int], object], size: int = 2) -> list[int]:
+    """Do `work(rank)` in some processes that have joined, as torchrun starts them; returns how each ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(size)}
+
+    def joined(rank: int) -> None:
+        os.environ.update(where | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        with distributed.joined("cpu"):
+            work(rank)
+
+    return [wait(child) for child in [fork(lambda rank=rank: joined(rank)) for rank in range(size)]]
