@@ -111,7 +111,7 @@ class Colorizer:
             raise ValueError(f"{path} is no network that can be used here: {error}") from None
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         network.to(pick_device(device), memory_format=torch.channels_last)
-        return cls(network, objective, about)
+        return cls(network, objective.to(network.head.weight.device), about)
 
 
 def _read(path: Path) -> tuple[object, dict[str, Tensor]]:

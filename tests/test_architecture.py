@@ -15,6 +15,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import colorize_lib
+
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "colorize_lib"
 MODULES = sorted(
@@ -174,6 +176,13 @@ def test_everything_public_has_a_docstring(module):
 def test_importing_the_package_is_cheap():
     code = "import sys, colorize_lib; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_public_names_are_there_and_nothing_else():
+    assert {name for name in colorize_lib.__all__ if callable(getattr(colorize_lib, name))} == set(colorize_lib.__all__)
+    assert set(colorize_lib.__all__) <= set(dir(colorize_lib))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = colorize_lib.nothing
 
 
 # ------------------------------------------------------------------------------------------------------------ pins
