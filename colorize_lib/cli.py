@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         option("--vary", "-v", nargs="+", action="append", default=[], metavar=("NAME", "VALUE"),
                help="a setting and the values to try; several give every combination"),
         option("--part", default="1/1", help="only part K of N, as K/N, for N machines or an array of batch jobs"),
-        option("--list", action="store_true", help="only say what stands"),
+        option("--list", action="store_true", help="only list how far each run is"),
         settings=True,
     )  # fmt: skip
     command(

@@ -128,7 +128,7 @@ def check_parameters(name: str, defaults: dict, values: dict) -> dict:
         raise ValueError(f"settings={settings} names {', '.join(twice)}, which {name} takes by itself")
     usual = {key: v for key, v in {**defaults, **given}.items() if key in _FIELDS and v is not None}
     if not load_config(**usual, **settings).data and settings:
-        raise ValueError(f"settings={settings} changes what is trained, which needs pictures: give --data")
+        raise ValueError(f"settings={settings} changes what is trained, which needs images: give --data")
     return given
 
 

@@ -31,7 +31,7 @@ def test_settings_of_a_profile_reach_the_notebooks_together(clone, monkeypatch, 
     assert cli.main([*command, "--data", "somewhere", "-p", "lr", "1e-4"]) == 0
     changed = {"settings": {"width": 0.5, "lr": 1e-4}}
     assert seen == [("01_good", {"profile": "laptop", "data": "somewhere", "photos": 3} | changed)]
-    assert cli.main(command) == 2 and "needs pictures: give --data" in capsys.readouterr().err
+    assert cli.main(command) == 2 and "needs images: give --data" in capsys.readouterr().err
     assert cli.main([*command, "--data", "somewhere", "-p", "width", "wide"]) == 2
     assert "width='wide' cannot be read" in capsys.readouterr().err and len(seen) == 1
 
