@@ -40,13 +40,13 @@ class Config:
     """
 
     profile: str = "smoke"
-    data: str = ""  # store, Parquet file or folder, picture folder, or "synthetic"; "" reads recorded results
+    data: str = ""  # store, Parquet file or folder, image folder, or "synthetic"; "" reads recorded results
     arms: tuple[str, ...] = PAPER_ARMS
     seeds: tuple[int, ...] = (0,)  # without data also (): all that are recorded
-    # pictures
-    side: int = 64  # training side in pixels (the crop, where pictures are larger), a multiple of 8
-    train_photos: int = 0  # the first so many training pictures; 0 takes all
-    flip: bool = True  # mirror half of the pictures
+    # images
+    side: int = 64  # training side in pixels (the crop, where images are larger), a multiple of 8
+    train_photos: int = 0  # the first so many training images; 0 takes all
+    flip: bool = True  # mirror half of the images
     # network (facts: Zhang et al. 2016, released training net v2)
     architecture: str = "eccv16"
     width: float = 1.0
@@ -243,7 +243,7 @@ def from_identity(values: dict, **more) -> Config:
 def run_id(config: Config, arm: str, seed: int, fingerprint: str) -> str:
     """Name a run by arm, seed and a hash of configuration and data, for example `ce-s0-1f0c2a9b7d`.
 
-    fingerprint: of the training pictures used (`Store.fingerprint`).
+    fingerprint: of the training images used (`Store.fingerprint`).
     """
     what = json.dumps([identity(config), arm, seed, fingerprint], sort_keys=True)
     return f"{arm}-s{seed}-{hashlib.sha256(what.encode()).hexdigest()[:10]}"

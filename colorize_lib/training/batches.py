@@ -1,6 +1,6 @@
-"""The pictures of every training step, on the device that trains.
+"""The images of every training step, on the device that trains.
 
-Which pictures a step sees, where they are cropped and which are mirrored is a function of (seed, step) alone: the
+Which images a step sees, where they are cropped and which are mirrored is a function of (seed, step) alone: the
 same for every arm, for every number of processes and after every interruption.
 """
 
@@ -21,9 +21,9 @@ from .distributed import ALONE, World
 
 @functools.lru_cache(maxsize=2)
 def batch_order(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Order in which epoch `epoch` visits n pictures: a permutation int64 [n] that depends on seed and epoch only.
+    """Order in which epoch `epoch` visits n images: a permutation int64 [n] that depends on seed and epoch only.
 
-    Kept, because every step asks for it and 100,000 pictures take a millisecond to shuffle; read-only.
+    Kept, because every step asks for it and 100,000 images take a millisecond to shuffle; read-only.
     """
     order = np.random.default_rng([seed, epoch, 0]).permutation(n)
     order.flags.writeable = False
@@ -31,18 +31,18 @@ def batch_order(n: int, seed: int, epoch: int) -> np.ndarray:
 
 
 class _Plan(NamedTuple):
-    """One epoch: pictures in the order of their visits, which of them to mirror, and the crop's corner at each step."""
+    """One epoch: images in the order of their visits, which of them to mirror, and the crop's corner at each step."""
 
-    order: Tensor | np.ndarray  # int64 [n], places in `rows`; like `mirrored`, on the device if the pictures are
+    order: Tensor | np.ndarray  # int64 [n], places in `rows`; like `mirrored`, on the device if the images are
     mirrored: Tensor | np.ndarray  # bool [n]
     corners: np.ndarray  # [steps, 2]
 
 
 class Batches:
-    """`batches(step)` gives the pictures of a step, uint8 [batch, side, side, 3], or this process's share of them.
+    """`batches(step)` gives the images of a step, uint8 [batch, side, side, 3], or this process's share of them.
 
-    On a CUDA device the training pictures lie there as a whole if they take less than half of its free memory and
-    `config.resident` allows it: 100,000 pictures of 64 px are 1.2 GB. Otherwise they are read from the store's file,
+    On a CUDA device the training images lie there as a whole if they take less than half of its free memory and
+    `config.resident` allows it: 100,000 images of 64 px are 1.2 GB. Otherwise they are read from the store's file,
     one step ahead. Raises ValueError where the processes of `world` cannot share a batch evenly.
     """
 
@@ -89,25 +89,25 @@ class Batches:
         return _Plan(order, mirrored, corners)
 
     def _resident(self) -> Tensor | None:
-        """The training pictures on the device, or None where they do not fit."""
+        """The training images on the device, or None where they do not fit."""
         shape = len(self.rows), self.store.side, self.store.side, 3
         if np.prod(shape) > torch.cuda.mem_get_info(self.device)[0] / 2:
             return None
-        pictures = torch.empty(shape, dtype=torch.uint8, device=self.device)
+        images = torch.empty(shape, dtype=torch.uint8, device=self.device)
         for i in range(0, len(self.rows), 4096):
-            pictures[i : i + 4096] = torch.from_numpy(self.store.read(self.rows[i : i + 4096])).to(self.device)
-        return pictures
+            images[i : i + 4096] = torch.from_numpy(self.store.read(self.rows[i : i + 4096])).to(self.device)
+        return images
 
     def _read_ahead(self, step: int) -> Tensor:
-        """The pictures of a step from the file, while a thread reads those of the next one."""
+        """The images of a step from the file, while a thread reads those of the next one."""
         coming = self._coming.pop(step, None) or self._reader.submit(self._read, step)
         self._coming = {step + 1: self._reader.submit(self._read, step + 1)}
         return coming.result().to(self.device, non_blocking=True)
 
     def _read(self, step: int) -> Tensor:
         plan, mine, cut = self._find(step)
-        pictures = self.store.read(self.rows[plan.order[mine]])[cut]
+        images = self.store.read(self.rows[plan.order[mine]])[cut]
         turned = plan.mirrored[mine]
-        pictures[turned] = pictures[turned, :, ::-1]
-        batch = torch.from_numpy(np.ascontiguousarray(pictures))
+        images[turned] = images[turned, :, ::-1]
+        batch = torch.from_numpy(np.ascontiguousarray(images))
         return batch.pin_memory() if self.device.type == "cuda" else batch
