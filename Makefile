@@ -21,7 +21,7 @@ book: $(READY)
 test: $(READY)
 	rm -rf _build/nbval && mkdir -p _build/nbval
 	cp $(REFERENCE)/*.ipynb _build/nbval
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup --durations 10 \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --no-loadscope-reorder --durations 10 \
 	  --nbval --nbval-current-env --nbval-sanitize-with tests/reference/sanitize.cfg \
 	  --ignore tests/reference --ignore tests/book/test_pages.py _build/nbval tests
 

@@ -44,27 +44,27 @@ SETTINGS = {
 """What `switches` changes, one at a time."""
 
 
-def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = False, say=None) -> dict:
+def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = False, log=None) -> dict:
     """Everything this module measures of one configuration, as plain JSON values.
 
     epoch: also train each arm for a whole epoch. compiled: try `compile` on a processor as well, which takes minutes.
     Returns machine, setup (what was trained), matrix_rate (FLOP/s by precision), arms (seconds a step by arm),
     stages (seconds of each part of a step, by arm), switches, encoding, preparing, peak_memory_mb and epoch.
     """
-    device, say = pick_device(config.device), say or (lambda line: None)
+    device, log = pick_device(config.device), log or (lambda line: None)
     found = {"machine": machine(device), "setup": setup(config, store), "matrix_rate": matrix_rate(config, device)}
     with cuda_modes(config.deterministic):
         found["arms"], found["stages"], found["epoch"] = {}, {}, {}
         for arm in config.arms:
-            say(f"timing the steps of {arm}")
+            log(f"timing the steps of {arm}")
             found["arms"][arm], found["stages"][arm] = steps(config, store, arm)
         found["peak_memory_mb"] = round(peak_memory(device) / 2**20)
-        say("switching one thing at a time")
+        log("switching one thing at a time")
         found["switches"] = switches(config, store, config.arms[-1], compiled)
     found["encoding"] = encoding(config.neighbours, config.sigma)
     found["preparing"] = [preparing(store, side) for side in (store.side, 4 * store.side)]
     for arm in config.arms if epoch else ():
-        say(f"training {arm} for an epoch")
+        log(f"training {arm} for an epoch")
         found["epoch"][arm] = whole_epoch(config, store, arm)
     return found
 

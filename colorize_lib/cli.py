@@ -344,7 +344,7 @@ def bench(options) -> None:
     from .bench import as_text, measure
     from .evaluation import records
 
-    found = measure(config, store, options.epoch, options.compile, say=_log)
+    found = measure(config, store, options.epoch, options.compile, log=_log)
     print(as_text(found))
     path = records.bench_file(options.record) if options.record else Path(options.json)
     path.parent.mkdir(parents=True, exist_ok=True)

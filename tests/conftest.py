@@ -11,18 +11,21 @@ ROOT = Path(__file__).parent.parent
 # one thread gives the same sums everywhere, and tests are too small to gain from more
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-
 # notebooks that read the runs of the first of them
 ONE_EXPERIMENT = ("04_training", "05_reds_yellows", "06_neutrals", "07_vibrancy", "08_edge_cases")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Keep the tests of a file in one process, for their shared fixtures, and the notebooks of one experiment too."""
-    for item in items:
-        name = item.path.stem
-        together = item.path.suffix == ".ipynb" and name in ONE_EXPERIMENT
-        item.add_marker(pytest.mark.xdist_group("experiment" if together else item.path.as_posix()))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = Path(nodeid.partition("::")[0])
+            return "experiment" if file.suffix == ".ipynb" and file.stem in ONE_EXPERIMENT else file.as_posix()
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

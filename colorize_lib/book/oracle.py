@@ -24,7 +24,7 @@ from ..networks import OUTPUT_STRIDE
 from ..objectives import AB_SCALE, L2, CrossEntropy, subsample, upsample
 from ..quantize import ab_gamut_centers, densify, nearest_bin, rebalancing_weights, soft_encode
 from ..readout import Readout
-from .figures import ARM_COLOURS, ARM_LINES, WIDTH, _ab_axis, _colours_of, _done, picture_grid
+from .figures import ARM_COLOURS, ARM_LINES, WIDTH, _ab_axis, _colours_of, _done, image_grid
 
 LAMBDA = 0.5
 """Of the rebalancing, as published."""
@@ -398,7 +398,7 @@ def plot_painted(scenes: SyntheticScenes, found: dict[str, Tensor], prior: Tenso
         painted = {name: repaint(scene, drawn[name].numpy())[0] for name in found}
         grey = repaint(scene, np.zeros((len(SCENE_CLASSES), 2)))[0]
         rows[f"scene {n + 1}"] = {"grey": grey, "truth": scene.pixels[0]} | painted
-    return picture_grid(rows, titles={name: name for name in next(iter(rows.values()))})
+    return image_grid(rows, titles={name: name for name in next(iter(rows.values()))})
 
 
 def plot_convergence(curves: pd.DataFrame) -> Figure:
