@@ -114,10 +114,11 @@ def _parser() -> argparse.ArgumentParser:
         *(option("source"), option("out"), option("--side", type=int, default=64, help="in pixels (default: 64)")),
     )
     command(train, settings=True)
+    vary = option("--vary", "-v", nargs="+", action="append", default=[], metavar=("NAME", "VALUE"),
+                  help="a setting and the values to try; several give every combination")  # fmt: skip
     command(
         sweep,
-        option("--vary", "-v", nargs="+", action="append", default=[], metavar=("NAME", "VALUE"),
-               help="a setting and the values to try; several give every combination"),
+        vary,
         option("--part", default="1/1", help="only part K of N, as K/N, for N machines or an array of batch jobs"),
         option("--list", action="store_true", help="only list how far each run is"),
         settings=True,
@@ -153,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         option("--elsewhere", help="images of another kind to measure on as well; their test split is taken"),
         settings=True,
     )
-    command(tune, settings=True)
+    command(tune, vary, settings=True)
     command(
         export, option("--out", "-o", help="folder: write one file a run there, of every arm and seed"), settings=True
     )
@@ -248,20 +249,15 @@ def train(options) -> None:
 
 def sweep(options) -> None:
     """Train arms by seeds by settings: lists the runs, keeps finished ones, resumes begun ones, trains the rest."""
-    names = [name for name, *_ in options.vary]
-    values = [[parse_value(text) for text in texts] for _, *texts in options.vary]
-    settings = [dict(zip(names, combination, strict=True)) for combination in itertools.product(*values)]
-    configs = [load_config(**parameters(options) | setting) for setting in settings]
-    if not configs or not all(config.data for config in configs):
-        raise ValueError("a sweep needs --data and a value for every --vary")
+    varied = _varied(options)
     part, parts = _part(options.part)
     from .data.prepare import open_data
     from .training.distributed import joined
     from .training.loop import train_run
 
-    with joined(configs[0].device) as world:
-        stores = {place: open_data(*place) for place in dict.fromkeys((c.data, c.side) for c in configs)}
-        jobs = [(setting, (c, arm, seed, stores[c.data, c.side])) for c, setting in zip(configs, settings, strict=True)
+    with joined(varied[0][1].device) as world:
+        stores = {place: open_data(*place) for place in dict.fromkeys((c.data, c.side) for _, c in varied)}
+        jobs = [(setting, (c, arm, seed, stores[c.data, c.side])) for setting, c in varied
                 for seed in c.seeds for arm in c.arms][part - 1 :: parts]  # fmt: skip
         _log_standing(jobs, world.first)
         if options.list:
@@ -269,6 +265,17 @@ def sweep(options) -> None:
         for _, job in jobs:
             train_run(*job)
         _log_standing(jobs, world.first)
+
+
+def _varied(options) -> list[tuple[dict, Config]]:
+    """Every combination of what `--vary` names, with the configuration that it makes."""
+    names = [name for name, *_ in options.vary]
+    values = [[parse_value(text) for text in texts] for _, *texts in options.vary]
+    settings = [dict(zip(names, combination, strict=True)) for combination in itertools.product(*values)]
+    varied = [(setting, load_config(**parameters(options) | setting)) for setting in settings]
+    if not varied or not all(config.data for _, config in varied):
+        raise ValueError(f"colorize {options.command} needs --data and a value for every --vary")
+    return varied
 
 
 def _log_standing(jobs: list[tuple], shown: bool) -> None:
@@ -366,13 +373,13 @@ def record(options) -> None:
 
 
 def tune(options) -> None:
-    """Train every arm at several learning rates and record how each ends on validation images (give `--steps`)."""
-    config = _config(options)
+    """Give every arm the same trials and record how each ends on validation images (give `--steps`)."""
+    configs = [config for _, config in _varied(options)]
     _need_clone("tune")
-    store = _store(config)
+    store = _store(configs[0])
     from .evaluation import records
 
-    print(records.tune(config, store).to_string(index=False))
+    print(records.tune(configs, store).to_string(index=False))
 
 
 def export(options) -> None:

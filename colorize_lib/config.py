@@ -112,7 +112,7 @@ PROFILES: dict[str, dict] = {
         "schedule": "one_cycle",
         "eval_every": 200,
     },
-    # For variants, grids and doses: six minutes a run. Initialisation and rate as the recorded trials of `evening` chose.
+    # For variants, grids and doses: six minutes a run. Initialisation and rate as the trials of `evening` chose.
     "ablation": {
         "train_photos": 14386,
         "width": 0.125,

@@ -41,7 +41,9 @@ def test_configurations_are_frozen():
 
 
 def test_unknown_profile():
-    with pytest.raises(ValueError, match=r"profile='huge' is unknown; choose one of smoke, laptop, student, zhang"):
+    with pytest.raises(
+        ValueError, match=r"profile='huge' is unknown; choose one of smoke, laptop, ablation, evening, student"
+    ):
         load_config("huge")
 
 

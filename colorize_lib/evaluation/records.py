@@ -128,37 +128,38 @@ class DataCard:
     fingerprints: dict[str, str]
 
 
-RATES = (0.25, 0.5, 1.0, 2.0)
-"""Learning rates tried for every arm, as multiples of the configured one."""
-
-
-def tune(config: Config, store: Store, runs: Path = RUNS, folder: Path | None = None, log=print) -> pd.DataFrame:
-    """Train every arm at every rate of `RATES` (what is missing) and record how each ended on validation images.
-
-    All arms get the same number of trials, on the same images; test images are not looked at. Writes tuning.csv
-    into the recorded results: arm, lr, steps, loss (the arm's own, over the training since the validation before),
-    val_plain, val_ab_error, val_chroma_ratio.
-    """
-    folder = folder or _folder(config.profile)
-    rows = []
-    for arm in config.arms:
-        for factor in RATES:
-            trial = replace(config, lr=factor * config.lr)
-            last = pd.read_csv(train_run(trial, arm, config.seeds[0], store, runs, log) / "history.csv").iloc[-1]
-            rows.append({"arm": arm, "lr": trial.lr, "steps": int(last.step)} | last[list(TUNED)].to_dict())
-    table = pd.DataFrame(rows)
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "tuning.csv", table.to_csv(index=False, float_format="%.6g"))
-    return table
-
-
+TRIED = ("init", "lr", "batch", "steps")
+"""Settings that every row of a table of trials names."""
 TUNED = ("loss", "val_plain", "val_ab_error", "val_chroma_ratio")
+"""What it tells of a trial: the arm's own loss since the validation before the last, and what the last one gave."""
+
+
+def tune(configs: list[Config], store: Store, runs: Path = RUNS, folder: Path | None = None, log=print) -> pd.DataFrame:
+    """Train every arm with every one of `configs` (what is missing) and record how each ended on validation images.
+
+    All arms get the same trials, on the same images; test images are not looked at. Writes tuning.csv into the recorded
+    results of the profile, with columns arm, `TRIED` and `TUNED`; trials that stand in it already are kept, or replaced
+    by those of the same settings.
+    """
+    folder = folder or _folder(configs[0].profile)
+    rows = []
+    for config in configs:
+        for arm in config.arms:
+            last = pd.read_csv(train_run(config, arm, config.seeds[0], store, runs, log) / "history.csv").iloc[-1]
+            tried = {name: getattr(config, name) for name in TRIED} | {"steps": int(last.step)}
+            rows.append({"arm": arm} | tried | last[list(TUNED)].to_dict())
+    path = folder / "tuning.csv"
+    table = pd.concat([load_tuning(folder.name, folder), pd.DataFrame(rows)]) if path.exists() else pd.DataFrame(rows)
+    table = table.drop_duplicates(["arm", *TRIED], keep="last").sort_values(["arm", *TRIED])
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(path, table.to_csv(index=False, float_format="%.6g"))
+    return table
 
 
 def load_tuning(profile: str, folder: Path | None = None) -> pd.DataFrame:
     """What `tune` recorded; a table without rows where nothing was."""
     path = (folder or BOOK / "results" / profile) / "tuning.csv"
-    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["arm", "lr", "steps", *TUNED])
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["arm", *TRIED, *TUNED])
 
 
 def data_card(config: Config) -> DataCard:

@@ -229,19 +229,21 @@ def test_json_has_no_nan_and_no_half_written_file(tmp_path):
     assert '"a": [ 1, 2 ]' in (tmp_path / "x.json").read_text()
 
 
-def test_every_arm_gets_the_same_trials(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "RATES", (0.5, 1.0))
+def test_every_arm_gets_the_same_trials_and_they_add_up(made, tmp_path):
     assert not len(records.load_tuning("smoke", tmp_path))
     config = dataclasses.replace(made.config, arms=("l2", "ce"), seeds=(0,))
-    found = records.tune(config, made.store, made.runs, tmp_path, log=None)
+    slower = dataclasses.replace(config, lr=config.lr / 2)
+    records.tune([slower], made.store, made.runs, tmp_path, log=None)
+    found = records.tune([config, slower], made.store, made.runs, tmp_path, log=None)
     assert list(zip(found.arm, found.lr / config.lr, strict=True)) == [
-        ("l2", 0.5), ("l2", 1), ("ce", 0.5), ("ce", 1)
+        ("ce", 0.5), ("ce", 1), ("l2", 0.5), ("l2", 1)
     ]  # fmt: skip
+    assert set(found.init) == {config.init} and set(found.batch) == {config.batch}
     assert records.load_tuning("smoke", tmp_path).val_ab_error.to_list() == pytest.approx(
         found.val_ab_error.to_list(), rel=1e-4
     )
     known = made.results.history.query("arm == 'ce' and seed == 0").val_plain.iloc[-1]
-    assert found.val_plain.iloc[-1] == pytest.approx(known, rel=1e-4), "the configured rate is the recorded run"
+    assert found.val_plain.iloc[1] == pytest.approx(known, rel=1e-4), "the configured rate is the recorded run"
 
 
 # --------------------------------------------------------------------------------------------------------- curves
