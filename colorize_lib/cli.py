@@ -274,7 +274,7 @@ def _varied(options) -> list[tuple[dict, Config]]:
     settings = [dict(zip(names, combination, strict=True)) for combination in itertools.product(*values)]
     varied = [(setting, load_config(**parameters(options) | setting)) for setting in settings]
     if not varied or not all(config.data for _, config in varied):
-        raise ValueError(f"colorize {options.command} needs --data and a value for every --vary")
+        raise ValueError("give --data, and a value for every --vary")
     return varied
 
 

@@ -99,7 +99,7 @@ def test_an_unreadable_value_is_named():
         (["photo", "nowhere.jpg", "--out", "out"], "no such file or folder: nowhere.jpg"),
         (["sweep", "--profile", "smoke", "--part", "3/2"], "--part 3/2 is not possible; it should look like 2/8"),
         (["sweep", "--profile", "smoke", "--vary", "rate", "1"], "parameter 'rate' is unknown"),
-        (["sweep", "--profile", "laptop"], "a sweep needs --data"),
+        (["sweep", "--profile", "laptop"], "colorize sweep: give --data"),
         (["photo", "x.jpg", "--out", "out", "--temperature", "0"], "--temperature 0.0 is not possible"),
     ],
 )

@@ -181,9 +181,9 @@ def test_without_a_book_nothing_is_recorded_beside_the_package(made, tmp_path, m
     monkeypatch.setattr(records, "BOOK", tmp_path / "book")
     monkeypatch.setattr(records, "measure_all", lambda *_: pytest.fail("measured before it was refused"))
     monkeypatch.setattr(records, "train_run", lambda *_: pytest.fail("trained before it was refused"))
-    for call in (records.record, records.tune):
+    for call, configs in ((records.record, made.config), (records.tune, [made.config])):
         with pytest.raises(ValueError, match="no book to record in at .*book; run this in a clone"):
-            call(made.config, made.store)
+            call(configs, made.store)
     with pytest.raises(ValueError, match="no book"):
         records.bench_file("here")
     assert not list(tmp_path.iterdir())
