@@ -152,6 +152,8 @@ def _check_tensors(state: dict[str, Tensor], expected: dict[str, Tensor], what: 
         if state[name].shape != expected[name].shape:
             shapes = list(state[name].shape), list(expected[name].shape)
             raise ValueError(f"the tensor {name} is {shapes[0]}; expected {shapes[1]} for {what}")
+        if not torch.isfinite(state[name]).all():
+            raise ValueError(f"the tensor {name} holds values that are not finite; was it saved in half precision?")
 
 
 # ---------------------------------------------------------------------------------------------------- of any size

@@ -303,6 +303,10 @@ def test_a_passport_of_something_else_is_named(tmp_path, change, message):
             lambda state: state | {"head.bias": torch.zeros(3)},
             r"head.bias is \[3\]; expected \[2\] for arm l2 at width",
         ),
+        (
+            lambda state: state | {"trunk.conv5.6.running_var": state["trunk.conv5.6.running_var"] / 0},
+            "trunk.conv5.6.running_var holds values that are not finite",
+        ),
     ],
 )
 def test_tensors_of_something_else_are_named(tmp_path, change, message):
