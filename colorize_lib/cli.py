@@ -20,6 +20,7 @@ import dataclasses
 import difflib
 import itertools
 import json
+import math
 import os
 import re
 import sys
@@ -108,6 +109,13 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(call=call, parser=sub)
 
     arm = option("--arm", default="ce_rebal", choices=ARMS, help="shipped network to use (default: ce_rebal)")
+    readout = (
+        option("--temperature", type=float, help="of a classifier's distributions (default: 0.38, and 1 with --kind)"),
+        option(
+            "--lambda", type=float, dest="lambda_", help="count rare colours more: 0 most, 1 not at all (default: 1)"
+        ),
+        option("--kind", help="mean, median, mode or sample of the distributions (default: mean)"),
+    )
     run_folder = option("--run", help="folder of a finished run or file of a network, instead of a shipped one")
     command(
         prepare,
@@ -129,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         option("--json", required=True, help="file to write"),
         option("--split", default="test", help="split of the data (default: test)"),
         option("--limit", type=int, default=0, help="only the first so many images"),
+        *readout,
     )
     command(
         photo,
@@ -136,7 +145,8 @@ def _parser() -> argparse.ArgumentParser:
         option("--out", "-o", required=True, help="folder to write to"),
         option("--overwrite", action="store_true", help="replace what an earlier call wrote (never an input)"),
         *(arm, run_folder),
-        option("--temperature", type=float, help="of the annealed mean: near 0 vivid, 1 cautious"),
+        *readout,
+        option("--gain", type=float, default=1.0, help="factor on the colours, whatever the network (default: 1)"),
         option("--side-by-side", action="store_true", help="grey input and result in one image"),
     )
     command(run, option("names", nargs="+", metavar="NAME"), settings=True)
@@ -309,9 +319,10 @@ def evaluate(options) -> None:
     from .evaluation.measuring import evaluate as measure
     from .evaluation.records import save_json
 
+    readout = _readout(options)
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
     store = open_data(options.data, colorizer.side)
-    measured = measure(colorizer, store, options.split, options.limit, log=_show)
+    measured = measure(colorizer, store, options.split, options.limit, [readout] if readout else (), log=_show)
     save_json(measured, Path(options.json))
     print(f"wrote {options.json}: {measured['pictures']} images, {', '.join(measured['systems'])}")
 
@@ -322,10 +333,25 @@ def _show(line: str) -> None:
         print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
 
 
+def _readout(options):
+    """The read-out that the options ask for, None where they leave it open; ValueError for a network without any."""
+    given = {name: getattr(options, name) for name in ("temperature", "lambda_", "kind")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given:
+        return None
+    if not options.run and not options.arm.startswith("ce"):
+        name = next(iter(given)).strip("_")
+        raise ValueError(f"--{name} is for classifiers (ce, ce_rebal); {options.arm} has one answer")
+    from .readout import Readout
+
+    return Readout(**({"temperature": 1.0} if "kind" in given else {}) | given)
+
+
 def photo(options) -> int:
     """Colorize images of any size; only their lightness is looked at."""
-    if options.temperature is not None and not options.temperature > 0:
-        raise ValueError(f"--temperature {options.temperature} is not possible; allowed: above 0")
+    if not 0 <= options.gain < math.inf:
+        raise ValueError(f"--gain {options.gain} is not possible; allowed: a finite number from 0")
+    readout = _readout(options)
     from .colorizer import load_colorizer, load_run
     from .photos import colorize_files, plan
 
@@ -334,7 +360,7 @@ def photo(options) -> int:
 
     jobs = plan(options.files, options.out, options.overwrite)
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
-    more = options.temperature, options.side_by_side, options.overwrite
+    more = readout, options.gain, options.side_by_side, options.overwrite
     failed = colorize_files(colorizer, jobs, *more, log=_log, warn=warn)
     if failed:
         warn(f"colorize photo: {failed} of {len(jobs)} images could not be colorized")

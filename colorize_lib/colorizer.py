@@ -20,6 +20,7 @@ from .config import Config, from_identity
 from .devices import pick_device
 from .networks import ColorNet, flush_running_means, make_network
 from .objectives import HEADS, NEEDS_PRIOR, CrossEntropy, Objective, make_objective
+from .readout import Readout
 
 WEIGHTS = "network.safetensors"
 TERMS = (
@@ -48,33 +49,43 @@ class Colorizer:
 
     @property
     def device(self) -> torch.device:
+        """Where the network is."""
         return self.network.head.weight.device
 
+    @property
+    def is_classifier(self) -> bool:
+        """Whether it predicts distributions, of which different things can be asked, or one colour."""
+        return isinstance(self.objective, CrossEntropy)
+
     @torch.no_grad()
-    def predict(self, pixels: np.ndarray | Tensor, temperature: float | None = None) -> tuple[Tensor, Tensor | None]:
+    def predict(self, pixels: np.ndarray | Tensor, readout: Readout | None = None) -> tuple[Tensor, Tensor | None]:
         """Colorize images uint8 [b, h, w, 3] (h, w multiples of 8).
 
+        readout: what is asked of a classifier's distributions; by default the annealed mean of its configuration.
         Returns Lab [b, 3, h, w], unclipped, and the logits [b, 313, h/4, w/4] (None for a regression arm).
         """
         rgb = to_unit(_on(self.device, pixels))
         output = self.network(self.objective.network_input(rgb)).float()
-        if not isinstance(self.objective, CrossEntropy):
+        if not self.is_classifier:
             return self.objective.decode(output, rgb), None
-        return self.objective.decode(output, rgb, temperature), output
+        return self.objective.decode(output, rgb, readout), output
 
-    def photo(self, image: np.ndarray, temperature: float | None = None, side: int | None = None) -> np.ndarray:
+    def photo(
+        self, image: np.ndarray, readout: Readout | None = None, gain: float = 1.0, side: int | None = None
+    ) -> np.ndarray:
         """Colorize one image uint8 [h, w, 3] of any size; only its lightness is looked at.
 
         The network sees the image with its shorter side reduced to about `side` (default: the side it was trained
         at); one that `is_thin` is squeezed for that. The predicted ab is enlarged and joined with the full-resolution
-        L. For `student_mse`, too, the predicted lightness is replaced by the true one here.
+        L. For `student_mse`, too, the predicted lightness is replaced by the true one here. readout: as for `predict`.
+        gain: factor on the predicted ab.
         Raises ValueError for anything but uint8 [h, w, 3] with at least one pixel.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or not image.size:
             raise ValueError(f"an image must be uint8 [h, w, 3] and not empty; got {image.dtype} {image.shape}")
         size = network_size(*image.shape[:2], side or self.side)
-        lab, _ = self.predict(to_uint8(_reduced(image, size, self.device)).cpu(), temperature)
-        return recolor(image, lab[0, 1:])
+        lab, _ = self.predict(to_uint8(_reduced(image, size, self.device)).cpu(), readout)
+        return recolor(image, gain * lab[0, 1:])
 
     def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
         """Write weights, prior and provenance as one safetensors file, through a temporary file.

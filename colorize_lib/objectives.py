@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from .color import lightness, luma, rgb_to_lab
 from .networks import OUTPUT_STRIDE
 from .quantize import rebalancing_weights, soft_encode_map, soft_entropy
-from .readout import annealed_mean
+from .readout import Readout
 
 AB_SCALE = 110.0
 """Regression heads predict ab / 110, as the PyTorch port does, so that outputs and gradients are of order one."""
@@ -194,9 +194,12 @@ class CrossEntropy(Objective):
         loss = reduce(self.pixel_weights(ab, index) * cross_entropy, self.reduction)
         return Score(loss, plain, plain - soft_entropy(weight).mean())
 
-    def decode(self, output: Tensor, rgb: Tensor, temperature: float | None = None) -> Tensor:
-        """Lab [b, 3, h, w]: annealed mean at quarter resolution, enlarged by four, under the true L."""
-        ab = annealed_mean(output, self.temperature if temperature is None else temperature)
+    def decode(self, output: Tensor, rgb: Tensor, readout: Readout | None = None) -> Tensor:
+        """Lab [b, 3, h, w]: colours read at quarter resolution, enlarged by four, under the true L.
+
+        readout: what is asked of the distribution; by default the annealed mean at the configured temperature.
+        """
+        ab = (readout or Readout(self.temperature))(output, self.prior)
         return torch.cat([self.network_input(rgb), upsample(ab)], 1)
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from .colorizer import Colorizer, is_thin, recolor
 from .data.images import list_images, read_image
+from .readout import Readout
 
 
 def plan(inputs: Iterable[str | Path], out: str | Path, overwrite: bool = False) -> list[tuple[Path, Path]]:
@@ -73,12 +74,13 @@ def _numbered(jobs: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
 
 
 def colorize_files(
-    colorizer: Colorizer, jobs: list[tuple[Path, Path]], temperature: float | None = None,
+    colorizer: Colorizer, jobs: list[tuple[Path, Path]], readout: Readout | None = None, gain: float = 1.0,
     side_by_side: bool = False, overwrite: bool = False, log: Callable = print, warn: Callable = print,
 ) -> int:  # fmt: skip
     """Colorize the images of a `plan`, each through a temporary file; returns how many could not be.
 
     An image that cannot be read, written or held in memory costs a line to `warn`, and the next is taken.
+    readout, gain: see `Colorizer.photo`.
     side_by_side: write the grey input and the result in one image. What came to stand under a target's name since the
     plan was made is kept, unless `overwrite`.
     """
@@ -93,7 +95,7 @@ def colorize_files(
         if is_thin(*image.shape[:2]):
             warn(f"{source}: {image.shape[1]} x {image.shape[0]} pixels; the network sees it squeezed")
         try:
-            result = (_pair if side_by_side else Colorizer.photo)(colorizer, image, temperature)
+            result = (_pair if side_by_side else Colorizer.photo)(colorizer, image, readout, gain)
             _write(result, target, overwrite)
         except (OSError, MemoryError, RuntimeError) as error:
             failed += 1
@@ -103,12 +105,12 @@ def colorize_files(
     return failed
 
 
-def _pair(colorizer: Colorizer, image: np.ndarray, temperature: float | None) -> np.ndarray:
+def _pair(colorizer: Colorizer, image: np.ndarray, readout: Readout | None, gain: float) -> np.ndarray:
     """The grey input and the colorized image side by side."""
     width = image.shape[1]
     both = np.empty((image.shape[0], 2 * width, 3), np.uint8)
     recolor(image, torch.zeros(2, 1, 1), both[:, :width])
-    both[:, width:] = colorizer.photo(image, temperature)
+    both[:, width:] = colorizer.photo(image, readout, gain)
     return both
 
 

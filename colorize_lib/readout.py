@@ -31,13 +31,15 @@ class Readout:
     """How a distribution becomes a colour.
 
     temperature: of the softmax, above 0; 1 reads what was predicted, smaller ones are bolder. lambda_: tilt by the
-    weights of eq. 4 with this lambda, 0 to 1; 1 is no tilt. kind: one of `KINDS`. Raises ValueError for other values.
+    weights of eq. 4 with this lambda, 0 to 1; 1 is no tilt. kind: one of `KINDS`. seed: of the kind "sample". Raises
+    ValueError for other values.
     Written as text it is what follows an arm's name in a system: `@0.38`, `@1~0.5`, `@1:median`.
     """
 
     temperature: float = 0.38
     lambda_: float = 1.0
     kind: str = "mean"
+    seed: int = 0
 
     def __post_init__(self):
         if not 0 < self.temperature < float("inf"):
@@ -61,11 +63,11 @@ class Readout:
             raise ValueError(f"read-out {text!r} is not possible; it should look like @0.38, @1~0.5 or @1:median")
         return cls(float(found["temperature"]), float(found["lambda_"] or 1), found["kind"] or "mean")
 
-    def __call__(self, logits: Tensor, prior: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(self, logits: Tensor, prior: Tensor | None = None) -> Tensor:
         """Read colours ab [b, 2, h, w] from logits [b, 313, h, w].
 
-        prior: distribution of the training data over the colours, [313]; needed for a tilt. generator: of the random
-        numbers that kind "sample" draws, for each position by itself.
+        prior: distribution of the training data over the colours, [313]; needed for a tilt. The kind "sample" draws for
+        each position by itself, the same for the same seed.
         """
         p = distribution(logits, self.temperature, self.lambda_, prior)
         centers = ab_gamut_centers().to(p)
@@ -76,7 +78,8 @@ class Readout:
         elif self.kind == "mode":
             ab = centers[p.argmax(-1)]
         else:
-            drawn = torch.multinomial(p.flatten(0, -2), 1, generator=generator)
+            chance = torch.Generator(p.device).manual_seed(self.seed)
+            drawn = torch.multinomial(p.flatten(0, -2), 1, generator=chance)
             ab = centers[drawn.view(p.shape[:-1])]
         return ab.movedim(-1, 1)
 

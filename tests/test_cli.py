@@ -47,7 +47,7 @@ def test_help_loads_nothing_heavy():
 @pytest.mark.parametrize(
     "arguments",
     [["train", "--help"], ["train", "--seed", "0"], ["train", "--lr", "-1"], ["photo", "x", "-o", "y", "--arm", "l3"],
-     ["photo", "x", "-o", "y", "--temperature", "0"], ["sweep", "--part", "3/2", "--profile", "smoke"]],
+     ["photo", "x", "-o", "y", "--gain", "-1"], ["sweep", "--part", "3/2", "--profile", "smoke"]],
 )  # fmt: skip
 def test_bad_options_are_told_before_anything_heavy_is_loaded(arguments):
     modules, done = loaded(*arguments)
@@ -100,7 +100,14 @@ def test_an_unreadable_value_is_named():
         (["sweep", "--profile", "smoke", "--part", "3/2"], "--part 3/2 is not possible; it should look like 2/8"),
         (["sweep", "--profile", "smoke", "--vary", "rate", "1"], "parameter 'rate' is unknown"),
         (["sweep", "--profile", "laptop"], "colorize sweep: give --data"),
-        (["photo", "x.jpg", "--out", "out", "--temperature", "0"], "--temperature 0.0 is not possible"),
+        (["photo", "x.jpg", "--out", "out", "--temperature", "0"], "temperature=0.0 must be above 0"),
+        (["photo", "x.jpg", "--out", "out", "--lambda", "2"], "lambda_=2.0 must lie in 0 to 1"),
+        (["photo", "x.jpg", "--out", "out", "--kind", "best"], "kind='best' is unknown; allowed: mean, median"),
+        (["photo", "x.jpg", "--out", "out", "--gain", "-1"], "--gain -1.0 is not possible"),
+        (
+            ["photo", "x.jpg", "--out", "out", "--arm", "l2", "--kind", "mode"],
+            "--kind is for classifiers (ce, ce_rebal)",
+        ),
     ],
 )
 def test_mistakes_are_one_line_and_come_before_any_kernel(clone, no_kernel, capsys, arguments, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import warnings
 
@@ -21,7 +22,7 @@ from colorize_lib.colorizer import WEIGHTS, Colorizer, export_weights, load_colo
 from colorize_lib.config import ARMS, Config, identity
 from colorize_lib.networks import make_network
 from colorize_lib.objectives import NEEDS_PRIOR, make_objective, upsample
-from colorize_lib.readout import annealed_mean
+from colorize_lib.readout import Readout, annealed_mean
 
 TINY = Config(side=16, width=1 / 16, precision="bf16", device="cpu", init="he")
 CPU = torch.device("cpu")
@@ -67,7 +68,7 @@ def test_predictions(arm):
         return
     assert logits.shape == (3, 313, 6, 6)
     torch.testing.assert_close(lab[:, 1:], upsample(annealed_mean(logits, 0.38)))
-    warm, same_logits = colorizer.predict(pixels, temperature=1.0)
+    warm, same_logits = colorizer.predict(pixels, Readout(1.0))
     torch.testing.assert_close(warm[:, 1:], upsample(annealed_mean(logits, 1.0)))
     assert torch.equal(logits, same_logits)
 
@@ -111,7 +112,22 @@ def test_an_image_at_another_side_and_temperature():
     colorizer, image = network_of("ce"), muted_image(64, 48)
     usual = colorizer.photo(image)
     assert not np.array_equal(usual, colorizer.photo(image, side=32))
-    assert not np.array_equal(usual, colorizer.photo(image, temperature=0.05))
+    assert not np.array_equal(usual, colorizer.photo(image, Readout(0.05)))
+
+
+def test_what_is_asked_of_a_classifier_changes_the_colours():
+    colorizer, image = load_colorizer("ce", "cpu"), noise(40, 56, 3)
+    asked = [None, Readout(1.0), Readout(1.0, 0.25), Readout(1.0, kind="median"), Readout(1.0, kind="sample")]
+    painted = [colorizer.photo(image, readout) for readout in asked]
+    assert not any(np.array_equal(a, b) for a, b in itertools.combinations(painted, 2))
+    assert np.array_equal(painted[-1], colorizer.photo(image, asked[-1])), "a sample is the same for the same seed"
+    assert np.array_equal(painted[0], colorizer.photo(image, Readout(colorizer.objective.temperature)))
+
+
+def test_a_gain_multiplies_the_colours():
+    colorizer, image = load_colorizer("l2", "cpu"), noise(32, 32, 3)
+    grey = colorizer.photo(image, gain=0.0)
+    assert np.ptp(grey.astype(int), axis=-1).max() <= 1 and not np.array_equal(grey, colorizer.photo(image))
 
 
 def test_images_may_be_views_and_read_only():
@@ -209,7 +225,7 @@ def test_exported_weights_are_half_as_large_and_nearly_the_same(tmp_path, arm):
     exported = load_run(path)  # a file will do, too
     assert exported.passport == original.passport | {"terms": "for tests", "measured": {}}
     assert path.stat().st_size < 0.75 * (tmp_path / WEIGHTS).stat().st_size
-    one, other = (c.predict(pixels, *([1.0] if "ce" in arm else []))[0] for c in (exported, original))
+    one, other = (c.predict(pixels, *([Readout(1.0)] if "ce" in arm else []))[0] for c in (exported, original))
     assert (one - other).abs().max() < 0.5
 
 

@@ -26,7 +26,7 @@ from colorize_lib.objectives import (
     upsample,
 )
 from colorize_lib.quantize import ab_gamut_centers, densify, nearest_bin, soft_encode
-from colorize_lib.readout import annealed_mean
+from colorize_lib.readout import Readout, annealed_mean
 
 CENTERS = ab_gamut_centers()
 GREY_BIN = int(nearest_bin(torch.zeros(1, 2)))
@@ -405,7 +405,7 @@ def test_decoded_colours():
     torch.testing.assert_close(objective("ce").decode(output, rgb)[:, 1:], upsample(annealed_mean(output, 0.38)))
     warm = objective("ce", temperature=0.9)
     torch.testing.assert_close(warm.decode(output, rgb)[:, 1:], upsample(annealed_mean(output, 0.9)))
-    torch.testing.assert_close(warm.decode(output, rgb, 0.5)[:, 1:], upsample(annealed_mean(output, 0.5)))
+    torch.testing.assert_close(warm.decode(output, rgb, Readout(0.5))[:, 1:], upsample(annealed_mean(output, 0.5)))
 
 
 def test_a_perfect_answer_decodes_to_the_picture():
@@ -415,7 +415,7 @@ def test_a_perfect_answer_decodes_to_the_picture():
         assert objective(arm).score(output, smooth).loss.item() == pytest.approx(0, abs=1e-9)
         torch.testing.assert_close(objective(arm).decode(output, smooth), rgb_to_lab(smooth), rtol=0, atol=1e-2)
     logits = dense_targets(smooth).clamp_min(1e-30).log()
-    decoded = objective("ce").decode(logits, smooth, 1.0)
+    decoded = objective("ce").decode(logits, smooth, Readout(1.0))
     assert (decoded - rgb_to_lab(smooth)).norm(dim=1).max() < 0.7  # what soft encoding costs
 
 

@@ -33,7 +33,7 @@ def red(monkeypatch):
         def __init__(self):
             self.trouble = []
 
-    def paint(self, image, temperature=None):
+    def paint(self, image, readout=None, gain=1.0):
         if self.trouble and (error := self.trouble.pop(0)):
             raise error
         return np.broadcast_to(np.array([255, 0, 0], np.uint8), image.shape)

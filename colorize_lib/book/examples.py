@@ -15,7 +15,8 @@ from ..config import Config
 from ..data.images import bundled_photos
 from ..data.prepare import open_data
 from ..data.scenes import synthetic_scenes
-from ..evaluation.measuring import finished_runs
+from ..evaluation.measuring import finished_runs, system_parts
+from ..readout import Readout
 from ..training.loop import RUNS
 
 
@@ -101,7 +102,7 @@ def colorizers(config: Config, runs: Path = RUNS) -> dict[str, Colorizer]:
     return {arm: load_run(found[arm, config.seeds[0]]) for arm in config.arms}
 
 
-def colorize_all(images: Images, networks: dict[str, Colorizer], temperature: float | None = None) -> dict:
+def colorize_all(images: Images, networks: dict[str, Colorizer], readout: Readout | None = None) -> dict:
     """Colorize every image with every network: {image: {"input", "truth", arm: uint8 [h, w, 3]}}.
 
     Small images (training size) go through as they are, larger ones as in `Colorizer.photo`.
@@ -111,7 +112,7 @@ def colorize_all(images: Images, networks: dict[str, Colorizer], temperature: fl
         L = rgb_to_lab(to_unit(torch.from_numpy(np.array(image))[None]))[:, :1]
         grey = _grey(L)
         out[name] = {"input": grey, "truth": np.asarray(image)}
-        out[name] |= {arm: network.photo(np.asarray(image), temperature) for arm, network in networks.items()}
+        out[name] |= {arm: network.photo(np.asarray(image), readout) for arm, network in networks.items()}
     return out
 
 
@@ -120,8 +121,8 @@ def colorize_systems(images: Images, networks: dict[str, Colorizer], systems: li
     out = colorize_all(images, {})
     for name, image in images.items.items():
         for system in systems:
-            arm, _, temperature = system.partition("@")
-            out[name][system] = networks[arm].photo(np.asarray(image), float(temperature) if temperature else None)
+            arm, readout = system_parts(system)
+            out[name][system] = networks[arm].photo(np.asarray(image), readout)
     return out
 
 

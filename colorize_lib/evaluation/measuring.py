@@ -1,6 +1,6 @@
 """From finished runs to everything that is measured of them, with intervals, as plain values.
 
-A **system** is an arm with its decoder, for example `l2`, `ce@1` or `ce_rebal@0.38` (the number is the temperature),
+A **system** is an arm with its read-out, for example `l2`, `ce@1` or `ce_rebal@0.38` (the number is the temperature),
 or a baseline: `grey`, `mean`, `random`, `ceiling`. `measure_all` measures every system of the finished runs on test
 photographs, and `summarise` makes of it what `results` records.
 """
@@ -11,7 +11,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,8 @@ from ..colorizer import WEIGHTS, Colorizer, load_colorizer, load_run
 from ..config import Config, from_identity
 from ..data.prior import data_prior
 from ..data.store import Store
-from ..objectives import CrossEntropy
 from ..quantize import ab_gamut_centers
+from ..readout import Readout
 from ..training.batches import batch_order
 from ..training.loop import RUNS, Run
 from . import baselines, metrics
@@ -55,25 +55,38 @@ SUBSETS: dict[str, tuple[str, Callable]] = {
 SUBSET_METRICS = ("auc", "ab_error", "skill", "ciede2000", "chroma_ratio", "colourfulness", "colourfulness_true")
 
 
-SYSTEM = re.compile(rf"student_mse|l2(_rebal)?|{'|'.join(BASELINES)}|ce(_rebal)?@\d+(\.\d+)?")
+READOUT = r"@\d+(\.\d+)?(~\d+(\.\d+)?)?(:[a-z]+)?"
+SYSTEM = re.compile(rf"student_mse|l2(_rebal)?|{'|'.join(BASELINES)}|ce(_rebal)?{READOUT}")
 """What the name of a system looks like."""
 
 
-def system_name(arm: str, temperature: float | None = None) -> str:
-    """Name of an arm with its decoder: `l2`, `ce@0.38`."""
-    return arm if temperature is None else f"{arm}@{temperature:g}"
+def system_name(arm: str, readout: Readout | float | None = None) -> str:
+    """Name of an arm with its read-out (a number is the temperature of a mean): `l2`, `ce@0.38`, `ce@1~0.5:median`."""
+    if readout is None:
+        return arm
+    return f"{arm}{readout if isinstance(readout, Readout) else Readout(readout)}"
+
+
+def system_parts(name: str) -> tuple[str, Readout | None]:
+    """The arm and the read-out of a system: the inverse of `system_name`."""
+    arm, at, rest = name.partition("@")
+    return arm, Readout.parse(at + rest) if at else None
 
 
 def system_title(name: str) -> str:
     """Name of a system for a reader."""
-    arm, _, temperature = name.partition("@")
+    arm, readout = system_parts(name)
     titles = {
         "student_mse": "MSE on RGB (student)", "l2": "L2 on ab", "l2_rebal": "L2 on ab, rebalanced",
         "ce": "cross entropy", "ce_rebal": "rebalanced",
         "grey": "grey baseline", "mean": "mean colour", "random": "another photo's colours",
         "ceiling": "encoding ceiling", "truth": "truth", "input": "input",
     }  # fmt: skip
-    return titles[arm] + (f", T = {temperature}" if temperature else "")
+    if readout is None:
+        return titles[arm]
+    kind = f", {readout.kind}" if readout.kind != "mean" else ""
+    tilt = f", tilted by {readout.lambda_:g}" if readout.lambda_ < 1 else ""
+    return f"{titles[arm]}, T = {readout.temperature:g}{tilt}{kind}"
 
 
 def _progress(what: str, log) -> Callable[[int, int], None] | None:
@@ -95,17 +108,17 @@ class StoredImages:
 
 
 def measure_systems(
-    colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, temperatures=(1.0, 0.38), log=None
+    colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, readouts: Iterable[Readout], log=None
 ) -> dict[str, metrics.Measured]:
-    """Measure a network with each decoder; a regression arm has only one.
+    """Measure a classifier with each read-out; a regression has only one answer.
 
     What judges distributions uses the soft encoding (neighbours and sigma) that the network was trained with.
     """
     config, out = from_identity(colorizer.passport["config"]), {}
-    for t in temperatures if isinstance(colorizer.objective, CrossEntropy) else (None,):
-        name = system_name(colorizer.arm, t)
+    for readout in readouts if colorizer.is_classifier else (None,):
+        name = system_name(colorizer.arm, readout)
         out[name] = metrics.measure(
-            lambda batch, t=t: colorizer.predict(batch, t), images, prior,
+            lambda batch, readout=readout: colorizer.predict(batch, readout), images, prior,
             neighbours=config.neighbours, sigma=config.sigma, progress=_progress(name, log),
         )  # fmt: skip
     return out
@@ -133,17 +146,18 @@ def _donors(config: Config, store: Store, n: int) -> StoredImages:
 
 
 def evaluate(
-    colorizer: Colorizer, store: Store, split: str = "test", limit: int = 0, temperatures=None, log=None
-) -> dict:
+    colorizer: Colorizer, store: Store, split: str = "test", limit: int = 0,
+    readouts: Iterable[Readout] = (), log=None
+) -> dict:  # fmt: skip
     """Every metric of one network on the images of a store, with intervals over images, as plain JSON values.
 
     The class-balanced AuC needs a prior. It is that of the shipped `ce` for every network and every store, so that any
-    two files can be compared.
+    two files can be compared. readouts: what to ask of a classifier; by default its mean and its annealed mean.
     """
     rows = store.rows(split, limit)
     config = from_identity(colorizer.passport["config"])
     images, prior = StoredImages(store, rows), load_colorizer("ce", "cpu").objective.prior
-    measured = measure_systems(colorizer, images, prior, temperatures or (1.0, config.temperature), log)
+    measured = measure_systems(colorizer, images, prior, readouts or (Readout(1.0), Readout(config.temperature)), log)
     measured |= measure_baselines(images, prior, config)
     found = Bootstrap({name: {None: m.table} for name, m in measured.items()}, RECORDED)
     return {
@@ -177,17 +191,17 @@ def finished_runs(config: Config, store: Store, runs: Path = RUNS) -> dict[tuple
     return found
 
 
-def _measured_run(folder: Path, store: Store, rows: np.ndarray, prior, temperatures, log) -> dict:
+def _measured_run(folder: Path, store: Store, rows: np.ndarray, prior, readouts, log) -> dict:
     """Measure a run, or read what an earlier call measured: the tables are kept in the run's folder."""
     key, out, missing = f"v{metrics.VERSION}-{store.fingerprint(rows)}", {}, []
     colorizer = load_run(folder)
-    classifier = isinstance(colorizer.objective, CrossEntropy)
-    for t in temperatures if classifier else (None,):
-        path = folder / f"measured-{key}-{system_name(colorizer.arm, t)}.npz"
+    for readout in readouts if colorizer.is_classifier else (None,):
+        name = system_name(colorizer.arm, readout)
+        path = folder / f"measured-{key}-{name}.npz"
         if path.exists():
-            out[system_name(colorizer.arm, t)] = _read_measured(path)
+            out[name] = _read_measured(path)
         else:
-            missing.append(t)
+            missing.append(readout)
     if missing:
         fresh = measure_systems(colorizer, StoredImages(store, rows), prior, missing, log)
         for name, m in fresh.items():
@@ -255,8 +269,9 @@ def measure_all(
         rows = test.rows("test", limit)
         systems = {n: {None: m} for n, m in _measured_baselines(test, rows, prior, config, store, runs).items()}
         for (_, seed), folder in found.items():
-            temperatures = [1.0, config.temperature, *(sweep if seed == config.seeds[0] else ())]
-            for name, m in _measured_run(folder, test, rows, prior, temperatures, log).items():
+            temperatures = (1.0, config.temperature, *(sweep if seed == config.seeds[0] else ()))
+            readouts = [Readout(t) for t in temperatures]
+            for name, m in _measured_run(folder, test, rows, prior, readouts, log).items():
                 systems.setdefault(name, {})[seed] = m
         return Tested(len(rows), test.fingerprint(rows), systems)
 

@@ -26,6 +26,7 @@ from ..data.store import Store
 from ..devices import check_precision, cuda_modes, device_name, peak_memory, pick_device, reset_peak_memory
 from ..networks import data_dependent_init, flush_running_means, make_network
 from ..objectives import NEEDS_PRIOR, CrossEntropy, make_objective
+from ..readout import Readout
 from .batches import Batches
 from .checkpoint import (
     CHECKPOINTS,
@@ -390,7 +391,7 @@ def validation_scores(run: Run) -> dict:
         rgb = rgb[..., spare : spare + run.config.side, spare : spare + run.config.side]
         output = run.network(run.objective.network_input(rgb))
         score = run.objective.score(output, rgb)
-        extra = {"temperature": 1.0} if isinstance(run.objective, CrossEntropy) else {}
+        extra = {"readout": Readout(1.0)} if isinstance(run.objective, CrossEntropy) else {}
         ab, true = run.objective.decode(output, rgb, **extra)[:, 1:], rgb_to_lab(rgb)[:, 1:]
         values = [score.plain, score.excess, chroma(ab - true).mean(), chroma(ab).mean(), chroma(true).mean()]
         sums += torch.stack(values).cpu() * len(rgb)

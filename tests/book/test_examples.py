@@ -11,6 +11,7 @@ import tiny
 from colorize_lib.book import examples
 from colorize_lib.book.examples import RULES, choose_images, colorize_all, colorizers
 from colorize_lib.config import load_config
+from colorize_lib.readout import Readout
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_every_image_is_colorized_by_every_network_at_its_own_size(made):
     images = choose_images(made.config, "any", 2)
     first = next(iter(images.items.values()))
     big = examples.Images({**images.items, "big": np.tile(first, (2, 3, 1))}, "")
-    out = colorize_all(big, colorizers(made.config, made.runs), temperature=0.38)
+    out = colorize_all(big, colorizers(made.config, made.runs), readout=Readout(0.38))
     assert list(out) == list(big.items)
     for name, shown in out.items():
         assert list(shown) == ["input", "truth", *made.config.arms]

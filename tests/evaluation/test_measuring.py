@@ -16,6 +16,7 @@ from colorize_lib.colorizer import load_run
 from colorize_lib.data.store import Store
 from colorize_lib.evaluation import measuring, metrics, records
 from colorize_lib.evaluation.measuring import SUBSET_METRICS
+from colorize_lib.readout import Readout
 
 PRIOR = torch.full((313,), 1 / 313)
 SWEPT = [f"{arm}@{t:g}" for arm in ("ce", "ce_rebal") for t in tiny.SWEEP]
@@ -81,7 +82,7 @@ def test_measurements_are_kept_beside_the_run(made, monkeypatch):
 def test_what_an_older_version_measured_is_measured_anew(made, monkeypatch):
     rows = made.store.rows("test", 2)
     folder = measuring.finished_runs(made.config, made.store, made.runs)["l2", 0]
-    again = functools.partial(measuring._measured_run, folder, made.store, rows, PRIOR, (1.0,), None)
+    again = functools.partial(measuring._measured_run, folder, made.store, rows, PRIOR, [Readout(1.0)], None)
     first = again()
     monkeypatch.setattr(measuring, "measure_systems", lambda *_: first | {"l2": "measured anew"})
     monkeypatch.setattr(measuring, "_write_measured", lambda *_: None)
@@ -116,9 +117,9 @@ def test_evaluate_balances_every_arm_with_one_prior(made):
 def test_distributions_are_judged_with_the_networks_own_encoding(made):
     network = load_run(measuring.finished_runs(made.config, made.store, made.runs)["ce", 0])
     images = made.store.pixels[made.store.rows("test", 2)]
-    assert (measuring.measure_systems(network, images, PRIOR, (1.0,))["ce@1"].table.nll_floor > 0).all()
+    assert (measuring.measure_systems(network, images, PRIOR, [Readout(1.0)])["ce@1"].table.nll_floor > 0).all()
     network.passport["config"] |= {"neighbours": 1}
-    hard = measuring.measure_systems(network, images, PRIOR, (1.0,))["ce@1"].table
+    hard = measuring.measure_systems(network, images, PRIOR, [Readout(1.0)])["ce@1"].table
     assert hard.nll_floor.to_numpy() == pytest.approx(0, abs=1e-4), "one neighbour leaves no entropy"
 
 
@@ -129,3 +130,24 @@ def test_evaluate_never_holds_more_than_a_batch(made, monkeypatch):
     monkeypatch.setattr(metrics, "measure", functools.partial(metrics.measure, batch=4))
     measuring.evaluate(network, made.store, limit=10)
     assert sizes == [4, 4, 2] * 4, "once for the network and each of three baselines"
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "title"),
+    [
+        ("l2", ("l2", None), "L2 on ab"),
+        ("ce@0.38", ("ce", Readout(0.38)), "cross entropy, T = 0.38"),
+        ("ce@1~0.5", ("ce", Readout(1, 0.5)), "cross entropy, T = 1, tilted by 0.5"),
+        ("ce_rebal@1:median", ("ce_rebal", Readout(1, kind="median")), "rebalanced, T = 1, median"),
+    ],
+)
+def test_a_system_has_one_name_everywhere(name, parts, title):
+    assert measuring.system_parts(name) == parts and measuring.system_name(*parts) == name
+    assert measuring.system_title(name) == title and measuring.SYSTEM.fullmatch(name)
+
+
+def test_evaluate_asks_what_it_is_told_to(made):
+    network = load_run(measuring.finished_runs(made.config, made.store, made.runs)["ce", 0])
+    asked = [Readout(1, 0.5), Readout(1, kind="median")]
+    found = measuring.evaluate(network, made.store, limit=4, readouts=asked)["systems"]
+    assert {name for name in found if name.startswith("ce")} - {"ceiling"} == {"ce@1~0.5", "ce@1:median"}
