@@ -157,7 +157,7 @@ untrained = {}
 for arm in live.arms:
     run = loop.Run(live, arm, live.seeds[0], store)
     run.prepare(resume=False)
-    untrained[arm] = loop.validate(run)
+    untrained[arm] = loop.validation_scores(run)
 glue("log_313", math.log(313), display=False)
 pd.DataFrame(untrained).T[["val_plain", "val_ab_error", "val_chroma_ratio"]].round(2)
 

@@ -8,7 +8,7 @@ see the class of an object and nothing else, which leaves only the objective to 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import matplotlib.pyplot as plt
@@ -95,16 +95,16 @@ def hard_means(weights: Tensor | None = None) -> Tensor:
     return _by_class(counts[:, None] * _COLOUR) / _by_class(counts[:, None])
 
 
-def read(readout: Readout, logits: Tensor, prior: Tensor | None = None, seed: int = 0) -> Tensor:
+def read(readout: Readout, logits: Tensor, prior: Tensor | None = None) -> Tensor:
     """A read-out of logits [..., 313]: float64 [..., 2]."""
-    generator = torch.Generator().manual_seed(seed)
-    ab = readout(logits.reshape(-1, logits.shape[-1], 1, 1), prior, generator)
+    ab = readout(logits.reshape(-1, logits.shape[-1], 1, 1), prior)
     return ab.double().reshape(*logits.shape[:-1], 2)
 
 
 def answers(prior: Tensor, seed: int = 0) -> dict[str, Tensor]:
-    """Every answer of `ANSWERS` to the true posterior of each class: {name: float64 [classes, 2]}."""
-    return {name: read(readout, posteriors().log(), prior, seed) for name, readout in ANSWERS.items()}
+    """Every answer of `ANSWERS` to the true posterior of each class: {name: float64 [classes, 2]}; seed: of samples."""
+    asked = {name: replace(readout, seed=seed) for name, readout in ANSWERS.items()}
+    return {name: read(readout, posteriors().log(), prior) for name, readout in asked.items()}
 
 
 def closed_forms(prior: Tensor) -> dict[str, Tensor]:
