@@ -394,7 +394,7 @@ def plot_painted(scenes: SyntheticScenes, found: dict[str, Tensor], prior: Tenso
     rows = {}
     for n in range(len(scenes.pixels)):
         scene = SyntheticScenes(scenes.pixels[n : n + 1], scenes.classes[n : n + 1])
-        drawn = found | {"sample": read(ANSWERS["sample"], posteriors().log(), prior, n)}
+        drawn = found | {"sample": read(replace(ANSWERS["sample"], seed=n), posteriors().log(), prior)}
         painted = {name: repaint(scene, drawn[name].numpy())[0] for name in found}
         grey = repaint(scene, np.zeros((len(SCENE_CLASSES), 2)))[0]
         rows[f"scene {n + 1}"] = {"grey": grey, "truth": scene.pixels[0]} | painted
