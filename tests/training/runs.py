@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import os
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 
@@ -64,15 +66,32 @@ def wait(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def together(work: Callable[[int], object], size: int = 2) -> list[int]:
-    """Do `work(rank)` in some processes that have joined, as torchrun starts them; returns how each ended."""
+def together(work: Callable[..., object], *args, size: int = 2) -> list[int]:
+    """Do `work(rank, *args)` in some processes that have joined, as torchrun starts them; returns how each ended.
+
+    They are forked from a server that has imported the library and started no threads. A fork of this process, whose
+    threads may hold locks, now and then waits for ever.
+    """
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["colorize_lib.training.loop"])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(size)}
+        port = free.getsockname()[1]
+    processes = [server.Process(target=_joined, args=(rank, size, port, work, args)) for rank in range(size)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(DEADLOCK)
+        process.kill()
+        process.join()
+    return [process.exitcode for process in processes]
 
-    def joined(rank: int) -> None:
-        os.environ.update(where | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+
+def _joined(rank: int, size: int, port: int, work: Callable[..., object], args: tuple) -> None:
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": size, "RANK": rank, "LOCAL_RANK": rank}
+    os.environ.update({name: str(value) for name, value in where.items()})
+    try:
         with distributed.joined("cpu"):
-            work(rank)
-
-    return [wait(child) for child in [fork(lambda rank=rank: joined(rank)) for rank in range(size)]]
+            work(rank, *args)
+    except KeyboardInterrupt:
+        sys.exit(130)

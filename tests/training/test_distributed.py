@@ -4,43 +4,46 @@ import dataclasses
 import itertools
 import os
 import signal
+from unittest import mock
 
 import pytest
 import torch
 from filelock import FileLock
-from runs import CPU, TINY, read_history, together
 from safetensors.torch import load_file
 
 from colorize_lib.colorizer import WEIGHTS
+from colorize_lib.data.store import Store
 from colorize_lib.training import distributed, loop
 from colorize_lib.training.batches import Batches
 from colorize_lib.training.checkpoint import LOCK
 from colorize_lib.training.distributed import ALONE, JointBatchNorm, World
 from colorize_lib.training.loop import Run, train_run
+from runs import CPU, TINY, read_history, together
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
+def interrupted(rank: int, config, store, runs, lines) -> None:
+    """Train; the second process thinks at every step that a checkpoint is due, and is interrupted before the eighth."""
+    ticks = itertools.count(0, (7, 1000)[rank])
+
+    def take_step(run, take_step=Run.take_step):
+        if run.step == 7 and rank == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return take_step(run)
+
+    with (
+        mock.patch.object(loop, "clock", lambda: float(next(ticks))),
+        mock.patch.object(Run, "take_step", take_step),
+        open(lines, "a") as file,
+    ):
+        train_run(config, "ce_rebal", 0, Store(store), runs, log=lambda line: print(line, file=file))
 
 
-def test_two_processes_interrupted_and_resumed_train_what_one_trains(store, tmp_path, monkeypatch):
+def test_two_processes_interrupted_and_resumed_train_what_one_trains(store, tmp_path):
     config = dataclasses.replace(TINY, steps=14, init="data", precision="fp64", checkpoint_seconds=50)
     alone = train_run(config, "ce_rebal", 0, store, tmp_path / "alone", log=None)
     runs, lines = tmp_path / "runs", tmp_path / "lines.txt"
-
-    def work(rank: int) -> None:
-        ticks = itertools.count(0, (7, 1000)[rank])  # the second process always thinks that a checkpoint is due
-        monkeypatch.setattr(loop, "clock", lambda: float(next(ticks)))
-
-        def interrupted(run, take_step=Run.take_step):
-            if run.step == 7 and rank == 1:
-                os.kill(os.getpid(), signal.SIGINT)
-            return take_step(run)
-
-        monkeypatch.setattr(Run, "take_step", interrupted)
-        with open(lines, "a") as file:
-            train_run(config, "ce_rebal", 0, store, runs, log=lambda line: print(line, file=file))
-
-    assert together(work) == [130, 130]  # noticed at step 10
-    assert together(work) == [0, 0]
+    assert together(interrupted, config, store.path, runs, lines) == [130, 130]  # noticed at step 10
+    assert together(interrupted, config, store.path, runs, lines) == [0, 0]
     told = lines.read_text()
     assert told.count("step 10/14, epoch") == told.count("step 14/14, epoch") == told.count("goes on from step 10") == 1
     one, other = (load_file(folder / alone.name / WEIGHTS) for folder in (tmp_path / "alone", runs))
@@ -51,28 +54,30 @@ def test_two_processes_interrupted_and_resumed_train_what_one_trains(store, tmp_
         assert row == pytest.approx(same, rel=1e-6)  # the sums of a history are fp32
 
 
+def refused(rank: int, store, runs) -> None:
+    """Find the run's folder taken."""
+    with pytest.raises(ValueError, match="another process is training in"):
+        train_run(TINY, "l2", 0, Store(store), runs, log=None)
+
+
 def test_all_processes_are_refused_where_one_is(store, tmp_path):
     folder = Run(TINY, "l2", 0, store, tmp_path).folder
     folder.mkdir()
-
-    def work(rank: int) -> None:
-        with pytest.raises(ValueError, match="another process is training in"):
-            train_run(TINY, "l2", 0, store, tmp_path, log=None)
-
     with FileLock(folder / LOCK):
-        assert together(work) == [0, 0]
+        assert together(refused, store.path, tmp_path) == [0, 0]
+
+
+def normalized(rank: int) -> None:
+    """Half a batch is normalized as it is in the whole one."""
+    whole = (10 + torch.randn(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))).bfloat16()
+    expected = torch.nn.BatchNorm2d(3)(whole.float())
+    found = JointBatchNorm(3)(whole[4 * rank : 4 * rank + 4])
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected[4 * rank : 4 * rank + 4], rtol=0, atol=0.015)
 
 
 def test_joint_batch_norm_sums_in_single_precision():
-    whole = (10 + torch.randn(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))).bfloat16()
-    expected = torch.nn.BatchNorm2d(3)(whole.float())
-
-    def work(rank: int) -> None:
-        found = JointBatchNorm(3)(whole[4 * rank : 4 * rank + 4])
-        assert found.dtype == torch.bfloat16
-        torch.testing.assert_close(found.float(), expected[4 * rank : 4 * rank + 4], rtol=0, atol=0.015)
-
-    assert together(work) == [0, 0]
+    assert together(normalized) == [0, 0]
 
 
 @pytest.mark.parametrize("size", [2, 4])
