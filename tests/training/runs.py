@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import multiprocessing
 import os
-import signal
 import socket
 import sys
-import traceback
 from collections.abc import Callable
 
 import torch
@@ -23,7 +21,7 @@ TINY = Config(
     side=16, train_photos=24, width=1 / 16, batch=8, steps=6, eval_every=2, lr=1e-3, schedule="one_cycle", device="cpu"
 )
 DEADLOCK = 180
-"""Seconds after which a forked process that waits for ever is ended, to fail its test."""
+"""Seconds after which a process that waits for ever is ended, to fail its test."""
 
 
 def read_history(folder) -> list[dict]:
@@ -43,41 +41,28 @@ def same_run(one, other) -> bool:
     return read_history(one) == read_history(other) and same_weights(one, other)
 
 
-def fork(work: Callable[[], object]) -> int:
-    """Start `work` in a process forked from this one, which needs no imports; returns its number."""
-    child = os.fork()
-    if child:
-        return child
-    signal.alarm(DEADLOCK)
-    code = 1
-    try:
-        work()
-        code = 0
-    except KeyboardInterrupt:
-        code = 130
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
-
-
-def wait(child: int) -> int:
-    """How a process ended: its exit status, or minus the number of the signal that killed it."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def in_process(work: Callable[..., object], *args) -> int:
+    """Do `work(*args)` in another process; returns its exit status, or minus the signal that killed it."""
+    return _ended([(work, args)])[0]
 
 
 def together(work: Callable[..., object], *args, size: int = 2) -> list[int]:
-    """Do `work(rank, *args)` in some processes that have joined, as torchrun starts them; returns how each ended.
+    """Do `work(rank, *args)` in some processes that have joined, as torchrun starts them; returns how each ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return _ended([(_joined, (rank, size, port, work, args)) for rank in range(size)])
+
+
+def _ended(jobs: list[tuple]) -> list[int]:
+    """How processes ended that did the jobs at the same time.
 
     They are forked from a server that has imported the library and started no threads. A fork of this process, whose
     threads may hold locks, now and then waits for ever.
     """
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["colorize_lib.training.loop"])
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = [server.Process(target=_joined, args=(rank, size, port, work, args)) for rank in range(size)]
+    server.set_forkserver_preload(["colorize_lib.training.loop", "torch._dynamo"])  # Adam loads the second, for seconds
+    processes = [server.Process(target=work, args=args) for work, args in jobs]
     for process in processes:
         process.start()
     for process in processes:

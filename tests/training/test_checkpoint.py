@@ -6,18 +6,18 @@ import math
 import os
 import signal
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 from filelock import FileLock
-from runs import TINY, fork, read_history, same_run, wait
 
 from colorize_lib.colorizer import WEIGHTS
+from colorize_lib.data.store import Store
 from colorize_lib.training import loop
 from colorize_lib.training.checkpoint import CHECKPOINTS, LOCK, read_checkpoint
 from colorize_lib.training.loop import Run, train_run
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+from runs import TINY, in_process, read_history, same_run
 
 
 @pytest.mark.parametrize("stops", [(2,), (3,), (1, 4, 5)], ids=str)
@@ -34,22 +34,26 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_run_killed_again_and_again_ends_bit_for_bit_where_it_would_have(finished, store, tmp_path, monkeypatch):
-    def killed(run, take_step=Run.take_step):
-        if run.step == last[0]:
+def killed_at(last: int, store, runs) -> None:
+    """Train until a step, and no further."""
+
+    def take_step(run, take_step=Run.take_step):
+        if run.step == last:
             die()
         return take_step(run)
 
-    monkeypatch.setattr(Run, "take_step", killed)
-    last = [0]
-    for last[0] in (0, 1, 2, 3, 5, 5):
-        assert wait(fork(lambda: train_run(TINY, "ce_rebal", 0, store, tmp_path, log=None))) == -signal.SIGKILL
-    last[0] = None
+    with mock.patch.object(Run, "take_step", take_step):
+        train_run(TINY, "ce_rebal", 0, Store(store), runs, log=None)
+
+
+def test_a_run_killed_again_and_again_ends_bit_for_bit_where_it_would_have(finished, store, tmp_path):
+    for last in (0, 1, 2, 3, 5, 5):
+        assert in_process(killed_at, last, store.path, tmp_path) == -signal.SIGKILL
     assert same_run(train_run(TINY, "ce_rebal", 0, store, tmp_path, log=None), finished["ce_rebal"])
 
 
-@pytest.mark.parametrize("moment", ["torch.save", "os.fsync", "first replace", "second replace"])
-def test_a_run_killed_while_it_writes_a_checkpoint_loses_nothing(finished, store, tmp_path, monkeypatch, moment):
+def killed_while_writing(moment: str, store, runs) -> None:
+    """Train, and be killed at a moment of the first checkpoint."""
     replaced = []
 
     def half_a_file(state, file, save=torch.save):
@@ -65,17 +69,15 @@ def test_a_run_killed_while_it_writes_a_checkpoint_loses_nothing(finished, store
             die()
         return replace(path, target)
 
-    def work():
-        if moment == "torch.save":
-            monkeypatch.setattr(torch, "save", half_a_file)
-        elif moment == "os.fsync":
-            monkeypatch.setattr(os, "fsync", die)
-        else:
-            monkeypatch.setattr(Path, "replace", counted)
-        train_run(TINY, "l2", 0, store, tmp_path, log=None)
+    patches = {"torch.save": (torch, "save", half_a_file), "os.fsync": (os, "fsync", die)}
+    with mock.patch.object(*patches.get(moment, (Path, "replace", counted))):
+        train_run(TINY, "l2", 0, Store(store), runs, log=None)
 
+
+@pytest.mark.parametrize("moment", ["torch.save", "os.fsync", "first replace", "second replace"])
+def test_a_run_killed_while_it_writes_a_checkpoint_loses_nothing(finished, store, tmp_path, moment):
     begun = train_run(TINY, "l2", 0, store, tmp_path, log=None, stop_after=2)
-    assert wait(fork(work)) == -signal.SIGKILL
+    assert in_process(killed_while_writing, moment, store.path, tmp_path) == -signal.SIGKILL
     assert read_checkpoint(begun)["step"] == 2, "the checkpoint before still serves"
     assert same_run(train_run(TINY, "l2", 0, store, tmp_path, log=None), finished["l2"])
 
