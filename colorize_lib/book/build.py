@@ -208,7 +208,7 @@ def _redirect_stderr(log: Path) -> None:
 def stage(root: Path, executed: Path, out: Path, profile: str) -> None:
     """Lay out what Sphinx reads: configuration, pages, and the executed notebooks with the run's traces taken off.
 
-    On top of every notebook stands of which profile its numbers are; with `smoke`, a banner on every page.
+    On top of a notebook with results stands of which profile they are; with `smoke`, a banner on every page.
     """
     import nbformat
     import yaml
@@ -226,7 +226,10 @@ def stage(root: Path, executed: Path, out: Path, profile: str) -> None:
         notebook.metadata.pop("papermill", None)  # absolute paths and times
         for cell in notebook.cells:
             cell.metadata.pop("papermill", None)
-        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(PROFILE_NOTE.format(profile=profile)))
+        if any(
+            "colorize_lib.evaluation" in cell.source for cell in notebook.cells
+        ):  # else its numbers are of no profile
+            notebook.cells.insert(1, nbformat.v4.new_markdown_cell(PROFILE_NOTE.format(profile=profile)))
         nbformat.write(notebook, out / "notebooks" / path.name)
 
 

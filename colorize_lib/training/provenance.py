@@ -17,11 +17,13 @@ HERE = Path(__file__).resolve().parents[2]
 """The folder that holds the package; in a checkout the repository."""
 
 
-def commit(folder: Path = HERE) -> str:
-    """The commit of the repository in `folder`, with "-dirty" if files differ from it; else "not under git".
+def commit(folder: Path | None = None) -> str:
+    """The commit of the repository in `folder` (default: this one), "-dirty" if files differ; else "not under git".
 
     A repository around it, such as that of somebody who installed the package into a folder of theirs, is not ours.
     """
+
+    folder = folder or HERE
 
     def git(*command: str) -> str:
         ask = ["git", "-C", str(folder), *command]

@@ -56,6 +56,11 @@ def test_staging_takes_the_traces_of_a_run_off(clone):
     stage(clone, executed, clone / "_build/stage", "laptop")
     staged = nbformat.read(clone / "_build/stage/notebooks/01_good.ipynb", 4)
     assert "papermill" not in staged.metadata and staged.cells[0].metadata == {"tags": ["a"]}
+    assert len(staged.cells) == 1, "without results its numbers are of no profile"
+    notebook.cells.append(nbformat.v4.new_code_cell("from colorize_lib.evaluation import records"))
+    nbformat.write(notebook, executed / "01_good.ipynb")
+    stage(clone, executed, clone / "_build/stage", "laptop")
+    staged = nbformat.read(clone / "_build/stage/notebooks/01_good.ipynb", 4)
     assert "Numbers on this page are of profile `laptop`" in staged.cells[1].source
     assert "html" not in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())
     stage(clone, executed, clone / "_build/stage", "smoke")
