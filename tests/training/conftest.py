@@ -2,7 +2,7 @@
 
 import pytest
 import tiny
-from runs import TINY
+from trainings import TINY
 
 from colorize_lib.config import ARMS
 from colorize_lib.data.store import Store

@@ -11,13 +11,13 @@ from unittest import mock
 import pytest
 import torch
 from filelock import FileLock
+from trainings import TINY, in_process, read_history, same_run
 
 from colorize_lib.colorizer import WEIGHTS
 from colorize_lib.data.store import Store
 from colorize_lib.training import loop
 from colorize_lib.training.checkpoint import CHECKPOINTS, LOCK, read_checkpoint
 from colorize_lib.training.loop import Run, train_run
-from runs import TINY, in_process, read_history, same_run
 
 
 @pytest.mark.parametrize("stops", [(2,), (3,), (1, 4, 5)], ids=str)

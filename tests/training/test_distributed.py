@@ -10,6 +10,7 @@ import pytest
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file
+from trainings import CPU, TINY, read_history, together
 
 from colorize_lib.colorizer import WEIGHTS
 from colorize_lib.data.store import Store
@@ -18,7 +19,6 @@ from colorize_lib.training.batches import Batches
 from colorize_lib.training.checkpoint import LOCK
 from colorize_lib.training.distributed import ALONE, JointBatchNorm, World
 from colorize_lib.training.loop import Run, train_run
-from runs import CPU, TINY, read_history, together
 
 
 def interrupted(rank: int, config, store, runs, lines) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from runs import CPU, TINY, read_history, same_run, same_weights
 from torch.utils._python_dispatch import TorchDispatchMode
+from trainings import CPU, TINY, read_history, same_run, same_weights
 
 from colorize_lib import config as settings
 from colorize_lib.color import rgb_to_lab, to_unit

@@ -4,7 +4,7 @@ import sys
 
 import pandas as pd
 import pytest
-from runs import TINY
+from trainings import TINY
 
 from colorize_lib.training.loop import Run, train_run
 from colorize_lib.training.progress import Progress

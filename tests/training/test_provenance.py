@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from runs import CPU, TINY, same_weights
+from trainings import CPU, TINY, same_weights
 
 from colorize_lib import config as settings
 from colorize_lib import devices
