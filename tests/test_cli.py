@@ -186,7 +186,7 @@ def test_lists_and_parameters_may_be_written_as_ever():
         (["train", "--seed", "0"], "colorize train: unknown: --seed 0; did you mean --seeds?"),
         (["photo", "x", "-o", "y", "--side-bside"], "unknown: --side-bside; did you mean --side-by-side?"),
         (["train", "--lr"], "argument --lr: expected one argument"),
-        (["trian"], "invalid choice: 'trian'"),
+        (["traim"], "invalid choice: 'trian'"),
     ],
 )
 def test_an_unknown_option_is_one_line(capsys, arguments, message):
