@@ -92,7 +92,7 @@ def test_an_unreadable_value_is_named():
         (["train", "--data", "x", "--lr", "-1"], "lr=-1.0 is not possible; allowed: a finite number above 0"),
         (["train", "--data", "x", "--width", "wide"], "width='wide' cannot be read; it should look like 1.0"),
         (["train", "--data", "x", "--schedule", "cosine"], "allowed: constant, one_cycle, steps"),
-        (["train", "--data", "x", "-p", "widht", "1"], "parameter 'widht' is unknown; did you mean 'width'?"),
+        (["train", "--data", "x", "-p", "widthh", "1"], "parameter 'widthh' is unknown; did you mean 'width'?"),
         (["train", "--profile", "laptop"], "give --data"),
         (["train", "--profile", "smoke", "-p", "learning_rate", "1"], "parameter 'learning_rate' is unknown"),
         (["train", "--data", "nowhere"], "nowhere"),
@@ -186,7 +186,7 @@ def test_lists_and_parameters_may_be_written_as_ever():
         (["train", "--seed", "0"], "colorize train: unknown: --seed 0; did you mean --seeds?"),
         (["photo", "x", "-o", "y", "--side-bside"], "unknown: --side-bside; did you mean --side-by-side?"),
         (["train", "--lr"], "argument --lr: expected one argument"),
-        (["traim"], "invalid choice: 'trian'"),
+        (["traim"], "invalid choice: 'traim'"),
     ],
 )
 def test_an_unknown_option_is_one_line(capsys, arguments, message):
