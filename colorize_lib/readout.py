@@ -23,7 +23,8 @@ KINDS = ("mean", "median", "mode", "sample")
 """What can be asked of a distribution."""
 MEDIAN_STEPS = 40
 MEDIAN_TOLERANCE = 1e-3  # in ab units, of a step: its end is then nearer than 0.01
-_NAME = re.compile(r"@(?P<temperature>\d+(?:\.\d+)?)(?:~(?P<lambda_>\d+(?:\.\d+)?))?(?::(?P<kind>[a-z]+))?")
+PATTERN = re.compile(r"@(?P<temperature>\d+(?:\.\d+)?)(?:~(?P<lambda_>\d+(?:\.\d+)?))?(?::(?P<kind>[a-z]+))?")
+"""What a read-out looks like as text."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Readout:
     @classmethod
     def parse(cls, text: str) -> Readout:
         """The read-out that `str` wrote. Raises ValueError for other text."""
-        found = _NAME.fullmatch(text)
+        found = PATTERN.fullmatch(text)
         if not found:
             raise ValueError(f"read-out {text!r} is not possible; it should look like @0.38, @1~0.5 or @1:median")
         return cls(float(found["temperature"]), float(found["lambda_"] or 1), found["kind"] or "mean")

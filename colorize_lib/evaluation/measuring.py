@@ -24,7 +24,7 @@ from ..config import Config, from_identity
 from ..data.prior import data_prior
 from ..data.store import Store
 from ..quantize import ab_gamut_centers
-from ..readout import Readout
+from ..readout import PATTERN, Readout
 from ..training.batches import batch_order
 from ..training.loop import RUNS, Run
 from . import baselines, metrics
@@ -55,8 +55,7 @@ SUBSETS: dict[str, tuple[str, Callable]] = {
 SUBSET_METRICS = ("auc", "ab_error", "skill", "ciede2000", "chroma_ratio", "colourfulness", "colourfulness_true")
 
 
-READOUT = r"@\d+(\.\d+)?(~\d+(\.\d+)?)?(:[a-z]+)?"
-SYSTEM = re.compile(rf"student_mse|l2(_rebal)?|{'|'.join(BASELINES)}|ce(_rebal)?{READOUT}")
+SYSTEM = re.compile(rf"student_mse|l2(_rebal)?|{'|'.join(BASELINES)}|ce(_rebal)?{PATTERN.pattern}")
 """What the name of a system looks like."""
 
 
