@@ -7,13 +7,16 @@ counts its seeds); `:format` is Python's, and `:ci.3f` gives value and interval:
     {result}`laptop/l2/auc:.3f`   {result}`laptop/ce@1 - l2/chroma_ratio:ci+.2f`   {result}`laptop/dark/l2/skill:.2f`
     {result}`laptop/pictures:,d`  {result}`laptop/passports/l2-s0/seconds:.0f` (run ids may be shortened)
 
-The role `{verdict}` names the verdict on a hypothesis (`H5`, or `student/H5` for another profile than laptop), and the
-directives draw tables: `{verdicts}` all hypotheses, `{claim} H5` one in full, `{passports}` what each run cost,
-`{runs}` what is to be trained and how much of it is recorded, `{benches}` what `colorize bench` measured on each
-machine, `{costs}` (with `:price:`, dollars an hour) what whole trainings would cost there. `{version2}` says when the
-rules of version 2 were fixed, and `{predictions}` lists ours. `{shown}` is a figure glued from a notebook, with
-alternative text, which `{glue}` cannot give across pages. A place that does not exist is a
-warning, and the book is built with warnings as errors.
+The role `{verdict}` names the verdict on a claim or prediction: `H5` by version 2 of the rules, `v1/H5` what version 1
+said. `{verdict_counts}` counts them: `H` (claims) or `P` (predictions) gives "2 confirmed, 1 refuted, ...", `H/open`
+one number, `H/decided` that of all but the open ones, and `H/all` that of all.
+
+The directives draw tables: `{verdicts}` all claims, `{predictions}` ours, `{claim} H5` one of either in full, `{rules}`
+when both versions of the rules were fixed, `{passports}` what each run cost, `{runs}` what is to be trained and how
+much of it is recorded, `{benches}` what `colorize bench` measured on each machine, `{costs}` (with `:price:`, dollars
+an hour) what whole trainings would cost there. `{shown}` is a figure glued from a notebook, with alternative text,
+which `{glue}` cannot give across pages. A place that does not exist is a warning, and the book is built with warnings
+as errors.
 """
 
 import itertools
@@ -32,7 +35,8 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from colorize_lib import bench
 from colorize_lib.config import Config, identity, load_config
-from colorize_lib.evaluation import claims, records
+from colorize_lib.evaluation import claims, records, results
+from colorize_lib.evaluation.measuring import SUBSETS
 
 logger = logging.getLogger(__name__)
 MISSING = (AttributeError, IndexError, KeyError, TypeError, ValueError, FileNotFoundError)
@@ -40,19 +44,41 @@ MINUS = "\N{MINUS SIGN}"
 
 
 @lru_cache
-def load(profile: str) -> records.Results:
+def load(profile: str) -> results.Results:
     """Results of a profile, read once."""
-    return records.load(profile)
+    return results.load(profile)
 
 
 @lru_cache
-def verdict(place: str) -> claims.Verdict:
-    """The verdict on `H5`, or on `student/H5`."""
-    profile, _, name = place.rpartition("/")
-    found = {hypothesis.id: hypothesis for hypothesis in claims.load_hypotheses()}
-    if name not in found:
-        raise ValueError(f"there is no hypothesis {name!r}; there are: {', '.join(found)}")
-    return claims.verdict(found[name], load(profile or "laptop"))
+def verdict(name: str) -> claims.Verdict:
+    """The verdict on `H5` by version 2 of the rules."""
+    return claims.decide(name, version=2)
+
+
+@lru_cache
+def version1() -> dict[str, dict]:
+    """What version 1 of the rules said, claim by claim, as it was recorded: verdict, remark, runs and findings."""
+    return json.loads((results.BOOK / "results/version1.json").read_text())["verdicts"]
+
+
+def word(place: str) -> str:
+    """The word of the verdict on `H5`, or of version 1 on `v1/H5`."""
+    first, _, name = place.rpartition("/")
+    if first not in ("", "v1"):
+        raise ValueError(f"{first!r} is no version of the rules; allowed: v1, or nothing for version 2")
+    return version1()[name]["verdict"] if first else verdict(name).verdict
+
+
+def counted_verdicts(place: str) -> str:
+    """How many verdicts there are, see `{verdict_counts}` at the top of this file."""
+    letter, _, which = place.partition("/")
+    found = claims.counts([verdict(h.id) for h in claims.load_hypotheses() if h.id.startswith(letter)])
+    total = sum(found.values())
+    if not total or which not in ("", "all", "decided", *claims.WORDS):
+        raise ValueError(f"{place!r} counts nothing; allowed: H or P, alone or with /all, /decided or /WORD")
+    if not which:
+        return ", ".join(f"{n} {text}" for text, n in found.items())
+    return str({"all": total, "decided": total - found.get("open", 0)}.get(which, found.get(which, 0)))
 
 
 # ---------------------------------------------------------------------------------------------------------- one number
@@ -68,7 +94,7 @@ def lookup(place: str):
         return found.difference(*keys[0].split(" - "), keys[1])
     if len(keys) == 2 and keys[0] not in found.summary:
         return found.interval(*keys)
-    if len(keys) == 3 and keys[0] in found.summary["strata"]:
+    if len(keys) == 3 and keys[0] in SUBSETS:
         return found.subset(*keys)
     value = found.summary
     for key in keys:
@@ -114,7 +140,7 @@ class Result(SphinxRole):
 
 def mark(word: str) -> nodes.inline:
     """A verdict as a word with a sign before it, see custom.css."""
-    return nodes.inline("", word, classes=["verdict", f"verdict-{word}"])
+    return nodes.inline("", word, classes=["verdict", f"verdict-{word.replace(' ', '-')}"])
 
 
 class Verdict(SphinxRole):
@@ -122,13 +148,26 @@ class Verdict(SphinxRole):
 
     def run(self) -> tuple[list, list]:
         """Return the word, with its class, or a warning."""
-        if self.text in ("confirmed", "refuted", "undecided", "mixed", "open"):
+        if self.text in claims.WORDS:
             return [mark(self.text)], []
         try:
-            return [mark(verdict(self.text).verdict)], []
+            return [mark(word(self.text))], []
         except MISSING as error:
             logger.warning("verdict %r: %s", self.text, error, location=self.get_location())
             return [nodes.inline("", f"[no verdict {self.text}]")], []
+
+
+class VerdictCounts(SphinxRole):
+    """`{verdict_counts}`, see the top of this file."""
+
+    def run(self) -> tuple[list, list]:
+        """Return the count, or a warning."""
+        try:
+            text = counted_verdicts(self.text)
+        except MISSING as error:
+            logger.warning("verdict_counts %r: %s", self.text, error, location=self.get_location())
+            text = f"[no counts {self.text}]"
+        return [nodes.inline("", text, classes=["pasted-text"])], []
 
 
 # -------------------------------------------------------------------------------------------------------------- tables
@@ -170,51 +209,108 @@ class Source(SphinxDirective):
         raise NotImplementedError
 
 
+def signed(text: str) -> str:
+    """Text with real minus signs before numbers."""
+    return re.sub(r"-(?=[\d.])", MINUS, text)
+
+
+def link(name: str) -> str:
+    """A link to the place of a claim on its page."""
+    return f"[{name}](#claim-{name.lower()})"
+
+
 class Verdicts(Source):
-    """`{verdicts} [profile]`: one line a hypothesis."""
+    """`{verdicts}`: one line a claim, with the verdicts of both versions."""
+
+    optional_arguments = 0
 
     def source(self, argument: str) -> str:
         """The table."""
-        found = [verdict(f"{argument}/{hypothesis.id}") for hypothesis in claims.load_hypotheses()]
-        columns = {"": 6, "Claim": 40, "Section": 10, "Verdict": 14, "Remark": 30}
-        return table(columns, [self._row(one) for one in found], "claims")
+        names = [h.id for h in claims.load_hypotheses() if h.id.startswith("H")]
+        columns = {"": 6, "Claim": 50, "Verdict": 24, "Version 1": 20}
+        return table(columns, [[*summary(name), f"{{verdict}}`v1/{name}`"] for name in names], "claims")
 
-    def _row(self, one: claims.Verdict) -> list[str]:
-        about = one.hypothesis
-        link = f"[{about.id}](#claim-{about.id.lower()})"
-        return [link, about.title, about.section, f"{{verdict}}`{one.verdict}`", one.remark]
+
+class Predictions(Source):
+    """`{predictions}`: one line a prediction of ours, with its verdict."""
+
+    optional_arguments = 0
+
+    def source(self, argument: str) -> str:
+        """The table."""
+        names = [h.id for h in claims.load_hypotheses() if h.id.startswith("P")]
+        return table({"": 6, "Prediction": 60, "Verdict": 34}, [summary(name) for name in names], "claims")
+
+
+def summary(name: str) -> list[str]:
+    """Id with link, title and verdict of version 2 with its parts, as cells."""
+    one = verdict(name)
+    parts = "; ".join(f"{part}: {text}" for part, text in (one.parts or {}).items())
+    return [link(name), one.hypothesis.title, f"{{verdict}}`{one.verdict}`" + (f" ({parts})" if parts else "")]
 
 
 class Claim(Source):
-    """`{claim} H5`: claim, experiment, rule, what was measured, and the runs behind it."""
+    """`{claim} H5`: verdict, claim, rule, what was measured, and folded what version 1 said."""
 
     required_arguments, optional_arguments = 1, 0
 
     def source(self, argument: str) -> str:
-        """A few paragraphs and a table."""
+        """A few paragraphs and tables."""
         one = verdict(argument)
         about = one.hypothesis
-        where = f" (section {about.section})" if about.section != "-" else ""
-        text = f"**Claim**{where}. {about.claim}\n\n**Experiment.** {about.experiment}\n\n**Rule.** {about.rule}\n\n"
-        remark = f" ({one.remark})" if one.remark else ""
-        text += f"**Verdict.** {{verdict}}`{one.verdict}`{remark}\n\n"
+        text = self._verdict(one)
+        if about.experiment:
+            where = f" (section {about.section})" if about.section != "-" else ""
+            text += f"**Claim**{where}. {about.claim}\n\n"
+        text += f"**Rule.** {about.rule}\n\n"
         if one.findings:
-            columns = {"Effect": 46, "Measured, with 95 % interval": 28, "Must be": 12, "Finding": 14}
-            text += table(columns, [self._row(finding) for finding in one.findings], "findings")
-            text += f"\nRuns: {', '.join(f'`{run}`' for run in one.runs)}\n\n"
-        text += folded("Rule, version 2", rule_version2(about.id))
-        waits = [entry for entry in claims.read()["runs"] if about.id in entry["decides"]]
+            missing = "**Provisional**, of what is recorded so far, and no verdict:\n\n" if one.missing else ""
+            text += missing + findings([finding_cells(finding) for finding in one.findings], one.runs)
+        return text + (first_version(about) if about.id in version1() else "")
+
+    def _verdict(self, one: claims.Verdict) -> str:
+        parts = "; ".join(f"{part}: {{verdict}}`{text}`" for part, text in (one.parts or {}).items())
+        notes = "; ".join(filter(None, [parts, one.remark]))
+        text = f"**Verdict.** {{verdict}}`{one.verdict}`" + (f" ({notes})" if notes else "") + "\n\n"
         if one.verdict == "open":
-            text += f"Waits for: {'; '.join(self._wait(entry) for entry in waits)} ([run list](#run-list))\n"
+            waits = [entry["about"] for entry in claims.read()["runs"] if one.hypothesis.id in entry["decides"]]
+            missing = f"Missing: {some(one.missing)}. " if one.missing else ""
+            text += f"{missing}Waits for: {'; '.join(waits)} ([run list](#run-list)).\n\n"
         return text
 
-    def _row(self, finding: claims.Finding) -> list[str]:
-        word = f"{{verdict}}`{finding.verdict}`" if finding.verdict else "reported only"
-        signed = [text.replace("-", MINUS) for text in (str(finding), finding.check.rule)]
-        return [finding.title, *signed, word]
 
-    def _wait(self, entry: dict) -> str:
-        return entry["about"] + (f" (lacking: {entry['lacking']})" if "lacking" in entry else "")
+def some(texts: tuple[str, ...], most: int = 3) -> str:
+    """The first few of several texts, and how many there are beside."""
+    more = [f"and {len(texts) - most} more"] if len(texts) > most else []
+    return "; ".join([*texts[:most], *more])
+
+
+def finding_cells(finding: claims.Finding) -> list[str]:
+    """Effect, measured, must be and finding of a check, as cells."""
+    mark_of = f"{{verdict}}`{finding.verdict}`" if finding.verdict else ""
+    text = f"reported only {mark_of}" if finding.check.report else mark_of
+    return [finding.title, signed(str(finding)), signed(finding.check.rule), text]
+
+
+def findings(rows: list[list[str]], runs) -> str:
+    """MyST source of a table of findings, with the runs behind it."""
+    columns = {"Effect": 46, "Measured, with 95 % interval": 28, "Must be": 12, "Finding": 14}
+    return table(columns, rows, "findings") + (f"\nRuns: {', '.join(f'`{run}`' for run in runs)}\n\n" if runs else "\n")
+
+
+def first_version(about: claims.Hypothesis) -> str:
+    """Folded: what version 1 of the rule took, what it said of which findings, and what was wrong with it."""
+    (rule,) = (h for h in claims.load_hypotheses(1) if h.id == about.id)
+    said = version1()[about.id]
+    remark = f" ({said['remark']})" if said["remark"] else ""
+    text = f"**Verdict.** {{verdict}}`{said['verdict']}`{remark}\n\n"
+    text += f"**Experiment.** {rule.experiment}\n\n**Rule.** {rule.rule}\n\n"
+    if said["findings"]:
+        cells = [[f[key] for key in ("effect", "measured", "must", "finding")] for f in said["findings"]]
+        rows = [[a, signed(b), signed(c), f"{{verdict}}`{d}`" if d else "reported only"] for a, b, c, d in cells]
+        text += findings(rows, said["runs"])
+    wrong = f"**What was wrong with it.** {about.wrong[0].upper()}{about.wrong[1:]}.\n\n" if about.wrong else ""
+    return folded("Version 1 of the rule, and what it said", text + wrong)
 
 
 def folded(title: str, text: str) -> str:
@@ -222,42 +318,24 @@ def folded(title: str, text: str) -> str:
     return f"`````{{dropdown}} {title}\n{text}`````\n\n"
 
 
-def rule_version2(name: str) -> str:
-    """What it takes by version 2, and what was wrong with version 1."""
-    rule = claims.rules_version2()[name]
-    parts = {"Confirmed": rule["confirmed"], "Refuted": rule["refuted"], "Wrong with version 1": rule["wrong"]}
-    return "".join(f"**{title}**: {text}.\n\n" for title, text in parts.items() if text)
-
-
-class Version2(Source):
-    """`{version2}`: when the rules of version 2 were fixed, what was known then, and what holds for all of them."""
+class Rules(Source):
+    """`{rules}`: when the versions of the rules were fixed, what was known then, and what holds for all of them."""
 
     optional_arguments = 0
 
     def source(self, argument: str) -> str:
         """A paragraph and a folded one."""
-        about = claims.read()["version2"]
+        first, second = (claims.read()[f"version{number}"] for number in (1, 2))
         fixed = (
-            f"Version 2 of the rules was fixed on {about['date']}, before any network of profile `evening` had been "
-            "measured on test photographs. It stands folded under each verdict of version 1."
+            f"Rules have versions. Version 1 was written on {first['date']} and committed on {first['committed']} as "
+            f"`{first['commit']}`, before any result; its verdicts stand as they came out of `laptop`. Version 2 was "
+            f"written on {second['date']} and committed on {second['committed']} as `{second['commit']}`, before any "
+            "network of profile `evening` had been measured on test photographs. Version 2 decides. Version 1 is shown "
+            "beside it, with what was wrong with it."
         )
         return f"{fixed}\n\n" + folded(
-            "What was known then, and what holds for every rule of version 2",
-            f"{about['known']}\n\n{about['everywhere']}\n\n",
-        )
-
-
-class Predictions(Source):
-    """`{predictions}`: the predictions of version 2, which no result has decided yet."""
-
-    optional_arguments = 0
-
-    def source(self, argument: str) -> str:
-        """A list, a prediction an item."""
-        rules = {name: rule for name, rule in claims.rules_version2().items() if name.startswith("P")}
-        return "".join(
-            f"- **{name}**: {rule['title']}. Confirmed: {rule['confirmed']}. Refuted: {rule['refuted']}.\n"
-            for name, rule in rules.items()
+            "What was known when version 2 was fixed, and what holds for every rule of it",
+            f"{second['known']}\n\n{second['everywhere']}\n\n",
         )
 
 
@@ -284,7 +362,7 @@ def run_list() -> list[dict]:
 
     Keys: about, decides, command, recorded and wanted (numbers of runs), state (done, part, open), lacking.
     """
-    done = [passport for name in records.recorded() for passport in records.load(name).summary["passports"].values()]
+    done = [passport for name in results.recorded() for passport in results.load(name).summary["passports"].values()]
     rows = []
     for entry in claims.read()["runs"]:
         vary = entry.get("vary", {})
@@ -295,8 +373,8 @@ def run_list() -> list[dict]:
 def _run_row(entry: dict, parameters: dict, done: list[dict]) -> dict:
     arms, seeds = entry.get("arms", Config.arms), entry.get("seeds", [0, 1, 2])
     config = load_config(entry["profile"], arms=arms, seeds=seeds, **parameters)
-    wanted = json.loads(json.dumps({**identity(config), "side": config.side}))
-    same = [p for p in done if {k: v for k, v in p["config"].items() if k != "temperature"} == wanted]
+    wanted = {arm: json.loads(json.dumps({**identity(config.for_arm(arm)), "side": config.side})) for arm in arms}
+    same = [p for p in done if {k: v for k, v in p["config"].items() if k != "temperature"} == wanted.get(p["arm"])]
     have = {(p["arm"], p["seed"]) for p in same} & set(itertools.product(arms, seeds))
     have = set() if "lacking" in entry else have
     command = [
@@ -330,7 +408,7 @@ class Runs(Source):
     def _row(self, row: dict) -> list[str]:
         state = {"part": f"{row['recorded']} of {row['wanted']} runs recorded", "done": "done", "open": "open"}
         command = f"lacking: {row['lacking']}" if row["lacking"] else f"`{row['command']}`"
-        links = [f"[{name}](#claim-{name.lower()})" for name in row["decides"]]
+        links = [link(name) for name in row["decides"]]
         wanted = f" ({counted(row['wanted'], 'run')})" if row["state"] != "part" else ""
         return [row["about"], ", ".join(links), command, state[row["state"]] + wanted]
 
@@ -434,7 +512,8 @@ def setup(app) -> dict:
     """Register with Sphinx."""
     app.add_role("result", Result())
     app.add_role("verdict", Verdict())
-    for directive in (Verdicts, Claim, Version2, Predictions, Passports, Runs, Benches, Costs, Shown):
+    app.add_role("verdict_counts", VerdictCounts())
+    for directive in (Verdicts, Claim, Rules, Predictions, Passports, Runs, Benches, Costs, Shown):
         app.add_directive(directive.__name__.lower(), directive)
     app.add_post_transform(Describe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

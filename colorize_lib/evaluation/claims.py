@@ -1,138 +1,179 @@
 """The claims under test as data (hypotheses.toml), and the verdicts that recorded results give by their rules.
 
-A rule is a list of checks. Each looks at one effect with its interval and finds it confirmed, refuted or undecided;
-the hypothesis says how the findings combine.
+A rule is a list of checks. Each looks at one effect with its interval and finds it confirmed, refuted, undecided or too
+weak to tell; the hypothesis says how the findings combine. Rules have versions: version 2 decides, version 1 stands
+beside it, and both are applied by the same code.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 
 import pandas as pd
 
-from . import intervals, metrics
+from . import intervals
+from .effects import Effect
 from .intervals import Interval
-from .measuring import BASELINES, PAIRS, SUBSET_METRICS, SUBSETS, SYSTEM, system_title
-from .records import Results
+from .results import Results, load
+from .systems import System
 
-KINDS = ("above", "below", "within", "contrast", "report")
-COMBINE = ("all", "any", "each")
-STATUS = ("decidable", "open")
+COMBINE = ("all", "any", "each", "most")
+WORDS = ("confirmed", "refuted", "undecided", "mixed", "too weak to tell", "open")
+"""What a verdict may say."""
+FLOOR = 0.05
+"""Skill over the mean colour above which the reference of an equivalence must lie (version 2)."""
+LEVEL = 0.05
+SEEDS = {"ablation": 3, "ablation-128": 3}
+"""Seeds that a verdict of version 2 needs at least; of other profiles two."""
 FEW = {1: "one run", 2: "two runs"}
-"""Remark on verdicts from fewer seeds than the three that a claim should stand on."""
+"""Remark on verdicts of version 1 from fewer seeds than the three that a claim should stand on."""
 NORMAL = "from the 95 % interval, by a normal curve"
 """Remark on verdicts that need a 90 % interval or a p value where neither was recorded."""
+MUST = re.compile(r"(?P<sign>[<>]|within) (?P<margin>-?\d+(\.\d+)?)")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One question to the results: does `metric` of `system` ("a" or "a - b") lie above, below or within `margin`?
+    """One question to the results: is the effect as it must be? See the top of hypotheses.toml for the fields.
 
-    kind: see the top of hypotheses.toml. subset: only images of this kind, one of `evaluation.SUBSETS`.
+    family: checks with the same are corrected together by Holm's method; "" leaves p values out of it.
     """
 
-    kind: str
-    metric: str
-    system: str
-    margin: float = 0.0
-    subset: str = ""
+    effect: Effect
+    must: str = ""
+    refuted: str = ""
+    title: str = ""
+    part: str = ""
+    family: str = ""
+    floor: tuple[str, ...] = ()
+    report: bool = False
 
     def __post_init__(self):
-        _need(self.kind, KINDS, "kind")
-        metrics.metric(self.metric)
-        for name in self.systems:
-            if not SYSTEM.fullmatch(name):
-                known = f"student_mse, l2, l2_rebal, ce@T, ce_rebal@T, {', '.join(BASELINES)}"
-                raise ValueError(f"system {name!r} is unknown; allowed: {known}")
-        if len(self.systems) > 1:
-            _need(self.system, [" - ".join(pair) for pair in PAIRS], "difference")
-        if self.subset:
-            _need(self.subset, SUBSETS, "subset")
-            _need(self.metric, SUBSET_METRICS, "metric of a subset")
-        if self.kind == "contrast":
-            _need(self.metric, ("chroma_ratio_blue",), "contrast")
-        if self.kind == "within" and not self.margin > 0:
+        for text in filter(None, (self.must, self.refuted)):
+            if not MUST.fullmatch(text):
+                raise ValueError(f"{text!r} is no demand on an effect; allowed: > x, < x, within x")
+        if self.within and not self.margin > 0:
             raise ValueError(f"margin={self.margin} of an equivalence must be above 0")
+        if not self.must and not self.report:
+            raise ValueError(f"check of {self.effect.text!r} demands nothing and is no report")
+        for system in self.floor:
+            System.parse(system)
 
     @property
-    def systems(self) -> tuple[str, ...]:
-        """The one or two systems compared."""
-        return tuple(self.system.split(" - "))
+    def within(self) -> bool:
+        """Whether it asks for equivalence."""
+        return self.must.startswith("within")
 
     @property
-    def title(self) -> str:
-        """Metric, kind of images and systems, for a reader."""
-        where = f" ({self.subset} images)" if self.subset else ""
-        return f"{metrics.metric(self.metric).title}{where}: {', minus '.join(map(system_title, self.systems))}"
+    def margin(self) -> float:
+        """The number behind `must`; NaN without one."""
+        return float(self.must.rpartition(" ")[2] or "nan")
 
     @property
     def rule(self) -> str:
-        """What the effect must do to confirm, as a formula; empty for a report."""
-        signs = {"above": "> ", "below": "< ", "within": "within \u00b1", "contrast": "> "}
-        return f"{signs[self.kind]}{self.margin:g}" if self.kind in signs else ""
+        """What the effect must do to confirm, for a reader; empty for a plain report."""
+        return self.must.replace("within ", "within \u00b1")
+
+    @cached_property
+    def beyond(self) -> list[tuple[str, str, float]]:
+        """What lies on one side of a bound, and the word for it: (word, sign, bound); the first that fits counts.
+
+        Without a `refuted` of its own a check is refuted on the other side of its margin, an equivalence outside both.
+        """
+        if not self.must:
+            return []
+        own = [("refuted", *self.refuted.split())] if self.refuted else []
+        if self.within:
+            tests = own or [("refuted", ">", self.margin), ("refuted", "<", -self.margin)]
+        else:
+            sign = self.must[0]
+            tests = [("confirmed", sign, self.margin), *(own or [("refuted", "<>"[sign == "<"], self.margin)])]
+        return [(word, sign, float(bound)) for word, sign, bound in tests]
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A claim: `claim` in our words, `section` of the paper, `rule` in words and as `checks`, `combine`, `status`."""
+    """A claim with the rule of one version: `claim` in our words, `section` of the paper, the rule in words and as
+    `checks` on a recorded `profile`.
+
+    confirmed, refuted, wrong: the words of version 2 and what was wrong with version 1; rule: the words in one.
+    """
 
     id: str
     title: str
     claim: str
-    section: str
-    experiment: str
     rule: str
-    combine: str
-    status: str
+    version: int = 1
+    profile: str = "laptop"
+    section: str = "-"
+    experiment: str = ""
+    confirmed: str = ""
+    refuted: str = ""
+    wrong: str = ""
+    combine: str = "all"
     checks: tuple[Check, ...] = ()
     remark: str = ""
 
     def __post_init__(self):
         _need(self.combine, COMBINE, "combine")
-        _need(self.status, STATUS, "status")
-        if (self.status == "decidable") != any(check.kind != "report" for check in self.checks):
-            raise ValueError(f"{self.id} is {self.status}, but decidable means to have tests and open to have none")
+        if self.checks and all(check.report for check in self.checks):
+            raise ValueError(f"{self.id} has reports only; a rule has a check that decides, or no check at all")
+
+    def seeds_needed(self) -> int:
+        """Seeds without which there is no verdict."""
+        return SEEDS.get(self.profile, 2) if self.version > 1 else 1
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: the effect, and confirmed, refuted, undecided or (for a report) nothing.
+    """What a check found: the effect, and one of `WORDS` (nothing for a report without demand).
 
-    p: of a contrast, after Holm's correction. normal: whether the 90 % interval or p came from a normal curve, because
-    only the 95 % interval was recorded.
+    p: two-sided, that the effect equals the bound it is judged by, after Holm's correction; None where no other check
+    is corrected with it.
     """
 
-    title: str
     check: Check
     effect: Interval
     verdict: str
-    p: float = 1.0
-    normal: bool = False
+    p: float | None = None
+
+    @property
+    def title(self) -> str:
+        """Metric, kind of images and systems, for a reader."""
+        return self.check.title or self.check.effect.title
 
     def __str__(self) -> str:
-        """Value and 95 % interval, and for equivalence and contrasts what decides them."""
-        form = f"+.{3 if metrics.metric(self.check.metric).unit in ('share', '') else 2}f"
+        """Value and 95 % interval, and what decides besides: the 90 % interval of an equivalence, a corrected p."""
+        form = f"+.{self.check.effect.digits}f"
         text = format(self.effect, form)
-        if self.check.kind == "within" and math.isfinite(self.effect.value):
+        if not math.isfinite(self.effect.value):
+            return text
+        if self.check.within:
             return f"{text}, 90 % [{', '.join(format(x, form) for x in self.effect.inner)}]"
-        if self.check.kind == "contrast" and math.isfinite(self.effect.value):
+        if self.p is not None:
             return f"{text}, p " + (f"= {self.p:.3f}" if self.p >= 0.001 else "< 0.001")
         return text
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """verdict: confirmed, refuted, undecided, mixed or open. runs: ids of the runs behind it, by their passports."""
+    """verdict: one of `WORDS`. parts: the same of each part that is judged apart. missing: what is not recorded yet;
+    where anything is, the verdict is open and the findings are provisional. runs: ids of the runs behind it.
+    """
 
     hypothesis: Hypothesis
     verdict: str
     findings: tuple[Finding, ...] = ()
+    parts: dict[str, str] | None = None
     runs: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     remark: str = ""
 
     def table(self) -> pd.DataFrame:
@@ -141,7 +182,8 @@ class Verdict:
         for f in self.findings:
             measure, _, systems = f.title.partition(": ")
             systems = systems.replace(", minus ", " \u2212 ").replace(" minus ", " \u2212 ")  # pandas cuts long texts
-            rows.append((measure, systems, str(f), f.check.rule, f.verdict or "reported only"))
+            word = f.verdict if not f.check.report else f"reported only{f': {f.verdict}' if f.verdict else ''}"
+            rows.append((measure, systems, str(f), f.check.rule, word))
         return pd.DataFrame(rows, columns=["measure", "of", "measured", "must be", "finding"]).set_index("measure")
 
 
@@ -150,104 +192,202 @@ def _need(value: str, allowed, what: str) -> None:
         raise ValueError(f"{what} {value!r} is unknown; allowed: {', '.join(allowed)}")
 
 
-def _without(table: dict, *keys: str) -> dict:
-    return {key: value for key, value in table.items() if key not in keys}
-
-
-def rules_version2() -> dict[str, dict[str, str]]:
-    """The rules of version 2, {id: {title, confirmed, refuted, wrong}}: H1 to H21, then the predictions P1 to P6.
-
-    confirmed, refuted: what it takes. wrong: what was wrong with the rule of version 1, empty where it was kept.
-    """
-    rules = {name: row for name, row in read()["version2"].items() if isinstance(row, dict)}
-    return {name: {"wrong": "", **row} for name, row in rules.items()}
+# ------------------------------------------------------------------------------------------------------- from the file
 
 
 @lru_cache(maxsize=1)
 def read() -> dict:
-    """The content of hypotheses.toml: a table a hypothesis, the list `runs` of what is to be trained for them, and the
-    rules of version 2 (`version2`)."""
+    """The content of hypotheses.toml: `version1` and `version2`, each with its date, commit and a table a claim, and
+    the list `runs` of what is to be trained for them."""
     return tomllib.loads((resources.files(__package__) / "hypotheses.toml").read_text("utf-8"))
 
 
-def load_hypotheses(table: dict | None = None) -> list[Hypothesis]:
-    """The hypotheses H1 to H21, or those of `table`.
+def load_hypotheses(version: int = 2, table: dict | None = None) -> list[Hypothesis]:
+    """The claims H1 to H21 with the rules of a version, and with those of version 2 the predictions P1 to P6.
 
-    Raises ValueError for an unknown kind of rule, system, metric, subset or word, naming what is allowed.
+    table: in place of the content of hypotheses.toml. Raises ValueError for an unknown demand, system, metric, subset
+    or word, naming the claim and what is allowed.
     """
+    table = table or read()
+    _need(str(version), ("1", "2"), "version of the rules")
+    first = table["version1"]
+    rows = {name: row for name, row in table[f"version{version}"].items() if isinstance(row, dict)}
+    if version == 2:
+        shared = ("claim", "section", "experiment", "title")
+        for name, row in rows.items():
+            about = {key: first[name][key] for key in shared} if name in first else {"claim": row["title"]}
+            rows[name] = _in_words(row) | about
     found = []
-    for name, row in (table or read()).items():
-        if name not in ("runs", "version2"):
-            pairs = [(t, m, s) for t in row.get("tests", []) for m in t["metrics"] for s in t["systems"]]
-            checks = tuple(Check(metric=m, system=s, **_without(t, "metrics", "systems")) for t, m, s in pairs)
-            found.append(Hypothesis(name, **_without(row, "tests"), checks=checks))
+    for name, row in rows.items():
+        try:
+            checks = _checks(row.get("checks", []), name if version == 2 else "")
+            found.append(Hypothesis(name, version=version, **row | {"checks": checks}))
+        except ValueError as error:
+            raise ValueError(f"{name} of version {version}: {error}") from None
     return found
 
 
-def verdict(hypothesis: Hypothesis, results: Results) -> Verdict:
-    """Apply the rule of a hypothesis to results; "open" where the runs it needs are not in them."""
-    systems = {system for check in hypothesis.checks for system in check.systems}
-    if hypothesis.status == "open" or not systems <= set(results.systems):
-        return Verdict(hypothesis, "open", remark=hypothesis.remark)
-    findings = tuple(finding for check in hypothesis.checks for finding in _findings(check, results))
-    deciding = [finding for finding in findings if finding.verdict]
-    few = FEW.get(min(finding.effect.seeds for finding in deciding), "")
-    normal = NORMAL if any(finding.normal for finding in deciding) else ""
-    arms = {system.partition("@")[0] for system in systems}
-    runs = tuple(run for run, passport in results.summary["passports"].items() if passport["arm"] in arms)
-    word = _combined({finding.verdict for finding in deciding}, hypothesis.combine)
-    return Verdict(hypothesis, word, findings, runs, "; ".join(filter(None, [few, normal, hypothesis.remark])))
+def _in_words(row: dict) -> dict:
+    refuted = f" Refuted if certainly: {row['refuted']}." if row["refuted"] else ""
+    return row | {"rule": f"Confirmed if certainly: {row['confirmed']}.{refuted}"}
 
 
-def _combined(words: set[str], combine: str) -> str:
-    if len(words) == 1:
-        return next(iter(words))
-    if combine == "each":
-        return "mixed"
-    decisive = "refuted" if combine == "all" else "confirmed"
-    return decisive if decisive in words else "undecided"
+def _checks(rows: list[dict], family: str) -> tuple[Check, ...]:
+    """Checks from their rows: one for each combination of what `over` lists, put into the texts in {braces}."""
+    found = []
+    for row in rows:
+        over = row.get("over", {})
+        for values in itertools.product(*over.values()):
+            put = dict(zip(over, values, strict=True))
+            texts = {k: v.format(**put) if isinstance(v, str) else v for k, v in row.items() if k != "over"}
+            texts["effect"] = Effect(texts["effect"])
+            texts["floor"] = tuple(name.format(**put) for name in row.get("floor", ()))
+            found.append(Check(**{"family": family} | texts))
+    return tuple(found)
 
 
-def _findings(check: Check, results: Results) -> list[Finding]:
-    if check.kind == "contrast":
-        effects = results.contrasts(check.system)
-        p = intervals.holm({name: effect.completed().p for name, effect in effects.items()})
-        titles = {name: " minus that of ".join(re.findall(r"chroma_ratio_(\w+)", name)) for name in effects}
-        ending = f": {system_title(check.system)}"
-        return [_judged(f"chroma ratio of {titles[n]}{ending}", check, effects[n], p[n]) for n in effects]
-    if check.subset:
-        effect = results.subset(check.subset, check.system, check.metric)
-    else:
-        look = results.difference if len(check.systems) > 1 else results.interval
-        effect = look(*check.systems, check.metric)
-    return [_judged(check.title, check, effect)]
+# ----------------------------------------------------------------------------------------------------------- verdicts
 
 
-def _judged(title: str, check: Check, effect: Interval, p: float = 1.0) -> Finding:
-    """The one way from an interval to a word: by what `Finding` shows.
+def decide(name: str, found: Results | None = None, version: int = 1) -> Verdict:
+    """The verdict on one claim by its id, by default of the recorded results of its profile. ValueError for an unknown
+    one. version: of the rules; the chapters on `laptop` argue with the first."""
+    known = {hypothesis.id: hypothesis for hypothesis in load_hypotheses(version)}
+    _need(name, known, "hypothesis")
+    return verdict(known[name], found)
 
-    That is the 95 % interval, for equivalence also the 90 % one, which lies within the margins exactly if two one-sided
-    tests at 5 % find so (Schuirmann 1987), and for contrasts the p value after Holm.
+
+def verdict(hypothesis: Hypothesis, found: Results | None = None) -> Verdict:
+    """Apply the rule of a hypothesis to results, by default to the recorded ones of its profile.
+
+    "open", with what is missing, where systems, metrics or seeds are not there that a deciding check needs.
     """
-    shown, margin = effect.completed(), check.margin
-    over, under = effect.low > margin, effect.high < margin
-    if check.kind == "within":
-        confirmed = -margin < shown.inner[0] and shown.inner[1] < margin
-        refuted = over or effect.high < -margin
-    elif check.kind == "contrast":
-        confirmed, refuted = p < 0.05 and effect.value > 0, p < 0.05 and effect.value < 0
-    else:
-        confirmed, refuted = (over, under) if check.kind == "above" else (under, over)
-    word = "confirmed" if confirmed else "refuted" if refuted else "undecided"
-    normal = check.kind in ("within", "contrast") and effect.inner is None
-    return Finding(title, check, shown, "" if check.kind == "report" else word, p, normal)
+    if not hypothesis.checks:
+        return Verdict(hypothesis, "open", remark=hypothesis.remark)
+    try:
+        found = found or load(hypothesis.profile)
+    except FileNotFoundError:
+        missing = (f"profile `{hypothesis.profile}` is not recorded",)
+        return Verdict(hypothesis, "open", missing=missing, remark=hypothesis.remark)
+    findings, missing = _findings(hypothesis, found)
+    deciding = [finding for finding in findings if not finding.check.report]
+    seeds = min((finding.effect.seeds for finding in deciding), default=0)
+    if deciding and seeds < (needed := hypothesis.seeds_needed()):
+        missing.append(f"{seeds} of {needed} seeds that it needs at least")
+    few = FEW.get(seeds, "") if hypothesis.version == 1 else ""
+    by_curve = [f for f in deciding if f.effect.recorded_only and (f.check.within or f.p is not None)]
+    remark = "; ".join(filter(None, [few, NORMAL if by_curve else "", hypothesis.remark]))
+    parts = _parts(deciding, hypothesis.combine)
+    words = set(parts.values())
+    word = "open" if missing else words.pop() if len(words) == 1 else "mixed"
+    parts = parts if len(parts) > 1 and hypothesis.combine != "each" and not missing else None
+    return Verdict(hypothesis, word, findings, parts, _runs(hypothesis, found), tuple(missing), remark)
 
 
-def decide(name: str, results: Results) -> Verdict:
-    """The verdict on one hypothesis by its id; ValueError for an unknown one."""
-    found = {hypothesis.id: hypothesis for hypothesis in load_hypotheses()}
-    _need(name, found, "hypothesis")
-    return verdict(found[name], results)
+def _findings(hypothesis: Hypothesis, found: Results) -> tuple[tuple[Finding, ...], list[str]]:
+    """What can be measured, judged, and what deciding checks lack."""
+    measured, weak, missing = [], [], []
+    for check in hypothesis.checks:
+        try:
+            skills = [found.interval(system, "skill_mean") for system in check.floor]
+            measured.append((check, check.effect.measure(found)))
+            weak.append(any(not skill.low > FLOOR for skill in skills))
+        except (ValueError, FileNotFoundError) as error:
+            missing += [] if check.report else _lacking(check, found) or [str(error)]
+    p = _corrected(measured)
+    findings = []
+    for i, (check, effect) in enumerate(measured):
+        word = "too weak to tell" if weak[i] and check.must else _word(check, effect, p.get(i))
+        findings.append(Finding(check, effect, word, p.get(i)))
+    return tuple(findings), list(dict.fromkeys(missing))
+
+
+def _lacking(check: Check, found: Results) -> list[str]:
+    """Systems that a check needs and results lack, as profile/system in backticks."""
+    lacking = []
+    for profile, system in [(t.profile, t.system) for t in check.effect.terms] + [("", s) for s in check.floor]:
+        try:
+            known = (load(profile) if profile not in ("", found.profile) else found).systems
+        except FileNotFoundError:
+            known = []
+        if system not in known:
+            lacking.append(f"`{profile or found.profile}/{system}`")
+    return lacking
+
+
+def _bound(check: Check, effect: Interval) -> tuple[str, str, float]:
+    """The side by which a check is judged: that on which the interval lies, else that on which the value does."""
+    for low, high in ((effect.low, effect.high), (effect.value, effect.value)):
+        for word, sign, bound in check.beyond:
+            if low > bound if sign == ">" else high < bound:
+                return word, sign, bound
+    return ("undecided", *check.beyond[0][1:])
+
+
+def _corrected(measured: list[tuple[Check, Interval]]) -> dict[int, float]:
+    """p values after Holm's correction, by place in the list; only where several checks are corrected together.
+
+    Corrected together are the checks of superiority of one claim, by the p value that the effect equals its margin.
+    That effects are within their margins needs no correction where all must be; that one lies outside does, and these p
+    values are corrected by themselves, as are those of reports.
+    """
+    families = {}
+    for i, (check, effect) in enumerate(measured):
+        if check.family and check.must:
+            p = effect.p_against(_bound(check, effect)[2])
+            inside = check.within and abs(effect.value) < check.margin
+            kind = (check.family, check.within, check.report)
+            families.setdefault(kind, {})[i] = 1.0 if inside else p
+    several = [intervals.holm(family) for family in families.values() if len(family) > 1]
+    return {i: p for family in several for i, p in family.items()}
+
+
+def _word(check: Check, effect: Interval, p: float | None) -> str:
+    """The one way from an interval to a word, by what `Finding` shows.
+
+    Superiority and "certainly outside": the 95 % interval lies beyond the bound, and the corrected p value, if there is
+    one, is below 0.05. Equivalence: the 90 % interval lies within the margins, which is so exactly if two one-sided
+    tests at 5 % find it (Schuirmann 1987).
+    """
+    if not check.must:
+        return ""
+    if check.within and -check.margin < effect.inner[0] and effect.inner[1] < check.margin:
+        return "confirmed"
+    word, sign, bound = _bound(check, effect)
+    certain = effect.low > bound if sign == ">" else effect.high < bound
+    return word if certain and (p is None or p < LEVEL) else "undecided"
+
+
+def _parts(findings: list[Finding], combine: str) -> dict[str, str]:
+    """The word of each part that is judged apart; by "each" every check is one."""
+    parts = {}
+    for i, finding in enumerate(findings):
+        parts.setdefault(str(i) if combine == "each" else finding.check.part, []).append(finding.verdict)
+    return {name: _combined(words, combine) for name, words in parts.items()}
+
+
+def _combined(words: list[str], combine: str) -> str:
+    wanted = {"any": 1, "most": len(words) // 2 + 1}.get(combine, len(words))  # of those that confirm
+    against = {"any": len(words), "most": len(words) // 2 + 1}.get(combine, 1)
+    if words.count("refuted") >= against:
+        return "refuted"
+    if words.count("confirmed") >= wanted:
+        return "confirmed"
+    return "too weak to tell" if "too weak to tell" in words else "undecided"
+
+
+def _runs(hypothesis: Hypothesis, found: Results) -> tuple[str, ...]:
+    """Ids of the runs whose systems the checks ask for."""
+    systems = {t.system for check in hypothesis.checks for t in check.effect.terms if t.profile in ("", found.profile)}
+    wanted = {(System.parse(system).arm, System.parse(system).variant) for system in systems}
+    passports = found.summary["passports"]
+    return tuple(run for run, p in passports.items() if (p["arm"], p.get("variant", "")) in wanted)
+
+
+def counts(verdicts: list[Verdict]) -> dict[str, int]:
+    """How many verdicts there are of each word, in the order of `WORDS`, without those that do not occur."""
+    found = Counter(one.verdict for one in verdicts)
+    return {word: found[word] for word in WORDS if found[word]}
 
 
 def wording(effect: Interval, margin: float = 0.0, words=("higher", "lower", "not told apart")) -> str:
