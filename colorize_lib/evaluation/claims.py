@@ -215,7 +215,8 @@ def load_hypotheses(version: int = 2, table: dict | None = None) -> list[Hypothe
     if version == 2:
         shared = ("claim", "section", "experiment", "title")
         for name, row in rows.items():
-            about = {key: first[name][key] for key in shared} if name in first else {"claim": row["title"]}
+            title = row["title"][0].upper() + row["title"][1:]
+            about = {k: first[name][k] for k in shared} if name in first else {"title": title, "claim": title}
             rows[name] = _in_words(row) | about
     found = []
     for name, row in rows.items():
