@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command(
         record,
-        option("--elsewhere", help="images of another kind to measure on as well; their test split is taken"),
+        option("--run", nargs="+", default=[], metavar="RUN", help="folders of runs or files of weights, instead"),
         settings=True,
     )
     command(tune, vary, settings=True)
@@ -390,12 +390,11 @@ def record(options) -> None:
     config = _config(options)
     _need_clone("record")
     store = _store(config)
-    from .data.prepare import open_data
     from .evaluation import records
 
-    elsewhere = open_data(options.elsewhere, config.side) if options.elsewhere else None
-    found = records.record(config, store, elsewhere=elsewhere, log=_log)
-    print(f"recorded {', '.join(found.systems)} of profile {config.profile}")
+    found = records.record(config, store, map(Path, options.run), log=_log)
+    runs = len(found.summary["passports"])
+    print(f"profile {config.profile}: {runs} run{'s' * (runs != 1)} recorded, {', '.join(found.systems)}")
 
 
 def tune(options) -> None:

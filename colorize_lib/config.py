@@ -72,6 +72,8 @@ class Config:
     lr_values: tuple[float, ...] = ()  # in place of the factor: the learning rates after each of these
     reduction: str = "mean"  # over the batch and positions; "sum" divides by the batch only, as Caffe prints
     # how to run
+    recipe: bool = True  # arms have their own start and rate where the profile's trials chose so (`RECIPES`)
+    test_photos: int = 0  # the first so many test images are measured; 0 takes all
     device: str = "auto"
     precision: str = "fp32"
     eval_every: int = 200  # steps between two validation passes, each with a checkpoint,
@@ -83,9 +85,14 @@ class Config:
     compile: str = "off"  # mode of torch.compile; "reduce-overhead" records CUDA graphs
     deterministic: bool = False  # the same bits in every run on CUDA, too, and slower
 
+    def for_arm(self, arm: str) -> Config:
+        """The settings with which an arm is trained: its own of `RECIPES`, unless one of these was given."""
+        own = RECIPES.get(self.profile, {}).get(arm, {}) if self.recipe else {}
+        return dataclasses.replace(self, **own)
+
 
 SWITCHES = ("channels_last", "fused", "resident", "compile", "deterministic")
-_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "eval_every",
+_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "recipe", "test_photos", "device", "eval_every",
                  "checkpoint_seconds", *SWITCHES)  # fmt: skip
 
 PROFILES: dict[str, dict] = {
@@ -122,6 +129,7 @@ PROFILES: dict[str, dict] = {
         "schedule": "one_cycle",
         "init": "he",
         "eval_every": 200,
+        "test_photos": 1000,
     },
     # The book's main results: all photographs, 512,000 views, one to two hours a run on two cores.
     "evening": {
@@ -163,6 +171,9 @@ PROFILES: dict[str, dict] = {
 PROFILES["zhang_older"] = PROFILES["zhang"] | {"lr": 3e-5, "lr_steps": (225_000,), "lr_factor": 0.1}
 PROFILES["zhang_paper"] = PROFILES["zhang"] | {"lr": 3e-5, "lr_steps": (200_000, 375_000), "lr_values": (1e-5, 3e-6)}
 
+RECIPES = {name: {"student_mse": {"init": "default", "lr": 2e-3}} for name in ("evening", "ablation")}
+"""What the same trials chose for single arms, where it is not what they chose for the rest."""
+
 
 def load_config(profile: str = "smoke", **overrides) -> Config:
     """Build the configuration of `profile` with some fields replaced.
@@ -183,6 +194,7 @@ def load_config(profile: str = "smoke", **overrides) -> Config:
             hint = f"; did you mean {close[0]!r}?" if close else "."
             raise ValueError(f"parameter {name!r} is unknown{hint} Allowed: {', '.join(sorted(names))}")
     values = {"profile": profile, **PROFILES[profile], **{k: _plain(k, v) for k, v in overrides.items()}}
+    values.setdefault("recipe", not any(overrides.keys() & own for own in RECIPES.get(profile, {}).values()))
     values["profile"] = profile
     if values.get("seeds") == () and values.get("data"):
         del values["seeds"]
@@ -236,7 +248,7 @@ def _check(config: Config) -> None:
     for name in ("sigma", "temperature", "lr", "eps", "lr_factor"):
         value = getattr(config, name)
         need(math.isfinite(value) and value > 0, name, "a finite number above 0")
-    for name in ("train_photos", "steps", "epochs", "weight_decay", "checkpoint_seconds"):
+    for name in ("train_photos", "test_photos", "steps", "epochs", "weight_decay", "checkpoint_seconds"):
         need(0 <= getattr(config, name) < math.inf, name, "0 or more")
     for name in ("batch", "eval_every"):
         need(getattr(config, name) >= 1, name, "1 or more")

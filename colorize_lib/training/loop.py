@@ -76,6 +76,7 @@ class Run:
     """
 
     def __init__(self, config: Config, arm: str, seed: int, store: Store, runs: Path = RUNS):
+        config = config.for_arm(arm)
         self.config, self.arm, self.seed, self.store = config, arm, seed, store
         self.name = f"{arm} seed {seed}"
         self.rows = store.rows("train", config.train_photos)
