@@ -28,7 +28,7 @@ from ..readout import PATTERN, Readout
 from ..training.batches import batch_order
 from ..training.loop import RUNS, Run
 from . import baselines, metrics
-from .intervals import Bootstrap, Interval, Tables
+from .intervals import Estimator, Interval, Tables
 
 BASELINES = ("grey", "mean", "random", "ceiling")
 """No colour, the training images' mean colour, the ab map of a random training image, and perfect soft labels."""
@@ -158,7 +158,7 @@ def evaluate(
     images, prior = StoredImages(store, rows), load_colorizer("ce", "cpu").objective.prior
     measured = measure_systems(colorizer, images, prior, readouts or (Readout(1.0), Readout(config.temperature)), log)
     measured |= measure_baselines(images, prior, config)
-    found = Bootstrap({name: {None: m.table} for name, m in measured.items()}, RECORDED)
+    found = Estimator({name: {None: m.table} for name, m in measured.items()})
     return {
         "pictures": len(rows),
         "split": split,
@@ -169,13 +169,13 @@ def evaluate(
     }
 
 
-def _metrics(found: Bootstrap, system: str) -> dict[str, list]:
-    return {name: _plain(found.interval(system, name)) for name in found.available(system)}
+def _metrics(found: Estimator, system: str, names: tuple[str, ...] = RECORDED) -> dict[str, list]:
+    return {name: _plain(found.interval(system, name)) for name in found.available(system, names)}
 
 
 def _plain(interval: Interval) -> list:
-    """[value, low, high, low and high of the 90 % interval, p], six digits each, None where there is nothing."""
-    numbers = (interval.value, interval.low, interval.high, *interval.inner, interval.p)
+    """[value, low, high, standard error, degrees of freedom], six digits each, None where there is nothing."""
+    numbers = (interval.value, interval.low, interval.high, interval.se, interval.df)
     return [float(f"{x:.6g}") if math.isfinite(x) else None for x in numbers]
 
 
@@ -318,8 +318,8 @@ def _prior(found: dict, config: Config, store: Store) -> torch.Tensor:
 def summarise(systems: dict[str, dict]) -> dict:
     """All derived numbers from the measured systems {name: {seed: Measured}}, as JSON knows them (NaN becomes None)."""
     tables = {name: {seed: m.table for seed, m in by_seed.items()} for name, by_seed in systems.items()}
-    found = Bootstrap(tables, RECORDED)
-    pairs = [(a, b) for a, b in PAIRS if a in tables and b in tables and found.paired(a, b)]
+    found = Estimator(tables)
+    pairs = [(a, b) for a, b in PAIRS if a in tables and b in tables and found.shared(a, b)]
     pooled = {name: pd.concat(by_seed.values(), ignore_index=True) for name, by_seed in tables.items()}
     return _finite({
         "systems": {n: {"seeds": [s for s in by_seed if s is not None], "metrics": _metrics(found, n)}
@@ -338,25 +338,25 @@ def _values(seed: int | None, table: pd.DataFrame) -> dict:
     return {"seed": seed} | {n: float(f"{metrics.value(table, n):.6g}") for n in metrics.available(table)}
 
 
-def _differences(found: Bootstrap, a: str, b: str) -> dict[str, list]:
-    names = [n for n in found.available(a) if n in found.available(b)]
+def _differences(found: Estimator, a: str, b: str) -> dict[str, list]:
+    names = found.available(b, found.available(a, RECORDED))
     return {name: _plain(found.difference(a, b, name)) for name in names}
 
 
-def _contrasts(found: Bootstrap, system: str) -> dict[str, list]:
+def _contrasts(found: Estimator, system: str) -> dict[str, list]:
     """Differences within one system: the chroma ratio of blue less that of every other hue (hypothesis H8)."""
     blue, others = "chroma_ratio_blue", [f"chroma_ratio_{sector}" for sector in metrics.SECTORS if sector != "blue"]
     return {f"{blue} - {other}": _plain(found.difference(system, system, blue, other)) for other in others}
 
 
 def _subset(tables: Tables, rule: Callable) -> dict[str, dict]:
-    """`SUBSET_METRICS` of every system on the images of a subset, which is resampled by itself."""
+    """`SUBSET_METRICS` of every system on the images of a subset."""
     chosen = {name: {seed: t[rule(t)] for seed, t in by_seed.items()} for name, by_seed in tables.items()}
     images = len(next(iter(next(iter(chosen.values())).values())))
     if not images:
         return {name: {"pictures": 0} for name in tables}
-    found = Bootstrap(chosen, SUBSET_METRICS)
-    return {name: {"pictures": images} | _metrics(found, name) for name in tables}
+    found = Estimator(chosen)
+    return {name: {"pictures": images} | _metrics(found, name, SUBSET_METRICS) for name in tables}
 
 
 def _histograms(systems: dict) -> dict:

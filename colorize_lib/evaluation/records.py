@@ -282,10 +282,9 @@ class Results:
         return {name: self._interval(recorded, self.seeds(system)) for name, recorded in found.items()}
 
     def _interval(self, recorded: list, seeds: list) -> Interval:
-        """From value, low and high, and where they were recorded (they were not at first) the 90 % interval and p."""
+        """From value, low and high, and where they were recorded (they were not at first) se and df."""
         value, low, high, *rest = (math.nan if x is None else x for x in recorded)
-        inner, p = (tuple(rest[:2]), rest[2]) if rest else (None, None)
-        return Interval(value, low, high, max(1, len(seeds)), self.summary["pictures"], inner, p)
+        return Interval(value, low, high, max(1, len(seeds)), self.summary["pictures"], *rest)
 
     def table(self, names: list[str], systems: list[str] | None = None) -> pd.DataFrame:
         """A table to show: systems by metrics, value with its interval, with the digits that suit the metric's unit."""

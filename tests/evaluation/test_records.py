@@ -189,14 +189,15 @@ def test_without_a_book_nothing_is_recorded_beside_the_package(made, tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
-def test_results_of_before_the_90_percent_interval_are_read_as_they_are(loaded):
+def test_results_of_before_the_standard_error_are_read_as_they_are(loaded):
     summary = json.loads(json.dumps(loaded.summary))
     recorded = summary["differences"]["ce@1 - l2"]["auc"]
     new = Results(summary, loaded.history).difference("ce@1", "l2", "auc")
-    assert [new.value, new.low, new.high, *new.inner, new.p] == recorded
+    assert [new.value, new.low, new.high, new.se, new.df] == recorded
     summary["differences"]["ce@1 - l2"]["auc"] = recorded[:3]
     old = Results(summary, loaded.history).difference("ce@1", "l2", "auc")
-    assert (old.value, old.low, old.high, old.inner, old.p) == (*recorded[:3], None, None)
+    assert (old.value, old.low, old.high, old.se, old.df) == (*recorded[:3], None, None)
+    assert old.recorded_only and not new.recorded_only
 
 
 def test_the_recorded_results_of_the_book_are_found():
