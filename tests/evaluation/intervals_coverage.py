@@ -23,7 +23,8 @@ LEVELS = {"a": 20.0, "b": 14.0, "t": 26.0}  # true values: two systems and a bas
 
 
 class Case(NamedTuple):
-    """ratio: the seeds' part of the variance over the images', of a difference. cells: spread of the interaction over the images'.
+    """ratio: the seeds' part of the variance of a difference over the images'. cells: spread of the interaction over
+    the images'.
 
     tail: spread of the logarithm of the images' weights (their pixels, or how rare their colours are). slope: by how
     much the value rises with that logarithm, for system a and half as much for the others.
