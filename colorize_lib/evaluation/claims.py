@@ -27,7 +27,7 @@ STATUS = ("decidable", "open")
 FEW = {1: "one run", 2: "two runs"}
 """Remark on verdicts from fewer seeds than the three that a claim should stand on."""
 NORMAL = "from the 95 % interval, by a normal curve"
-"""Remark on verdicts that need a 90 % interval or a p value where neither was recorded."""
+"""Remark on verdicts that need a 90 % interval or a p value where no standard error was recorded."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _combined(words: set[str], combine: str) -> str:
 def _findings(check: Check, results: Results) -> list[Finding]:
     if check.kind == "contrast":
         effects = results.contrasts(check.system)
-        p = intervals.holm({name: effect.completed().p for name, effect in effects.items()})
+        p = intervals.holm({name: effect.p for name, effect in effects.items()})
         titles = {name: " minus that of ".join(re.findall(r"chroma_ratio_(\w+)", name)) for name in effects}
         ending = f": {system_title(check.system)}"
         return [_judged(f"chroma ratio of {titles[n]}{ending}", check, effects[n], p[n]) for n in effects]
@@ -225,18 +225,18 @@ def _judged(title: str, check: Check, effect: Interval, p: float = 1.0) -> Findi
     That is the 95 % interval, for equivalence also the 90 % one, which lies within the margins exactly if two one-sided
     tests at 5 % find so (Schuirmann 1987), and for contrasts the p value after Holm.
     """
-    shown, margin = effect.completed(), check.margin
+    margin = check.margin
     over, under = effect.low > margin, effect.high < margin
     if check.kind == "within":
-        confirmed = -margin < shown.inner[0] and shown.inner[1] < margin
+        confirmed = -margin < effect.inner[0] and effect.inner[1] < margin
         refuted = over or effect.high < -margin
     elif check.kind == "contrast":
         confirmed, refuted = p < 0.05 and effect.value > 0, p < 0.05 and effect.value < 0
     else:
         confirmed, refuted = (over, under) if check.kind == "above" else (under, over)
     word = "confirmed" if confirmed else "refuted" if refuted else "undecided"
-    normal = check.kind in ("within", "contrast") and effect.inner is None
-    return Finding(title, check, shown, "" if check.kind == "report" else word, p, normal)
+    normal = check.kind in ("within", "contrast") and effect.recorded_only
+    return Finding(title, check, effect, "" if check.kind == "report" else word, p, normal)
 
 
 def decide(name: str, results: Results) -> Verdict:

@@ -164,8 +164,7 @@ def evaluate(
         "prior": "ce",
         "passport": colorizer.passport,
         "systems": {
-            name: {n: _plain(found.interval(name, n)) for n in found.available(name) if n in RECORDED}
-            for name in measured
+            name: {n: _plain(found.interval(name, n)) for n in found.available(name, RECORDED)} for name in measured
         },
     }
 
