@@ -36,7 +36,7 @@ LAYERS = [
     {"data.sources", "data.prior"},
     {"data.prepare", "colorizer"},
     {"photos", "training.distributed", "training.progress"},
-    {"training.batches", "training.checkpoint", "training.provenance"},
+    {"training.batches", "training.checkpoint", "training.parent", "training.provenance"},
     {"training.loop"},
     {"evaluation.metrics"},
     {"evaluation.baselines", "evaluation.intervals"},

@@ -39,6 +39,7 @@ from .checkpoint import (
     write_history,
 )
 from .distributed import any_rank, average, barrier, from_first, world, wrap_ddp
+from .parent import Parent, find_parent
 from .progress import Progress, on_terminal
 from .provenance import passport
 
@@ -82,9 +83,13 @@ class Run:
         self.validation = store.rows("val", VALIDATION_PHOTOS)
         self.steps = total_steps(config, len(self.rows))
         self.data = store.fingerprint(self.rows)
-        self.folder = Path(runs) / run_id(config, arm, seed, self.data)
+        self.parent = find_parent(config, arm, self._id, Path(runs)) if config.init_from else None
+        self.folder = Path(runs) / self._id(self.parent)
         self.dtype = torch.float64 if config.precision == "fp64" else torch.float32
         self.step, self.seconds, self.history = 0, 0.0, []
+
+    def _id(self, parent: Parent | None) -> str:
+        return run_id(self.config, self.arm, self.seed, self.data, parent and parent.identity)
 
     @functools.cached_property
     def device(self) -> torch.device:
@@ -94,7 +99,8 @@ class Run:
     @functools.cached_property
     def passport(self) -> dict:
         """Where the network comes from, see `provenance.passport`."""
-        return passport(self.config, self.arm, self.seed, self.data, self.device)
+        about = passport(self.folder.name, self.config, self.arm, self.seed, self.data, self.device)
+        return about | ({"parent": self.parent.entry} if self.parent else {})
 
     def prepare(self, resume: bool = True) -> None:
         """Build network and optimiser, and resume from the checkpoint if there is one (and `resume`).
@@ -122,15 +128,16 @@ class Run:
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), config.lr, config.betas, config.eps, config.weight_decay, fused=config.fused
         )
-        if resume:
-            self._resume()
+        if not (resume and self._resume()) and self.parent:
+            self.parent.give_weights(self.network)
         self._wrap()
 
-    def _resume(self) -> None:
-        """Take up the newest good checkpoint, in every process the one that the first process finds good."""
+    def _resume(self) -> bool:
+        """Take up the newest good checkpoint, in every process the one that the first process finds good, if any."""
         begun = from_first(lambda: read_checkpoint(self.folder, self._load))
         if begun is not None and not world().first:
             self._load(begun)
+        return begun is not None
 
     def _load(self, state: dict) -> None:
         """Go to a checkpoint's state; raises an error if it is that of another network."""
@@ -233,6 +240,8 @@ class Run:
         if world().first:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_history(self.history, self.folder / "history.csv")
+            if self.parent:
+                self.parent.remember(self.folder)
 
     def finish(self) -> Path:
         """Write the trained network with its passport and drop the checkpoint."""
