@@ -20,7 +20,7 @@ ARMS = ("student_mse", "l2", "l2_rebal", "ce", "ce_rebal")
 """All objectives: with the missing cell of loss by rebalancing, squared error that counts rare colours more."""
 
 CHOICES = {
-    "architecture": ("eccv16",),
+    "architecture": ("eccv16", "eccv16_kernel_minus", "eccv16_kernel_plus", "eccv16_stride", "siggraph17"),
     "activation": ("relu", "leaky_relu"),
     "init": ("default", "data", "he"),
     "init_part": ("whole", "trunk"),

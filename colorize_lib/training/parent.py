@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..colorizer import load_run
 from ..config import Config, from_identity
+from ..networks import ARCHITECTURES
 from ..objectives import HEADS
 
 REMEMBERED = "parent.json"
@@ -88,6 +89,10 @@ def read_parent(config: Config, arm: str) -> Parent:
             said = f"its {name} is {getattr(theirs, name)!r}, that of this run {getattr(config, name)!r}"
             raise ValueError(f"init_from={config.init_from!r}: {said}; they must agree")
     channels = found.network.head.out_channels
+    ends = [ARCHITECTURES[config.architecture].before_head(c)[-1].name for c in (channels, HEADS[arm])]
+    if ends[0] != ends[1]:
+        said = f"its trunk ({found.arm}) ends with {ends[0]}, that of {arm} with {ends[1]}"
+        raise ValueError(f"init_from={config.init_from!r}: {said}; they must agree")
     if config.init_part == "whole" and channels != HEADS[arm]:
         said = f"its head ({found.arm}) has {channels} channels, that of {arm} {HEADS[arm]}"
         raise ValueError(f"init_from={config.init_from!r}: {said}; init_part='trunk' leaves the head out")

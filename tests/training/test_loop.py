@@ -151,6 +151,20 @@ def test_a_data_dependent_start(store, tmp_path):
     assert same_run(once, again)
 
 
+@pytest.mark.parametrize("arm", ["student_mse", "l2_rebal", "ce"])
+@pytest.mark.parametrize("init", ["he", "data"])
+def test_the_network_with_shortcuts_trains_resumes_and_is_read(store, tmp_path, arm, init):
+    config = dataclasses.replace(TINY, architecture="siggraph17", init=init, width=1 / 32)
+    once = train_run(config, arm, 0, store, tmp_path / "a", log=None)
+    train_run(config, arm, 0, store, tmp_path / "b", log=None, stop_after=3)
+    assert same_run(once, train_run(config, arm, 0, store, tmp_path / "b", log=None))
+    trained = load_run(once)
+    lab, logits = trained.predict(store.pixels[:2])
+    assert lab.shape == (2, 3, 24, 24) and torch.isfinite(lab).all()
+    assert logits is None or logits.shape == (2, 313, 6, 6)
+    assert trained.photo(store.pixels[0]).shape == (24, 24, 3)
+
+
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_can_learn_one_batch_by_heart(store, tmp_path, arm):
     easy = dataclasses.replace(
@@ -357,9 +371,11 @@ def weights_after(config, arm, store, folder, steps=4) -> dict[str, torch.Tensor
     return run.network.state_dict()
 
 
-@pytest.mark.parametrize("arm", ["student_mse", "ce_rebal"])
-def test_a_compiled_step_is_the_step(store, tmp_path, monkeypatch, arm):
-    config = dataclasses.replace(TINY, precision="fp64")
+@pytest.mark.parametrize(
+    ("arm", "architecture"), [("student_mse", "eccv16"), ("ce_rebal", "eccv16"), ("l2_rebal", "siggraph17")]
+)
+def test_a_compiled_step_is_the_step(store, tmp_path, monkeypatch, arm, architecture):
+    config = dataclasses.replace(TINY, precision="fp64", architecture=architecture)
     plain = weights_after(config, arm, store, tmp_path)
     # traced as for the compiler, which would take a minute, and computed without it
     monkeypatch.setattr(torch, "compile", lambda f, mode, usual=torch.compile: usual(f, backend="aot_eager"))

@@ -119,3 +119,15 @@ def test_a_parent_that_changes_between_setting_up_and_beginning_is_noticed(finis
 def test_every_arm_can_start_from_every_trunk(finished, store, tmp_path):
     names = {Run(child(finished[old], "trunk"), new, 0, store).folder.name for old in ARMS for new in ARMS}
     assert len(names) == len(ARMS) ** 2
+
+
+def test_a_trunk_that_ends_elsewhere_is_refused(store, tmp_path):
+    config = dataclasses.replace(TINY, architecture="siggraph17", steps=1)
+    parent = train_run(config, "ce", 0, store, tmp_path, log=None)
+    said = r"its trunk \(ce\) ends with conv8, that of l2 with conv10; they must agree"
+    with pytest.raises(ValueError, match=said):
+        Run(child(parent, "trunk", architecture="siggraph17"), "l2", 0, store)
+    with pytest.raises(ValueError, match="its architecture is 'siggraph17', that of this run 'eccv16'"):
+        Run(child(parent), "ce", 0, store)
+    taken = prepared(child(parent, architecture="siggraph17"), "ce_rebal", store, tmp_path)
+    assert not differing(taken.network.state_dict(), load_run(parent).network.state_dict())
