@@ -60,6 +60,7 @@ class Config:
     neighbours: int = 5  # 5 in the paper, 10 in the released Caffe layer
     sigma: float = 5.0
     lambda_: float = 0.5
+    prior: str = ""  # of the colours: "" that of the training images, "imagenet", or a .csv or .npy file of 313 numbers
     temperature: float = 0.38
     # optimisation
     batch: int = 64
@@ -88,7 +89,7 @@ class Config:
 
 
 SWITCHES = ("channels_last", "fused", "resident", "compile", "deterministic")
-_BY_CONTENT = ("init_from", "init_part")  # a run is known by what is in these files, see `run_id`
+_BY_CONTENT = ("init_from", "init_part", "prior")  # a run is known by what is in these files, see `run_id`
 _NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "eval_every",
                  "checkpoint_seconds", *_BY_CONTENT, *SWITCHES)  # fmt: skip
 

@@ -159,7 +159,7 @@ def test_weights_of_another_network_are_not_scaled_by_data():
 
 
 def test_every_field_is_checked():
-    free = {"profile", "data", "lr_steps", "init_from"}  # own message, any text, any steps, looked at by a run
+    free = {"profile", "data", "lr_steps", "init_from", "prior"}  # own message, any text, any steps, looked at by a run
     free |= {field.name for field in dataclasses.fields(Config) if isinstance(field.default, bool)}  # yes or no
     checked = {name for name, _, _ in IMPOSSIBLE}
     assert checked | free == {field.name for field in dataclasses.fields(Config)}
@@ -180,7 +180,7 @@ def test_a_run_keeps_its_name():
 @pytest.mark.parametrize(
     ("name", "value"),
     [("profile", "zhang"), ("data", "x"), ("arms", ("l2",)), ("seeds", (4,)), ("temperature", 1.0), ("device", "cpu")]
-    + [("eval_every", 1), ("init_from", "a folder")],
+    + [("eval_every", 1), ("init_from", "a folder"), ("prior", "a file")],
 )
 def test_what_does_not_change_the_network_does_not_change_the_name(name, value):
     other = dataclasses.replace(PLAIN, **{name: value})

@@ -21,7 +21,7 @@ from torch import Tensor
 from ..color import chroma, make_compilable, rgb_to_lab, to_unit
 from ..colorizer import WEIGHTS, Colorizer
 from ..config import Config, run_id
-from ..data.prior import data_prior, read_rgb
+from ..data.prior import prior_content, read_rgb, training_prior
 from ..data.store import Store
 from ..devices import check_precision, cuda_modes, device_name, peak_memory, pick_device, reset_peak_memory
 from ..networks import data_dependent_init, flush_running_means, make_network
@@ -83,13 +83,16 @@ class Run:
         self.validation = store.rows("val", VALIDATION_PHOTOS)
         self.steps = total_steps(config, len(self.rows))
         self.data = store.fingerprint(self.rows)
+        used = config.prior and arm in NEEDS_PRIOR
+        self.contents = {"prior": prior_content(config.prior)} if used else {}  # of files, see `run_id`
         self.parent = find_parent(config, arm, self._id, Path(runs)) if config.init_from else None
         self.folder = Path(runs) / self._id(self.parent)
         self.dtype = torch.float64 if config.precision == "fp64" else torch.float32
         self.step, self.seconds, self.history = 0, 0.0, []
 
     def _id(self, parent: Parent | None) -> str:
-        return run_id(self.config, self.arm, self.seed, self.data, parent and parent.identity)
+        contents = self.contents | (parent.identity if parent else {})
+        return run_id(self.config, self.arm, self.seed, self.data, contents)
 
     @functools.cached_property
     def device(self) -> torch.device:
@@ -100,7 +103,7 @@ class Run:
     def passport(self) -> dict:
         """Where the network comes from, see `provenance.passport`."""
         about = passport(self.folder.name, self.config, self.arm, self.seed, self.data, self.device)
-        return about | ({"parent": self.parent.entry} if self.parent else {})
+        return about | self.contents | ({"parent": self.parent.entry} if self.parent else {})
 
     def prepare(self, resume: bool = True) -> None:
         """Build network and optimiser, and resume from the checkpoint if there is one (and `resume`).
@@ -117,7 +120,7 @@ class Run:
         self.batches = Batches(self.store, self.rows, config, self.seed, self.device, world())
         prior = None
         if self.arm in NEEDS_PRIOR:
-            prior = data_prior(self.store, self.rows, config, self.device).to(self.dtype)
+            prior = training_prior(self.store, self.rows, config, self.device).to(self.dtype)
         self.objective = make_objective(self.arm, config, prior)
         self.network = make_network(config, self.objective.channels, self.seed)
         if config.init == "data":
