@@ -45,10 +45,8 @@ class Architecture:
     inputs: int = 1  # L; 4: L, the ab of colours that a user gives, and where they are (here nowhere)
     affine: bool = False  # batch norm has a scale and shift whatever is configured
     sliced: tuple[str, ...] = ()  # stages that read every other row and column of their input
-    shortcuts: dict[str, str] = field(
-        default_factory=dict
-    )  # a 3 x 3 convolution of the end of a stage (value) is added
-    # to the first convolution of a later one (key), before its activation
+    # stage: an earlier one, a 3 x 3 convolution of whose end is added to the stage's first, before its activation
+    shortcuts: dict[str, str] = field(default_factory=dict)
     classes: str = ""  # the stage that a head of class scores follows, where it is not the last
     leaky: str = ""  # the stage that ends in a LeakyReLU(0.2) whatever is configured
     tanh: bool = False  # a head of ab (divided by 110) ends in one
@@ -111,6 +109,9 @@ begin and end with maps of the published sides, and those not changed begin with
 (2 or 4 in the three striding convolutions, 3 or 5 in the transposed one), with the padding that keeps all maps' sides;
 in `eccv16_stride` the third stage does not stride and the fourth strides by 2 instead, so that conv4 sees maps of twice
 the side.
+
+`siggraph17` is the one of the two networks of which a head is asked: that of class scores after conv8, at a quarter of
+the side, or that of ab (or RGB) after conv10, in full size. Its batch norm is always affine.
 """
 OUTPUT_STRIDE = 4
 """The output has a quarter of the input's side; labels are every fourth pixel (but for ab and RGB of siggraph17)."""
