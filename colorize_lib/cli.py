@@ -180,6 +180,8 @@ def _add_settings(sub: argparse.ArgumentParser) -> None:
         help="any setting by its name, or a parameter of a notebook",
     )  # fmt: skip
     special = {"profile": f"one of {', '.join(PROFILES)}", "arms": f"some of {', '.join(ARMS)}"}
+    special["init_from"] = "folder of a finished run, or file of a network, whose weights to start from"
+    special["prior"] = '"imagenet", or a .csv or .npy file of 313 numbers, in place of that of the data'
     special["data"] = 'store, Parquet files or folder, folder of images, or "synthetic"'
     for name, default in FIELDS.items():
         flags = dict.fromkeys((f"--{name.strip('_').replace('_', '-')}", f"--{name}"))

@@ -20,9 +20,10 @@ ARMS = ("student_mse", "l2", "l2_rebal", "ce", "ce_rebal")
 """All objectives: with the missing cell of loss by rebalancing, squared error that counts rare colours more."""
 
 CHOICES = {
-    "architecture": ("eccv16",),
+    "architecture": ("eccv16", "eccv16_kernel_minus", "eccv16_kernel_plus", "eccv16_stride", "siggraph17"),
     "activation": ("relu", "leaky_relu"),
     "init": ("default", "data", "he"),
+    "init_part": ("whole", "trunk"),
     "schedule": ("constant", "one_cycle", "steps"),
     "reduction": ("mean", "sum"),
     "device": ("auto", "cpu", "cuda"),
@@ -53,10 +54,13 @@ class Config:
     activation: str = "relu"
     affine: bool = False
     init: str = "default"
+    init_from: str = ""  # folder of a finished run, or file of a network, whose weights a run starts from; "": none
+    init_part: str = "whole"  # of these weights; "trunk": the head's are drawn as `init` says
     # targets and decoding
     neighbours: int = 5  # 5 in the paper, 10 in the released Caffe layer
     sigma: float = 5.0
     lambda_: float = 0.5
+    prior: str = ""  # of the colours: "" that of the training images, "imagenet", or a .csv or .npy file of 313 numbers
     temperature: float = 0.38
     # optimisation
     batch: int = 64
@@ -92,8 +96,9 @@ class Config:
 
 
 SWITCHES = ("channels_last", "fused", "resident", "compile", "deterministic")
+_BY_CONTENT = ("init_from", "init_part", "prior")  # a run is known by what is in these files, see `run_id`
 _NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "recipe", "test_photos", "device", "eval_every",
-                 "checkpoint_seconds", *SWITCHES)  # fmt: skip
+                 "checkpoint_seconds", *_BY_CONTENT, *SWITCHES)  # fmt: skip
 
 PROFILES: dict[str, dict] = {
     # Everything at toy size: made for tests, continuous integration and one live training in the book.
@@ -243,6 +248,8 @@ def _check(config: Config) -> None:
     need(0 < config.width <= 4, "width", "above 0, at most 4")
     for name, choices in CHOICES.items():
         need(getattr(config, name) in choices, name, ", ".join(choices))
+    need(config.init != "data" or not config.init_from, "init", "default or he where init_from is given")
+    need(config.init_part == "whole" or config.init_from, "init_part", "whole where init_from is not given")
     need(1 <= config.neighbours <= 313, "neighbours", "1 to 313")
     need(0 <= config.lambda_ <= 1, "lambda_", "0 to 1")
     for name in ("sigma", "temperature", "lr", "eps", "lr_factor"):
@@ -274,10 +281,11 @@ def from_identity(values: dict, **more) -> Config:
     return config
 
 
-def run_id(config: Config, arm: str, seed: int, fingerprint: str) -> str:
+def run_id(config: Config, arm: str, seed: int, fingerprint: str, contents: dict | None = None) -> str:
     """Name a run by arm, seed and a hash of configuration and data, for example `ce-s0-1f0c2a9b7d`.
 
-    fingerprint: of the training images used (`Store.fingerprint`).
+    fingerprint: of the training images used (`Store.fingerprint`). contents: hashes of what is in files that the
+    configuration names, so that it does not matter where they lie.
     """
-    what = json.dumps([identity(config), arm, seed, fingerprint], sort_keys=True)
+    what = json.dumps([identity(config), arm, seed, fingerprint, *([contents] if contents else [])], sort_keys=True)
     return f"{arm}-s{seed}-{hashlib.sha256(what.encode()).hexdigest()[:10]}"

@@ -183,6 +183,7 @@ def _recorded(config: Config) -> Results:
     """The recorded results of a profile, which know of no other settings: ValueError if there are some."""
     usual = identity(load_config(config.profile))
     changed = {name: value for name, value in identity(config).items() if value != usual.get(name)}
+    changed |= {name: getattr(config, name) for name in ("init_from", "prior") if getattr(config, name)}
     if changed:
         raise ValueError(f"results are recorded for profile {config.profile} as it is; {changed} needs data")
     return load(config.profile, config.seeds)

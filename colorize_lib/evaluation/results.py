@@ -38,14 +38,16 @@ def variant_of(passport: dict, usual: Config | None = None) -> str:
     mine = {name: value for name, value in passport["config"].items() if name != "temperature"}
     changed = {name for name in expected.keys() | mine.keys() if expected.get(name) != mine.get(name)}
     parts = [f"{name}={_short(mine.get(name, getattr(Config, name, None)))}" for name in sorted(changed)]
-    return ",".join(parts + _parent(passport))
+    return ",".join(sorted(parts + _by_content(passport)))
 
 
-def _parent(passport: dict) -> list[str]:
-    if "parent" not in passport:
-        return []
-    part = passport["parent"].get("part", "whole")
-    return [f"from={passport['parent']['arm']}" + (f":{part}" if part != "whole" else "")]
+def _by_content(passport: dict) -> list[str]:
+    """What a run took from other files: the weights that it started from, and another prior."""
+    parent, prior = passport.get("parent"), passport.get("prior")
+    parts = [f"prior={prior[:8]}"] if prior else []
+    if parent:
+        parts.append(f"from={parent['arm']}" + (":trunk" if parent["part"] == "trunk" else ""))
+    return parts
 
 
 def _short(value) -> str:
