@@ -163,7 +163,7 @@ class L2(Objective):
 
 
 class CrossEntropy(Objective):
-    """Soft cross entropy over the 313 colours, eq. 2 and 3; with `prior` and lambda_ < 1 rebalanced by eq. 4.
+    """Soft cross entropy over the 313 colours, eq. 2; its pixel weight v is 1, or with lambda_ < 1 that of eq. 3 and 4.
 
     prior: distribution of the training data over the colours, [313]. lambda_ = 1 is the unweighted loss, for which
     the buffer `weights` [313] is all ones.

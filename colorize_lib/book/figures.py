@@ -378,6 +378,7 @@ def plot_confusion(matrices: dict[str, pd.DataFrame], columns: int = 3) -> Figur
     for axis in axes.flat[len(matrices) :]:
         axis.set_visible(False)
     for axis, (name, shares) in zip(axes.flat, matrices.items(), strict=False):
+        shares = shares.rename(columns={"gray": "grey"})
         shown = shares.where(shares < 0.995, 1).map(lambda x: f"{x:.2f}"[1:] if 0.005 <= x < 1 else f"{x:.0f}")
         sns.heatmap(shares, vmin=0, vmax=1, cmap="Blues", annot=shown, fmt="", annot_kws={"fontsize": 7}, ax=axis,
                     cbar=False, linewidths=0.6)  # fmt: skip

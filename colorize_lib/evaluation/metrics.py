@@ -420,6 +420,12 @@ def column(table: Mapping, name: str):
     return sum(table[part] for part in name.split("+"))
 
 
+def _filled(text: str, words: dict[str, str]) -> str:
+    for place, word in words.items():
+        text = text.replace(place, word)
+    return text
+
+
 def _read_metrics() -> dict[str, Metric]:
     """All rows of metrics.toml, those with {s} and {t} once for each sector."""
     rows = tomllib.loads((resources.files(__package__) / "metrics.toml").read_text("utf-8"))
@@ -427,7 +433,8 @@ def _read_metrics() -> dict[str, Metric]:
     for name, row in rows.items():
         for s in SECTORS if "{s}" in name else [""]:
             for t in [*SECTORS, "gray"] if "{t}" in name else [""]:
-                filled = Metric(*(text.replace("{s}", s).replace("{t}", t) for text in (name, *row)))
+                words = {"{s}": s, "{t}": t, "{seen}": t.replace("gray", "grey")}
+                filled = Metric(*(_filled(text, words) for text in (name, *row)))
                 metrics[filled.name] = filled
     return metrics
 

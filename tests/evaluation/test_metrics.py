@@ -561,6 +561,7 @@ def test_confusion_and_calibration_tables(table):
     shares = metrics.confusion(metrics.confusion_counts(table))
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     assert shares.columns[-1] == "gray" and list(shares.index) == SECTOR_NAMES
+    assert metrics.metric("confusion_red_gray").title == "red seen as grey"
     assert shares.loc["red", "red"] == metrics.value(table, "confusion_red_red")
     curve = metrics.calibration(metrics.calibration_sums(table))
     assert curve.positions.sum() == table.n_positions.sum()
