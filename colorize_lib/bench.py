@@ -125,7 +125,8 @@ def steps(config: Config, store: Store, arm: str) -> tuple[dict, dict]:
         run.prepare(resume=False)
     seen = bare.objective.network_input(bare.rgb(bare.batches(0)))
     times = _times(full.device, {"bare": lambda: _bare_step(bare, seen), "full": full.take_step}, seconds=SECONDS)
-    overhead, flop = _ratio(times, "full", "bare") - 1, training_flop(config.width, config.side, HEADS[arm])
+    flop = training_flop(config.width, config.side, HEADS[arm], config.architecture)
+    overhead = _ratio(times, "full", "bare") - 1
     return times.min().to_dict() | {"overhead": overhead, "flop_per_picture": flop}, stages(full)
 
 

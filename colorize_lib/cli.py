@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command(
         record,
-        option("--elsewhere", help="images of another kind to measure on as well; their test split is taken"),
+        option("--run", nargs="+", default=[], metavar="RUN", help="folders of runs or files of weights, instead"),
         settings=True,
     )
     command(tune, vary, settings=True)
@@ -180,6 +180,8 @@ def _add_settings(sub: argparse.ArgumentParser) -> None:
         help="any setting by its name, or a parameter of a notebook",
     )  # fmt: skip
     special = {"profile": f"one of {', '.join(PROFILES)}", "arms": f"some of {', '.join(ARMS)}"}
+    special["init_from"] = "folder of a finished run, or file of a network, whose weights to start from"
+    special["prior"] = '"imagenet", or a .csv or .npy file of 313 numbers, in place of that of the data'
     special["data"] = 'store, Parquet files or folder, folder of images, or "synthetic"'
     for name, default in FIELDS.items():
         flags = dict.fromkeys((f"--{name.strip('_').replace('_', '-')}", f"--{name}"))
@@ -390,12 +392,11 @@ def record(options) -> None:
     config = _config(options)
     _need_clone("record")
     store = _store(config)
-    from .data.prepare import open_data
     from .evaluation import records
 
-    elsewhere = open_data(options.elsewhere, config.side) if options.elsewhere else None
-    found = records.record(config, store, elsewhere=elsewhere, log=_log)
-    print(f"recorded {', '.join(found.systems)} of profile {config.profile}")
+    found = records.record(config, store, map(Path, options.run), log=_log)
+    runs = len(found.summary["passports"])
+    print(f"profile {config.profile}: {runs} run{'s' * (runs != 1)} recorded, {', '.join(found.systems)}")
 
 
 def tune(options) -> None:

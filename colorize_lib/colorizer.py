@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -57,18 +58,25 @@ class Colorizer:
         """Whether it predicts distributions, of which different things can be asked, or one colour."""
         return isinstance(self.objective, CrossEntropy)
 
-    @torch.no_grad()
     def predict(self, pixels: np.ndarray | Tensor, readout: Readout | None = None) -> tuple[Tensor, Tensor | None]:
         """Colorize images uint8 [b, h, w, 3] (h, w multiples of 8).
 
         readout: what is asked of a classifier's distributions; by default the annealed mean of its configuration.
         Returns Lab [b, 3, h, w], unclipped, and the logits [b, 313, h/4, w/4] (None for a regression arm).
         """
+        (lab,), logits = self.answers(pixels, [readout])
+        return lab, logits
+
+    @torch.no_grad()
+    def answers(
+        self, pixels: np.ndarray | Tensor, readouts: Sequence[Readout | None]
+    ) -> tuple[list[Tensor], Tensor | None]:
+        """The same for several read-outs, from one pass through the network: their Lab images, and the logits."""
         rgb = to_unit(_on(self.device, pixels))
         output = self.network(self.objective.network_input(rgb)).float()
         if not self.is_classifier:
-            return self.objective.decode(output, rgb), None
-        return self.objective.decode(output, rgb, readout), output
+            return [self.objective.decode(output, rgb) for _ in readouts], None
+        return [self.objective.decode(output, rgb, readout) for readout in readouts], output
 
     def photo(
         self, image: np.ndarray, readout: Readout | None = None, gain: float = 1.0, side: int | None = None

@@ -20,9 +20,10 @@ ARMS = ("student_mse", "l2", "l2_rebal", "ce", "ce_rebal")
 """All objectives: with the missing cell of loss by rebalancing, squared error that counts rare colours more."""
 
 CHOICES = {
-    "architecture": ("eccv16",),
+    "architecture": ("eccv16", "eccv16_kernel_minus", "eccv16_kernel_plus", "eccv16_stride", "siggraph17"),
     "activation": ("relu", "leaky_relu"),
     "init": ("default", "data", "he"),
+    "init_part": ("whole", "trunk"),
     "schedule": ("constant", "one_cycle", "steps"),
     "reduction": ("mean", "sum"),
     "device": ("auto", "cpu", "cuda"),
@@ -53,10 +54,13 @@ class Config:
     activation: str = "relu"
     affine: bool = False
     init: str = "default"
+    init_from: str = ""  # folder of a finished run, or file of a network, whose weights a run starts from; "": none
+    init_part: str = "whole"  # of these weights; "trunk": the head's are drawn as `init` says
     # targets and decoding
     neighbours: int = 5  # 5 in the paper, 10 in the released Caffe layer
     sigma: float = 5.0
     lambda_: float = 0.5
+    prior: str = ""  # of the colours: "" that of the training images, "imagenet", or a .csv or .npy file of 313 numbers
     temperature: float = 0.38
     # optimisation
     batch: int = 64
@@ -72,6 +76,8 @@ class Config:
     lr_values: tuple[float, ...] = ()  # in place of the factor: the learning rates after each of these
     reduction: str = "mean"  # over the batch and positions; "sum" divides by the batch only, as Caffe prints
     # how to run
+    recipe: bool = True  # arms have their own start and rate where the profile's trials chose so (`RECIPES`)
+    test_photos: int = 0  # the first so many test images are measured; 0 takes all
     device: str = "auto"
     precision: str = "fp32"
     eval_every: int = 200  # steps between two validation passes, each with a checkpoint,
@@ -83,10 +89,16 @@ class Config:
     compile: str = "off"  # mode of torch.compile; "reduce-overhead" records CUDA graphs
     deterministic: bool = False  # the same bits in every run on CUDA, too, and slower
 
+    def for_arm(self, arm: str) -> Config:
+        """The settings with which an arm is trained: its own of `RECIPES`, unless one of these was given."""
+        own = RECIPES.get(self.profile, {}).get(arm, {}) if self.recipe else {}
+        return dataclasses.replace(self, **own)
+
 
 SWITCHES = ("channels_last", "fused", "resident", "compile", "deterministic")
-_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "device", "eval_every",
-                 "checkpoint_seconds", *SWITCHES)  # fmt: skip
+_BY_CONTENT = ("init_from", "init_part", "prior")  # a run is known by what is in these files, see `run_id`
+_NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "recipe", "test_photos", "device", "eval_every",
+                 "checkpoint_seconds", *_BY_CONTENT, *SWITCHES)  # fmt: skip
 
 PROFILES: dict[str, dict] = {
     # Everything at toy size: made for tests, continuous integration and one live training in the book.
@@ -122,6 +134,7 @@ PROFILES: dict[str, dict] = {
         "schedule": "one_cycle",
         "init": "he",
         "eval_every": 200,
+        "test_photos": 1000,
     },
     # The book's main results: all photographs, 512,000 views, one to two hours a run on two cores.
     "evening": {
@@ -163,6 +176,9 @@ PROFILES: dict[str, dict] = {
 PROFILES["zhang_older"] = PROFILES["zhang"] | {"lr": 3e-5, "lr_steps": (225_000,), "lr_factor": 0.1}
 PROFILES["zhang_paper"] = PROFILES["zhang"] | {"lr": 3e-5, "lr_steps": (200_000, 375_000), "lr_values": (1e-5, 3e-6)}
 
+RECIPES = {name: {"student_mse": {"init": "default", "lr": 2e-3}} for name in ("evening", "ablation")}
+"""What the same trials chose for single arms, where it is not what they chose for the rest."""
+
 
 def load_config(profile: str = "smoke", **overrides) -> Config:
     """Build the configuration of `profile` with some fields replaced.
@@ -183,6 +199,7 @@ def load_config(profile: str = "smoke", **overrides) -> Config:
             hint = f"; did you mean {close[0]!r}?" if close else "."
             raise ValueError(f"parameter {name!r} is unknown{hint} Allowed: {', '.join(sorted(names))}")
     values = {"profile": profile, **PROFILES[profile], **{k: _plain(k, v) for k, v in overrides.items()}}
+    values.setdefault("recipe", not any(overrides.keys() & own for own in RECIPES.get(profile, {}).values()))
     values["profile"] = profile
     if values.get("seeds") == () and values.get("data"):
         del values["seeds"]
@@ -231,12 +248,14 @@ def _check(config: Config) -> None:
     need(0 < config.width <= 4, "width", "above 0, at most 4")
     for name, choices in CHOICES.items():
         need(getattr(config, name) in choices, name, ", ".join(choices))
+    need(config.init != "data" or not config.init_from, "init", "default or he where init_from is given")
+    need(config.init_part == "whole" or config.init_from, "init_part", "whole where init_from is not given")
     need(1 <= config.neighbours <= 313, "neighbours", "1 to 313")
     need(0 <= config.lambda_ <= 1, "lambda_", "0 to 1")
     for name in ("sigma", "temperature", "lr", "eps", "lr_factor"):
         value = getattr(config, name)
         need(math.isfinite(value) and value > 0, name, "a finite number above 0")
-    for name in ("train_photos", "steps", "epochs", "weight_decay", "checkpoint_seconds"):
+    for name in ("train_photos", "test_photos", "steps", "epochs", "weight_decay", "checkpoint_seconds"):
         need(0 <= getattr(config, name) < math.inf, name, "0 or more")
     for name in ("batch", "eval_every"):
         need(getattr(config, name) >= 1, name, "1 or more")
@@ -262,10 +281,11 @@ def from_identity(values: dict, **more) -> Config:
     return config
 
 
-def run_id(config: Config, arm: str, seed: int, fingerprint: str) -> str:
+def run_id(config: Config, arm: str, seed: int, fingerprint: str, contents: dict | None = None) -> str:
     """Name a run by arm, seed and a hash of configuration and data, for example `ce-s0-1f0c2a9b7d`.
 
-    fingerprint: of the training images used (`Store.fingerprint`).
+    fingerprint: of the training images used (`Store.fingerprint`). contents: hashes of what is in files that the
+    configuration names, so that it does not matter where they lie.
     """
-    what = json.dumps([identity(config), arm, seed, fingerprint], sort_keys=True)
+    what = json.dumps([identity(config), arm, seed, fingerprint, *([contents] if contents else [])], sort_keys=True)
     return f"{arm}-s{seed}-{hashlib.sha256(what.encode()).hexdigest()[:10]}"

@@ -22,19 +22,24 @@ AB_SCALE = 110.0
 """Regression heads predict ab / 110, as the PyTorch port does, so that outputs and gradients are of order one."""
 
 
-def upsample(x: Tensor) -> Tensor:
+def upsample(x: Tensor, factor: int = OUTPUT_STRIDE) -> Tensor:
     """Bilinear enlargement by four, [b, c, h, w] -> [b, c, 4h, 4w]: the last layer of the original."""
-    return F.interpolate(x, scale_factor=OUTPUT_STRIDE, mode="bilinear", align_corners=False)
+    return x if factor == 1 else F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-def subsample(x: Tensor) -> Tensor:
+def subsample(x: Tensor, stride: int = OUTPUT_STRIDE) -> Tensor:
     """Every fourth pixel, as the original takes its labels (not an average): [..., h, w] -> [..., h/4, w/4]."""
-    return x[..., ::OUTPUT_STRIDE, ::OUTPUT_STRIDE]
+    return x[..., ::stride, ::stride]
 
 
-def label_ab(rgb: Tensor) -> Tensor:
+def label_ab(rgb: Tensor, stride: int = OUTPUT_STRIDE) -> Tensor:
     """The labels of images [b, 3, h, w], uint8 or in 0..1: ab of every fourth pixel, [b, 2, h/4, w/4]."""
-    return rgb_to_lab(subsample(rgb))[:, 1:]
+    return rgb_to_lab(subsample(rgb, stride))[:, 1:]
+
+
+def stride_of(output: Tensor, rgb: Tensor) -> int:
+    """Pixels of the images rgb [b, 3, h, w] to one position of a network's output: 4, or 1 where it is of full size."""
+    return rgb.shape[-1] // output.shape[-1]
 
 
 def _unit(rgb: Tensor) -> Tensor:
@@ -60,7 +65,11 @@ class Score:
 
 
 class Objective(nn.Module):
-    """What a network is asked for; its tables are buffers, so that they are where the network is."""
+    """What a network is asked for; its tables are buffers, so that they are where the network is.
+
+    Outputs are written [b, c, h/4, w/4] here. Those of regression may also be of full size: the labels are as dense as
+    they, and nothing is enlarged.
+    """
 
     channels: int
     """Of the network's output."""
@@ -103,12 +112,12 @@ class StudentMSE(Objective):
 
     def score(self, output: Tensor, rgb: Tensor) -> Score:
         """output: [b, 3, h/4, w/4]; rgb: [b, 3, h, w]. Squared error, mean over channels (nn.MSELoss)."""
-        squared = (upsample(self._rgb(output)) - _unit(rgb)).square().mean(1)
+        squared = (upsample(self._rgb(output), stride_of(output, rgb)) - _unit(rgb)).square().mean(1)
         return Score(reduce(squared, self.reduction), squared.mean(), squared.mean())
 
     def decode(self, output: Tensor, rgb: Tensor) -> Tensor:
         """The predicted image as Lab [b, 3, h, w]: colour and lightness both the network's."""
-        return rgb_to_lab(upsample(self._rgb(output)).clamp(0, 1))
+        return rgb_to_lab(upsample(self._rgb(output), stride_of(output, rgb)).clamp(0, 1))
 
     def _rgb(self, output: Tensor) -> Tensor:
         return output + 0.5  # a new head answers mid grey
@@ -141,7 +150,7 @@ class L2(Objective):
 
     def score(self, output: Tensor, rgb: Tensor) -> Score:
         """output: [b, 2, h/4, w/4]; rgb: [b, 3, h, w]."""
-        ab = label_ab(rgb)
+        ab = label_ab(rgb, stride_of(output, rgb))
         half_squared = (output - ab / AB_SCALE).square().sum(1) / 2
         weighted = half_squared
         if self.weights is not None:
@@ -150,11 +159,11 @@ class L2(Objective):
 
     def decode(self, output: Tensor, rgb: Tensor) -> Tensor:
         """Lab [b, 3, h, w]: the predicted ab, enlarged, under the true L."""
-        return torch.cat([self.network_input(rgb), upsample(output * AB_SCALE)], 1)
+        return torch.cat([self.network_input(rgb), upsample(output * AB_SCALE, stride_of(output, rgb))], 1)
 
 
 class CrossEntropy(Objective):
-    """Soft cross entropy over the 313 colours, eq. 2 and 3; with `prior` and lambda_ < 1 rebalanced by eq. 4.
+    """Soft cross entropy over the 313 colours, eq. 2; its pixel weight v is 1, or with lambda_ < 1 that of eq. 3 and 4.
 
     prior: distribution of the training data over the colours, [313]. lambda_ = 1 is the unweighted loss, for which
     the buffer `weights` [313] is all ones.

@@ -14,9 +14,9 @@
 # # Data: what there is to guess
 #
 # A grey photograph keeps how light everything was and drops the rest. **What exactly is dropped, how is it
-# distributed, and how much of it could anybody know from the grey picture?**
+# distributed, and how much of it could anybody know from the grey image?**
 #
-# {cite:t}`zhang2016colorful` answer in two pages and build their method on the answer; {cite:t}`psacharopoulos` goes
+# {cite:t}`zhang2016colorful` build their method on the uncertainty of the answer; {cite:t}`psacharopoulos` goes
 # straight from photographs to the network. We stay with the data for a chapter, because the quarrel about loss
 # functions in {doc}`03_losses` is, in the end, a quarrel about what to answer when several colours are possible and
 # one of them, grey, is far more common than the others.
@@ -54,17 +54,18 @@ card = records.data_card(config)
 # from blue to yellow, with grey at the origin. How far a colour lies from the origin is its **chroma**, in which
 # direction its **hue**, and equal distances in the plane are meant to look about equally large.
 #
-# A grey picture, then, is $L$; what a network has to find is $(a, b)$ for every pixel. The photograph below is one of
+# A grey image, then, is $L$; what a network has to find is $(a, b)$ for every pixel. The photograph below is one of
 # a few that come installed with scikit-image. No photograph of the training data appears in this book, for its terms
 # do not allow it.
 
-# %% mystnb={"figure": {"name": "fig-lab", "caption": "A photograph and its three planes. L alone is the input of the network. In a and b, drawn at one fixed lightness, hardly an edge is left that L does not show as well: outlines are given, only the paint inside them is asked for."}, "image": {"alt": "A cup of coffee on a red saucer, then the same picture reduced to lightness, to green against red, and to blue against yellow"}}
+# %% mystnb={"figure": {"name": "fig-lab", "caption": "A photograph and its three planes. L alone is the input of the network. In a and b, drawn at one fixed lightness, hardly an edge is left that L does not show as well: outlines are given, only the paint inside them is asked for."}, "image": {"alt": "A cup of coffee on a red saucer, then the same image reduced to lightness, to green against red, and to blue against yellow"}}
 photos = bundled_photos()
 figures.plot_lab(photos["coffee"])
 
 # %% [markdown]
-# Colour and lightness are not free of each other. Near white and near black there is room for little chroma, and a
-# red that exists at medium lightness has no counterpart on a bright wall. A network that predicts $a$ and $b$ under a
+# Colour and lightness are not free of each other. Near white there is room for little chroma except in yellow and
+# green, near black for little except in blue and purple, and a red that exists at medium lightness has no counterpart
+# on a bright wall. A network that predicts $a$ and $b$ under a
 # given $L$ can therefore ask for a colour that no screen shows. Here is how quickly that happens: we take the bundled
 # photographs, none of whose pixels is out of gamut, and pull their colours away from grey by a factor.
 
@@ -79,44 +80,48 @@ pd.Series(shares, name="share out of gamut").rename_axis("chroma times").to_fram
 # %% [markdown]
 # Half as much chroma again puts {glue:text}`gamut_half_more:.0f` % of the pixels outside. Photographs use the room
 # they have. In this library nothing is clipped before an error is measured; the share of impossible pixels is a
-# metric of its own, and clipping happens only where a picture is shown.
+# metric of its own, and clipping happens only where an image is shown.
 #
 # ## How often each colour occurs
 #
 # Cut the $ab$ plane into squares of ten by ten units, as the original does, and count. The left map shows the
 # **prior**: how the training labels are spread over the squares, smoothed as described in {doc}`03_losses`. The right
-# map counts the pixels of the test pictures, unsmoothed. The scale is logarithmic, each step of the colour bar a
+# map counts the pixels of the test images, unsmoothed. The scale is logarithmic, each step of the colour bar a
 # factor of ten.
 
-# %% mystnb={"figure": {"name": "fig-colour-shares", "caption": "Distribution of colours over the ab plane, training labels (left, smoothed) and test pixels (right; white squares are empty). In photographs nearly everything sits in the few bright squares around grey; the saturated colours at the rim, which make a picture vivid, are rarer by orders of magnitude."}, "image": {"alt": "Two maps of the ab plane in squares of ten units, brightest in the middle around grey and dark towards the edge"}}
+# %% mystnb={"figure": {"name": "fig-colour-shares", "caption": "Distribution of colours over the ab plane, training labels (left, smoothed) and test pixels (right; white squares are empty). In photographs nearly everything sits in the few bright squares around grey; the saturated colours at the rim, which make an image vivid, are rarer by orders of magnitude."}, "image": {"alt": "Two maps of the ab plane in squares of ten units, brightest in the middle around grey and dark towards the edge"}}
 figures.plot_colour_shares({"training labels": card.prior.numpy(), "test pixels": card.test.numpy()})
 
 # %% [markdown]
 # If the maps agree, what was learnt from one can hold for the other. A few numbers sum up their shape: the likeliest
 # colour and its share, the share of all colours within 15 units of grey, the mean chroma, and how many colours the
 # distribution spreads over. For the last we take the exponential of the entropy: the number of equally likely colours
-# that would be as hard to guess.
+# that would be as hard to guess. Smoothing raises the mean chroma, most of all at grey, from where every way leads
+# outwards. So the chroma of the test pixels is given twice, after the labels' smoothing and as counted.
 
 # %%
 centers = quantize.ab_gamut_centers()
 chroma = centers.norm(dim=1)
 entropy = -torch.special.xlogy(card.prior, card.prior).sum()
 top = int(card.prior.argmax())
+smoothed = card.test.double() @ quantize.densify(*quantize.soft_encode(centers)).double()
 glue("top_colour", "({:.0f}, {:.0f})".format(*centers[top].tolist()), display=False)
 glue("top_share", 100 * float(card.prior[top]), display=False)
 glue("near_grey", 100 * float(card.prior[chroma <= 15].sum()), display=False)
 glue("mean_chroma", float(card.prior @ chroma), display=False)
 glue("effective_colours", float(entropy.exp()), display=False)
-glue("test_chroma", float(card.test @ chroma), display=False)
+glue("test_chroma", float(smoothed @ chroma.double()), display=False)
+glue("test_counted", float(card.test @ chroma), display=False)
 
 # %% [markdown]
 # The likeliest colour is {glue:text}`top_colour:s` with {glue:text}`top_share:.1f` % of the labels.
 # {glue:text}`near_grey:.0f` % of them lie within 15 units of grey. The mean chroma is {glue:text}`mean_chroma:.1f`
-# for the training labels and {glue:text}`test_chroma:.1f` for the test pixels, and the labels spread as if over
+# for the training labels, which are smoothed, and {glue:text}`test_chroma:.1f` for the test pixels after the same
+# smoothing; as counted it is {glue:text}`test_counted:.1f`. The labels spread as if over
 # {glue:text}`effective_colours:.0f` equally likely colours.
 #
-# The file published by {cite:t}`zhang2016colorful`, made from ImageNet, holds 20 % in the grey square alone, 60 %
-# within 15 units and a mean chroma of 18.2. Photographs of very different things share this shape because walls,
+# The file published by {cite:t}`zhang2016colorful`, made from ImageNet and smoothed too, holds 20 % in the grey square
+# alone, 60 % within 15 units and a mean chroma of 18.2. Photographs of very different things share this shape because walls,
 # roads, clouds and shadows fill most of most of them. Remember the peak. It makes grey a good guess for any pixel one
 # knows nothing about, and it is why a method that answers with the *likeliest* colour can turn out duller than one
 # that averages.
@@ -173,7 +178,7 @@ averaged = torch.nn.functional.avg_pool2d(lab, 4)[:, 1:]
 kept = {name: float(color.chroma(x).mean() / color.chroma(lab[:, 1:]).mean()) for name, x in
         {"every fourth pixel": picked, "mean of the block": averaged}.items()}  # fmt: skip
 glue("chroma_averaged", 100 * (1 - kept["mean of the block"]), display=False)
-pd.Series(kept, name="mean chroma of the labels / of the picture").to_frame().round(3)
+pd.Series(kept, name="mean chroma of the labels / of the image").to_frame().round(3)
 
 # %% [markdown]
 # On the bundled photographs at 64 pixels, averaging costs {glue:text}`chroma_averaged:.1f` % of the chroma before any
@@ -181,12 +186,12 @@ pd.Series(kept, name="mean chroma of the labels / of the picture").to_frame().ro
 #
 # ## Scenes whose colours are a matter of chance
 #
-# With photographs one never knows whether a wrong colour was a mistake or bad luck. The wall in the picture was blue;
+# With photographs one never knows whether a wrong colour was a mistake or bad luck. The wall in the photograph was blue;
 # could the network have known? So we made a world in which that question has an answer. Its little landscapes are
 # painted lightness first. Then every object draws its colour by lot, from a list that belongs to its kind: a ball is
-# red, yellow or blue, and nothing in the grey picture tells which.
+# red, yellow or blue, and nothing in the grey image tells which.
 
-# %% mystnb={"figure": {"name": "fig-scenes", "caption": "Four synthetic scenes. Each column shows one grey picture, as the network sees it, and three colourings of it, all equally true: roofs, cars, balls and trees change, sky, sand and windows do not, because their kind has one colour only."}, "image": {"alt": "Small landscapes with house, tree, car and balls in grey, and below them three different colourings of each"}}
+# %% mystnb={"figure": {"name": "fig-scenes", "caption": "Four synthetic scenes. Each column shows one grey image, as the network sees it, and three colourings of it, all equally true: roofs, cars, balls and trees change, sky, clouds and windows do not, because their kind has one colour only."}, "image": {"alt": "Small landscapes with house, tree, car and balls in grey, and below them three different colourings of each"}}
 scenes = synthetic_scenes(4, 64, seed=11)
 draws = {f"draw {seed}": repaint(scenes, scene_colours(seed)) for seed in (8, 14, 19)}
 pictures = {"input": repaint(scenes, np.zeros((len(scenes.table), 2)))} | draws
@@ -208,39 +213,39 @@ pd.options.display.max_colwidth = None  # pandas would cut long lists
 pd.DataFrame(kinds).set_index("kind").round(1)
 
 # %% [markdown]
-# The generator is part of the library, so that these pictures can be made anywhere in seconds. Tests, the live
+# The generator is part of the library, so that these scenes can be made anywhere in seconds. Tests, the live
 # training of {doc}`04_training` and the smallest profile use them; everything said about photographs comes from
 # photographs.
 #
-# ## Which pictures were used
+# ## Which images were used
 #
 # The student paper trained on MiniPlaces, a subset of Places {cite:p}`zhou2017places`: 100 kinds of places, 100,000
-# pictures for training and 10,000 with public labels for validation. It names 90,000 training pictures, which is no
+# photographs for training and 10,000 with public labels for validation. It names 90,000 training samples, which is no
 # official split; most likely a tenth was held out. Our recorded results use a part of it, reduced to the same 64 by
-# 64 pixels, and other pictures of the official validation set as test pictures, which played no role in any decision
+# 64 pixels, and photographs of the official validation set as test images, which played no role in any decision
 # before.
 #
 # How many, the passports of the runs tell. A fingerprint is a hash over the pixels in their order: two runs with
-# equal fingerprints saw the very same pictures, whatever files they came from.
+# equal fingerprints saw the very same images, whatever files they came from.
 
 # %%
 glue("n_train", card.images["training"], display=False)
 glue("n_test", card.images["test"], display=False)
-pd.DataFrame({"pictures": card.images, "fingerprint": card.fingerprints})
+pd.DataFrame({"images": card.images, "fingerprint": card.fingerprints})
 
 # %% [markdown]
-# Every picture stays in memory as it is, three bytes a pixel; conversion to Lab, mirroring and encoding happen when a
-# batch is taken. The only selection is that pictures without colour are left out at preparation, since a grey
+# Every image stays in memory as it is, three bytes a pixel; conversion to Lab, mirroring and encoding happen when a
+# batch is taken. The only selection is that images without colour are left out at preparation, since a grey
 # photograph offers nothing to learn about colour, and those that cannot be read are listed with the reason.
 #
 # ## What we found
 #
-# - A grey picture gives the outlines and asks for two numbers a pixel. Half as much chroma again would put
+# - A grey image gives the outlines and asks for two numbers a pixel. Half as much chroma again would put
 #   {glue:text}`gamut_half_more:.0f` % of the pixels of the bundled photographs outside what a screen can show.
-# - Colours are distributed unevenly. Of the labels of the {glue:text}`n_train:,d` training pictures
+# - Colours are distributed unevenly. Of the labels of the {glue:text}`n_train:,d` training images
 #   {glue:text}`near_grey:.0f` % lie near grey, and the whole distribution is as hard to guess as
-#   {glue:text}`effective_colours:.0f` equally likely colours. Mean chroma: {glue:text}`mean_chroma:.1f` in training,
-#   {glue:text}`test_chroma:.1f` on the {glue:text}`n_test:,d` test pictures.
+#   {glue:text}`effective_colours:.0f` equally likely colours. Mean chroma, both smoothed: {glue:text}`mean_chroma:.1f`
+#   in training, {glue:text}`test_chroma:.1f` on the {glue:text}`n_test:,d` test images.
 # - The published list of colours follows from a short rule, and {glue:text}`never_nearest:d` of its members are never
 #   the answer to anything.
 # - Labels are pixels, not averages; averaging would already have taken {glue:text}`chroma_averaged:.1f` % of the

@@ -19,7 +19,8 @@
 # {cite:t}`zhang2016colorful` print the network as a picture and publish it as a configuration file;
 # {cite:t}`psacharopoulos` reprints the picture and says that the layers were followed almost exactly. Almost is a
 # problem: two networks that differ in their loss *and* in a few kernels tell little about the loss. So this chapter
-# pins down one body, counts it against the published one layer by layer, and then changes nothing but the last layer.
+# pins down one body, counts it against the published one layer by layer, and then gives each arm a last layer of its
+# own.
 
 # %% tags=["parameters"]
 profile = "laptop"
@@ -43,7 +44,7 @@ torch.manual_seed(0)
 network = ColorNet(313)
 
 # %% [markdown]
-# ## The network as a picture
+# ## The network as a drawing
 #
 # Eight stages of two or three convolutions. The first three end in a step of two, so that the map shrinks to an
 # eighth of the side while its channels grow from 64 to 512. Then it stays small and gets deep: twelve convolutions at
@@ -102,8 +103,8 @@ cost = {f"width {w:g}": {s: sum(row["multiply_adds"] for row in layer_table(Colo
 pd.DataFrame(cost).rename_axis("side").round(2)
 
 # %% [markdown]
-# These are thousand millions of multiply-adds for one picture forwards; a training step takes three times that for
-# each picture of the batch. The network behind the recorded results of this chapter's profile is a narrower sister of
+# These are thousand millions of multiply-adds for one image forwards; a training step takes about three times that for
+# each image of the batch. The network behind the recorded results of this chapter's profile is a narrower sister of
 # the original, with the same depth, strides and dilations:
 
 # %%
@@ -126,7 +127,7 @@ glue("times_smaller", counts["trunk and head"] / sum(p.numel() for p in ours.par
 #
 # $$ r_{i} = r_{i-1} + (k_i - 1)\, d_i \prod_{j < i} s_j . $$ (eq-receptive)
 
-# %% mystnb={"figure": {"name": "fig-receptive-field", "caption": "Receptive field after every convolution. The dilated stages 5 and 6 make it larger than any picture the papers train on: from the fourth stage on, an input of 64 pixels fits inside it."}, "image": {"alt": "Rising steps from 3 pixels at the first layer to above 300 at the last, crossing dashed lines at 64, 128 and 256 pixels"}}
+# %% mystnb={"figure": {"name": "fig-receptive-field", "caption": "Receptive field after every convolution. The dilated stages 5 and 6 make it larger than any image the papers train on: from the fourth stage on, an input of 64 pixels fits inside it."}, "image": {"alt": "Rising steps from 3 pixels at the first layer to above 300 at the last, crossing dashed lines at 64, 128 and 256 pixels"}}
 fields = receptive_field(until="conv8")
 glue("field_conv7", dict(fields)["conv7_3"], display=False)
 glue("field_end", fields[-1][1], display=False)
@@ -136,17 +137,17 @@ figures.plot_receptive_field(fields)
 # After stage 7 an output depends on {glue:text}`field_conv7:d` pixels a side, after the last one on
 # {glue:text}`field_end:d`. The designers worked with 256 pixels, where such a field means *look at the whole scene*.
 # At 64 it means that and something else besides. Let us see the first part by experiment: change one pixel in the
-# corner of a random picture, and count the outputs that notice.
+# corner of a random image, and count the outputs that notice.
 
 # %%
 probe = ColorNet(2, width=0.125).double().eval()
 noticed = {}
 for side in (64, 128, 256):
-    picture = 100 * torch.rand(1, 1, side, side, dtype=torch.float64)
-    touched = picture.clone()
-    touched[..., 0, 0] = 100 - picture[..., 0, 0]
+    image = 100 * torch.rand(1, 1, side, side, dtype=torch.float64)
+    touched = image.clone()
+    touched[..., 0, 0] = 100 - image[..., 0, 0]
     with torch.no_grad():
-        noticed[side] = float((probe(touched) != probe(picture)).any(1).double().mean())
+        noticed[side] = float((probe(touched) != probe(image)).any(1).double().mean())
 pd.Series(noticed, name="share of outputs that notice").rename_axis("side").to_frame().round(2)
 
 # %% [markdown]
@@ -155,7 +156,7 @@ pd.Series(noticed, name="share of outputs that notice").rename_axis("side").to_f
 #
 # $$ 1 - \Bigl(1 - \frac{2d}{3s}\Bigr)^2 $$ (eq-padding)
 #
-# of what the convolution reads is padding and not picture.
+# of what the convolution reads is padding and not image.
 
 # %%
 deep = table.loc["conv4_1":"conv7_3", ["dilation", "side"]]
@@ -167,9 +168,9 @@ pd.DataFrame(padding).groupby(lambda layer: layer[:5]).first().rename_axis("stag
 # %% [markdown]
 # In the dilated stages {glue:text}`padding_64:.0f` % of the readings are padding at 64 pixels, and
 # {glue:text}`padding_256:.0f` % at the 256 for which they were designed. A network at 64 pixels therefore works with
-# a good deal of nothing, whatever its loss. This is a legitimate reason why small replications look worse than the
-# original, and it bears on every arm alike. It is also the kind of difference that a comparison between one's own
-# small network and somebody else's published pictures cannot separate from the loss.
+# a good deal of nothing, whatever its loss. This may be a reason why small replications look worse than the original;
+# all our arms have it in common. It is also the kind of difference that a comparison between one's own small network
+# and somebody else's published images cannot separate from the loss.
 #
 # ## Normalisation in an unusual place
 #
@@ -188,16 +189,17 @@ network.trunk["conv1"]
 #
 # ## Four heads
 #
-# An arm of our experiment changes the last layer and what is done with its output. Everything before it is the same
+# An arm of our experiment changes the last layer and what is done with its output. The body before it is the same
 # for all four, down to the initial weights: the head is made last, so that the random numbers of the trunk are drawn
-# first and come out equal. {doc}`04_training` shows that they do.
+# first and come out equal. {doc}`04_training` shows that they do. What the body is shown differs in one arm:
+# `student_mse` gets torchvision's grey instead of L.
 
 # %%
-picture = torch.full((1, 1, config.side, config.side), 50.0)
+image = torch.full((1, 1, config.side, config.side), 50.0)
 rows = {}
 for arm in config.arms:
     net = make_network(config, HEADS[arm], seed=0)
-    rows[arm] = {"output for one picture": tuple(net(picture).shape)}
+    rows[arm] = {"output for one image": tuple(net(image).shape)}
     rows[arm] |= {part: sum(p.numel() for p in getattr(net, part).parameters()) for part in ("trunk", "head")}
 pd.DataFrame(rows).T
 
@@ -209,13 +211,13 @@ pd.DataFrame(rows).T
 #
 # | | the original {cite:p}`zhang2016colorful` | the student paper {cite:p}`psacharopoulos` | this book |
 # |---|---|---|---|
-# | input | L, one channel | torchvision's grey of the RGB picture | L; for `student_mse` the same grey |
-# | output | 313 scores at a quarter of the side | not stated; squared error on colour values | as in the table above |
+# | input | L, one channel | torchvision's grey of the RGB image | L; for `student_mse` the same grey |
+# | output | 313 scores at a quarter of the side | not stated, nor what the squared error is taken of | as in the table above |
 # | layers | table above | "almost exactly" those, kernels or strides changed by one | table above, for all arms |
 # | activation | ReLU | leaky ReLU | ReLU; leaky as an option |
-# | decoding | annealed mean | none | per arm, both temperatures shown |
+# | decoding | annealed mean | left out | per arm, both temperatures shown |
 # | rebalancing | in the loss | none | one arm without, one with |
-# | picture | 256, crops of 176 | 64 | 64 |
+# | image | 256, crops of 176 | 64 | 64 |
 #
 # The changed kernels are explained in the paper by channels: MiniPlaces has three and the original, it says, four,
 # red, green, blue and Y. Neither released network is like that. The one of 2016 takes one channel; the interactive
@@ -232,4 +234,5 @@ pd.DataFrame(rows).T
 # - One output looks at {glue:text}`field_end:d` pixels a side. A small input lies inside that whole, and its deepest
 #   layers read {glue:text}`padding_64:.0f` % zeros, against {glue:text}`padding_256:.0f` % at the size of the
 #   original.
-# - Arms differ in the last layer only. Next, {doc}`03_losses`: what that layer is asked for.
+# - Arms differ in the last layer, and `student_mse` in its grey input; the body is one. Next, {doc}`03_losses`: what
+#   the last layer is asked for.

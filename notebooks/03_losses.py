@@ -13,13 +13,14 @@
 # %% [markdown]
 # # Losses: what to say when you cannot know
 #
-# The grey picture of a ball does not tell whether the ball is red, yellow or blue. The network has to answer all the
+# The grey image of a ball does not tell whether the ball is red, yellow or blue. The network has to answer all the
 # same. **What does each loss make the best answer, and at which step does the answer turn grey?**
 #
 # {cite:t}`psacharopoulos` replaced the cross entropy of {cite:t}`zhang2016colorful` by mean squared error, saw dull
-# pictures and blamed the loss, in part because it converges too slowly. This chapter does no training. It asks what
+# images and blamed the loss, in part because it converges too slowly. This chapter does no training. It asks what
 # each loss would lead to with a perfect network, endless data and endless time, which can be worked out on paper and
-# checked with a few numbers. Whatever a real network then does differently is due to something else than the loss.
+# checked with a few numbers. How near a real network comes to that, and how fast, depends on the loss as well; that is
+# a second question, and the later chapters measure it.
 
 # %% tags=["parameters"]
 profile = "laptop"
@@ -55,17 +56,21 @@ centers = quantize.ab_gamut_centers()
 # |---|---|---|---|
 # | `student_mse` | red, green, blue at full size | mean squared error | what it says, lightness included |
 # | `l2` | $a, b$ at every fourth pixel | half the squared error | what it says, under the true L |
-# | `ce` | probabilities of the 313 colours | soft cross entropy | annealed mean at temperature $T$ |
+# | `ce` | probabilities of the 313 colours, as often | soft cross entropy | annealed mean at temperature $T$ |
 # | `ce_rebal` | the same | the same, rare colours weighted up | annealed mean at temperature $T$ |
 #
-# Read downwards, each row changes one thing. The first two differ in the colour space and in who supplies the
-# lightness, the second and third in the loss, the last two in the weights; and a classifier decoded at two
-# temperatures differs in the decoder alone. The paper of {cite:t}`psacharopoulos` compares something like the first
-# row with published pictures of something like the third or the fourth, across all of these steps at once.
+# Read downwards, the step from the first row to the second is not a clean one. Four things change in it: the grey
+# input (torchvision's or L), the colour space, the size at which the error is taken, and who supplies the lightness.
+# The steps below it are cleaner. The second row and the third differ in the loss, with the head and the labels that
+# belong to it, the last two in the weights; and a classifier decoded at two temperatures differs in the decoder alone.
+#
+# The paper of {cite:t}`psacharopoulos` does not say what its squared error was taken of. If it was RGB, then something
+# like the first row is compared there with what the original authors' network gave, something like the third row at
+# the original's temperature, across all of these steps at once.
 #
 # ## What squared error wants
 #
-# Fix a grey picture and one of its pixels. Over all colour photographs with this grey picture the pixel's colour is a
+# Fix a grey image and one of its pixels. Over all colour photographs with this grey image the pixel's colour is a
 # random variable $C$ in the $ab$ plane. For a prediction $y$ the expected error splits in two:
 #
 # $$ \mathbb{E}\,\lVert y - C \rVert^2 = \lVert y - \mathbb{E}\,C \rVert^2 + \mathbb{E}\,\lVert C - \mathbb{E}\,C \rVert^2 . $$ (eq-split)
@@ -74,7 +79,7 @@ centers = quantize.ab_gamut_centers()
 # does not depend on $y$. The first vanishes at exactly one place: **the minimiser of squared error is the conditional
 # mean** of the colours.
 #
-# Take the ball, and to keep the picture flat let it be red or blue only. The curves are the left side of
+# Take the ball, and to keep the drawing flat let it be red or blue only. The curves are the left side of
 # {eq}`eq-split` for predictions on the straight line between the two.
 
 # %% mystnb={"figure": {"name": "fig-expected-loss", "caption": "Expected squared error of a prediction between red and blue, when the ball is blue with three different probabilities. The minimum (dot, in its colour) slides along with the probability. Even a ball that is red nine times in ten gets a duller red, and an undecided one a mauve that no ball ever had."}, "image": {"alt": "Three parabolas over a strip of colours from red to blue; their lowest points lie at the middle, at a quarter and at a tenth of the way"}}
@@ -87,13 +92,19 @@ figures.plot_expected_loss(np.stack([red, blue]), shares, loss, ball.lightness, 
 
 # %% [markdown]
 # Note what is *not* in the argument. There is no learning rate, no number of steps, no network. A mean of different
-# colours lies closer to grey than they do, so the answer is dull, and more training brings the network closer to it
-# and not away. If squared error greys, it is not for want of convergence.
+# colours lies closer to grey than they do, so the best answer is dull by itself, and waiting does not change what is
+# best.
+#
+# A trained network is not there yet, however, and how much it lacks depends on its loss. In the recorded results, the
+# mean read from the classifier `ce` has a root mean squared $ab$ error that differs from that of `l2` by
+# {glue:text}`07_vibrancy.py::loss_rmse:s` units ({glue:text}`07_vibrancy.py::loss_rmse_word:s`). But for the size at
+# which it is taken, this is what `l2` is trained to make small, and a perfect `l2` could not be beaten at it. Where it
+# is beaten, a part of what distinguishes the two is optimisation, not the best answer of either loss.
 #
 # For the synthetic scenes of {numref}`fig-scenes` the conditional mean is known for every pixel, so that we can paint
-# the best picture squared error can hope for, next to the one in which each object has its likeliest colour.
+# the best image squared error can hope for, next to the one in which each object has its likeliest colour.
 
-# %% mystnb={"figure": {"name": "fig-best-mse", "caption": "What a perfect network would paint. Where the colour can be known (sky, sand, grass) the mean is right. Where it cannot (cars, balls, flowers, roofs) the mean is a brownish compromise that is never true; the likeliest colour is vivid, and often wrong. Of equally likely colours the first in the list was taken."}, "image": {"alt": "Four synthetic scenes in grey, in true colours, in the mean colour of each object and in its likeliest colour"}}
+# %% mystnb={"figure": {"name": "fig-best-mse", "caption": "What a perfect network would paint. Where the colour can be known (sky, clouds, walls) the mean is right, and on the grass, whose greens are close, nearly so. Where it cannot (cars, balls, flowers, roofs) the mean is a brownish compromise that is never true; the likeliest colour is vivid, and often wrong. Of equally likely colours the first in the list was taken."}, "image": {"alt": "Four synthetic scenes in grey, in true colours, in the mean colour of each object and in its likeliest colour"}}
 scenes = synthetic_scenes(4, 64, seed=11)
 likeliest = np.stack([kind.colours[np.argmax(kind.probabilities)] for kind in scenes.table])
 rows = {"input": np.zeros_like(likeliest), "mean": scene_conditional_mean(), "likeliest": likeliest}
@@ -116,7 +127,7 @@ glue("ball_ratio", float(np.linalg.norm(ball.mean) / ball.mean_chroma), display=
 # {glue:text}`best_ratio:.2f` over whole scenes, most of which is sky and ground, and {glue:text}`ball_ratio:.2f` on
 # the balls. The loss takes no more than the world leaves uncertain. How dull a photograph becomes is therefore a
 # question about photographs: how much of their colour can be read off their grey version. Nobody knows that number
-# beforehand; the later chapters measure it.
+# beforehand.
 #
 # In code, the loss is equation 1 of {cite:t}`zhang2016colorful`, with $ab$ in units of 110 to keep outputs of order
 # one:
@@ -134,8 +145,8 @@ print(f"as a distance in ab units: {110 * (2 * float(score.plain)) ** 0.5:.1f}")
 
 # %% [markdown]
 # `student_mse` works the same way on red, green and blue, and its minimiser is the mean RGB colour. It has to supply
-# the lightness too, from a quarter of the resolution, and most of its loss comes from edges that it cannot draw
-# rather than from colour. That is a handicap which has nothing to do with squared error as such.
+# the lightness too, from a quarter of the resolution, so that its loss also counts edges that it cannot draw. That is a
+# handicap which has nothing to do with squared error as such.
 #
 # ## One pixel, softly encoded
 #
@@ -169,11 +180,12 @@ figures.plot_soft_encoding(pixel[0].numpy(), near.numpy(), weight[0].numpy())
 #
 # The loss of a predicted distribution $\hat Z$ is equation 2 of the original:
 #
-# $$ \ell(\hat Z, Z) = - \sum_{h, w} \sum_q Z_{h,w,q} \log \hat Z_{h,w,q} . $$ (eq-ce)
+# $$ \ell(\hat Z, Z) = - \sum_{h, w} v(Z_{h,w}) \sum_q Z_{h,w,q} \log \hat Z_{h,w,q} . $$ (eq-ce)
 #
-# Its least value is the entropy of the targets. We subtract it wherever a loss is shown: what remains, the **nats
-# above the floor**, is zero for a perfect prediction. Three answers on the bundled photographs, from ignorance to
-# perfection:
+# The weight $v$ of a pixel belongs to rebalancing, which comes below. Plain cross entropy, the arm `ce`, has $v = 1$,
+# and we keep to that for now. Its least value is the entropy of the targets. We subtract it wherever a loss is shown:
+# what remains, the **nats above the floor**, is zero for a perfect prediction. Three answers on the bundled
+# photographs, from ignorance to perfection:
 
 # %%
 ce = objectives.make_objective("ce", config, prior)
@@ -189,11 +201,11 @@ pd.DataFrame(
 ).T.round(2)
 
 # %% [markdown]
-# Now the same question as before: what is the best answer when the colour is uncertain? Averaging {eq}`eq-ce` over
-# the possible colours replaces $Z$ by its conditional mean, and a cross entropy is least when both distributions
-# agree:
+# Now the same question as before: what is the best answer when the colour is uncertain? Averaging {eq}`eq-ce`, with
+# $v = 1$, over the possible colours replaces $Z$ by its conditional mean, and a cross entropy is least when both
+# distributions agree:
 #
-# $$ \hat Z^{*} = \mathbb{E}\,[\,Z \mid \text{grey picture}\,] . $$ (eq-ce-best)
+# $$ \hat Z^{*} = \mathbb{E}\,[\,Z \mid \text{grey image}\,] . $$ (eq-ce-best)
 #
 # **The minimiser of cross entropy is the conditional distribution.** A ball gets a third of red, of yellow and of
 # blue. That is more than a mean, and it *contains* the mean: decoded by $\sum_q c_q \hat Z_q$, the perfect classifier
@@ -212,9 +224,10 @@ glue("mean_gap", float((decoded - torch.from_numpy(ball.mean)).norm()), display=
 
 # %% [markdown]
 # They are {glue:text}`mean_gap:.1f` units apart. This is the prediction on which the book turns: *changing the loss
-# alone, from squared error to cross entropy, and decoding by the mean, should change next to nothing.* If a
-# classifier is more colourful in practice, the colour must come in where the distribution is turned into one colour,
-# or where it is bent on purpose. These are the two steps that the student paper left out.
+# alone, from squared error to cross entropy, and decoding by the mean, should change next to nothing*, for networks
+# that have reached their best answers. If a classifier is much more colourful in practice, the colour should come in
+# where the distribution is turned into one colour, or where it is bent on purpose. These are the two steps that the
+# student paper left out.
 #
 # ## Decoding: the annealed mean
 #
@@ -224,7 +237,7 @@ glue("mean_gap", float((decoded - torch.from_numpy(ball.mean)).norm()), display=
 # $$ f_T(z)_q = \frac{\exp(\log z_q / T)}{\sum_r \exp(\log z_r / T)}, \qquad \hat Y = \sum_q c_q\, f_T(\hat Z)_q . $$ (eq-annealed)
 #
 # With logits it is a softmax at temperature $T$; the published value is $T = 0.38$. Cooling from $T = 1$ towards 0
-# leads from the mean to the mode. It is often said that a low temperature makes pictures more vivid. The figure shows
+# leads from the mean to the mode. One might expect that a low temperature makes images more vivid. The figure shows
 # when that is so.
 
 # %% mystnb={"figure": {"name": "fig-annealing", "caption": "One pixel, decoded at falling temperatures, for three distributions. Red against blue: cooling decides for red, and chroma rises. Grey against red: cooling decides for grey, and chroma falls to nothing. The last is the second after rebalancing, where red has become the likelier one."}, "image": {"alt": "Curves of chroma against temperature, one rising, one falling to zero, one rising, and strips of the decoded colours"}}
@@ -237,8 +250,9 @@ figures.plot_annealing(pixels, (1, 0.77, 0.58, 0.38, 0.29, 0.14, 0.05))
 
 # %% [markdown]
 # Sharpening favours the likeliest colour, whatever it is. {doc}`01_data` showed which colour is likeliest in
-# photographs. So for a classifier that reports honest probabilities, a lower temperature may well make pictures
-# *greyer*; it brings out colour where colour is in the majority. What to do about the majority is the business of the
+# photographs. So for a classifier that reports honest probabilities, a lower temperature may well make images
+# *greyer*; it brings out colour where colour is in the majority. {doc}`07_vibrancy` shows the whole range of
+# temperatures on trained networks. What to do about the majority is the business of the
 # next step.
 #
 # ## Rebalancing: bending the distribution on purpose
@@ -247,7 +261,8 @@ figures.plot_annealing(pixels, (1, 0.77, 0.58, 0.38, 0.29, 0.14, 0.05))
 #
 # $$ w_q \propto \Bigl( (1 - \lambda)\, \tilde p_q + \frac{\lambda}{Q} \Bigr)^{-1}, \qquad \sum_q \tilde p_q w_q = 1, \qquad \lambda = \tfrac12 , $$ (eq-weights)
 #
-# and the loss of a pixel is multiplied by the weight of its target's likeliest colour.
+# and the $v$ of {eq}`eq-ce` is the weight of the target's likeliest colour: $v(Z) = w_{q^*}$ with
+# $q^* = \arg\max_q Z_q$, equation 3 of the original.
 
 # %% mystnb={"figure": {"name": "fig-rebalancing", "caption": "Left: prior of the 313 colours against their chroma, each in its own colour. Middle: the weights made of it; common colours weigh less than one (dashed), the rare ones all about the same. Right: mean chroma of the training labels as the loss counts them, for every lambda; the dot is the published choice."}, "image": {"alt": "Falling cloud of points, rising cloud of points, and a falling curve with a dot at one half"}}
 figures.plot_rebalancing(prior)
@@ -268,13 +283,14 @@ glue("red_after", float(tilted[chroma > 30].sum()), display=False)
 # now? Weighting the colours weights the conditional distribution: the minimiser becomes, up to normalising and the
 # softness of the labels,
 #
-# $$ \hat Z^{*}_q \propto w_q\, \mathbb{E}\,[\,Z_q \mid \text{grey picture}\,] . $$ (eq-tilted)
+# $$ \hat Z^{*}_q \propto w_q\, \mathbb{E}\,[\,Z_q \mid \text{grey image}\,] . $$ (eq-tilted)
 #
 # The network no longer reports what is likely. It exaggerates the rare, and its mean is no longer the best guess. In
 # the pixel of {numref}`fig-annealing` that is grey with probability `0.6`, the share of red goes from
-# {glue:text}`red_before:.2f` to {glue:text}`red_after:.2f`. Vividness is bought with accuracy: on average over all
-# pixels such a prediction must be further from the truth than an honest one. The table of {cite:t}`zhang2016colorful`
-# says so too: its plain accuracy falls from 91.6 to 89.5 when rebalancing is switched on.
+# {glue:text}`red_before:.2f` to {glue:text}`red_after:.2f`. Vividness is bought with accuracy: in squared error over
+# all pixels alike, the mean of such a prediction must do worse than that of an honest one. The table of
+# {cite:t}`zhang2016colorful` points the same way: its plain accuracy, the AuC that {doc}`05_reds_yellows` defines,
+# falls from 91.6 to 89.5 % when rebalancing is switched on.
 #
 # In the original code the weights act on the way back only: forwards the plain loss is printed, backwards the
 # gradient of each pixel is multiplied by its weight. Ours multiplies the loss itself. To an optimiser it is the same,
@@ -289,15 +305,15 @@ caffe = rebalanced.pixel_weights(labels, index)[:, None] * plain
 print("same gradient:", torch.allclose(ours, caffe, atol=1e-9))
 
 # %% [markdown]
-# One more detail of the released file is kept: pictures in which no label leaves the square of five units around grey
+# One more detail of the released file is kept: images in which no label leaves the square of five units around grey
 # count for nothing in this arm.
 #
 # ## A trap: sums, means and weight decay
 #
-# {eq}`eq-l2` and {eq}`eq-ce` sum over positions, and the original divides by the number of pictures only. Most
-# reimplementations take the mean over positions too, which makes the loss smaller by their number. Adam divides the
-# gradient by its own size, so the step does not change, unless weight decay is switched on. Coupled decay adds a
-# multiple of the weights to the gradient *before* that division. Then it matters how large the gradient is:
+# {eq}`eq-l2` and {eq}`eq-ce` sum over positions, and the original divides by the number of images only. PyTorch's
+# losses take the mean over positions too unless told otherwise, which makes the loss smaller by their number. Adam
+# divides the gradient by its own size, so the step does not change, unless weight decay is switched on. Coupled decay
+# adds a multiple of the weights to the gradient *before* that division. Then it matters how large the gradient is:
 
 # %%
 compared = {}
@@ -328,7 +344,7 @@ pd.DataFrame(compared).T.round(4)
 #   {glue:text}`ball_ratio:.2f` on objects of arbitrary colour.
 # - The best answer under cross entropy is the conditional distribution. Decoded by its mean it differs from the
 #   answer of squared error by {glue:text}`mean_gap:.1f` units for a ball. The loss alone is thus not expected to
-#   bring colour back.
+#   bring much colour back, except as far as one network is better trained than the other.
 # - Soft targets put a floor of {glue:text}`floor:.2f` nats under the cross entropy of our example photographs.
 # - A lower temperature follows the majority. It makes a pixel vivid if colour has the majority and grey if grey has
 #   it.

@@ -40,11 +40,11 @@ systems = found.main_systems
 # %% [markdown]
 # ## What the paper says
 #
-# Section 3.2 of {cite:t}`psacharopoulos`, with its third figure, gives both networks good marks: pictures dominated by
+# Section 3.2 of {cite:t}`psacharopoulos`, with its third figure, gives both networks good marks: images dominated by
 # neutral tones come out decently under either loss. One complaint goes to both as well, that tan tones get lost.
 #
-# It is the only finding in which squared error and cross entropy draw level, and a claim of a draw deserves the same
-# care as a claim of a difference. It also has a catch of its own.
+# Besides the lost reds and yellows it is the only finding in which squared error and cross entropy draw level, and a
+# claim of a draw deserves the same care as a claim of a difference. It also has a catch of its own.
 #
 # ## A test that is hard to fail
 #
@@ -82,11 +82,11 @@ glue("covers", found.covers, display=False)
 found.table(["neutral_ciede2000", "neutral_error", "neutral_chroma", "lightness_error"])
 
 # %% [markdown]
-# The table is over all neutral pixels of {glue:text}`pictures:,d` test pictures. Two of its columns need a remark.
+# The table is over all neutral pixels of {glue:text}`pictures:,d` test images. Two of its columns need a remark.
 #
-# - **Lightness.** CIEDE2000 includes it. Three of the networks answer in $ab$ and get the true $L$; the student paper's
-#   loss on RGB has to paint the lightness too, at a quarter of the side, and the last column shows what it misses by.
-#   Its CIEDE2000 is for that reason no measure of its colours. Compare it in the $ab$ error.
+# - **Lightness.** CIEDE2000 includes it. Three of the networks answer in $ab$ and get the true $L$; `student_mse`,
+#   squared error on RGB, has to paint the lightness too, at a quarter of the side, and the last column shows what it
+#   misses by. Its CIEDE2000 is for that reason no measure of its colours. Compare it in the $ab$ error.
 # - **Grey's row.** Its $ab$ error is the mean true chroma of these pixels. A network whose *chroma on neutrals* exceeds
 #   that number paints neutrals more strongly than they are.
 
@@ -109,11 +109,11 @@ h6.table()
 # %% [markdown]
 # That both losses do equally well on neutrals is **{glue:text}`h6:s`** by the rule. Half a unit of CIEDE2000 is well
 # below what can be seen, so a confirmed draw is a draw to the eye as well, on average over many pixels; a single
-# picture may still show a tint in one and not in the other.
+# image may still show a tint in one and not in the other.
 #
 # ## A tint, or noise?
 #
-# An error has a size and a direction. If the directions cancel, neutrals look blotchy; if they agree, the picture has a
+# An error has a size and a direction. If the directions cancel, neutrals look blotchy; if they agree, the image has a
 # cast, as if seen through tinted glass. The mean of *predicted minus true*, with its sign, tells the cast from the
 # noise:
 #
@@ -164,7 +164,7 @@ found.table(["neutral_shift_b", "chroma_ratio_orange", "chroma_ratio_yellow", "r
 #
 # ## Look at them
 #
-# Chosen by a rule that looks at the true pictures only: *{glue:text}`chosen:s`.* The true lightness is put back for
+# Chosen by a rule that looks at the true images only: *{glue:text}`chosen:s`.* The true lightness is put back for
 # every network.
 
 # %%
@@ -173,7 +173,7 @@ columns = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@0.38"]
 rows = examples.colorize_systems(pictures, examples.colorizers(config), columns)
 glue("chosen", pictures.rule, display=False)
 
-# %% mystnb={"figure": {"name": "fig-neutral-pictures", "caption": "Our counterpart of the student paper's third figure: pictures with many neutral pixels. Cover the truth and ask whether you would notice anything; then uncover it and look for tints on what should be grey."}, "image": {"alt": "A grid of pictures with many neutral pixels: grey input, truth, and the results of four networks, one of them at two temperatures"}}
+# %% mystnb={"figure": {"name": "fig-neutral-pictures", "caption": "Our counterpart of the student paper's third figure: images with many neutral pixels. Cover the truth and ask whether you would notice anything; then uncover it and look for tints on what should be grey."}, "image": {"alt": "A grid of images with many neutral pixels: grey input, truth, and the results of four networks, one of them at two temperatures"}}
 figures.image_grid(rows)
 
 # %%
@@ -213,8 +213,8 @@ for system in ("l2", "ce@1"):
 #   entropy ({glue:text}`ce_grey:s`). Rebalancing, at the original's temperature, changes the error by
 #   {glue:text}`rebal_gap:s` ({glue:text}`rebal_gap_word:s`). A comparison with grey is unfair to every network here,
 #   for the reason given above.
-# - **The student paper's loss on RGB** has an $ab$ error of {glue:text}`student_mse_ab:.2f` on neutrals, beside
-#   {glue:text}`l2_ab:.2f` for the same loss on $ab$. Its CIEDE2000 also counts lightness and is not comparable.
+# - **Squared error on RGB** has an $ab$ error of {glue:text}`student_mse_ab:.2f` on neutrals, beside
+#   {glue:text}`l2_ab:.2f` for squared error on $ab$. Its CIEDE2000 also counts lightness and is not comparable.
 # - **The cast** of squared error along $b$ is {glue:text}`l2_shift:s` ({glue:text}`l2_tint:s`), that of cross entropy
 #   {glue:text}`ce_1_shift:s` ({glue:text}`ce_1_tint:s`).
 # - **Tan** is not among the neutrals. In the sectors it lies between, squared error paints orange

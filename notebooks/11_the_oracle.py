@@ -17,7 +17,7 @@
 # question, and would a network trained on that question give it?**
 #
 # For photographs nobody knows that distribution, so a network that answers badly can always blame the world. The
-# generated scenes of {doc}`03_losses` leave no such excuse. Every object draws its colour from a table, and its
+# generated scenes of {doc}`01_data` leave no such excuse. Every object draws its colour from a table, and its
 # grey appearance does not depend on the draw. The table is the posterior. From it follows, without any training, what
 # every read-out must give and where every objective must end; then networks that see all there is to see are held
 # against it.
@@ -99,7 +99,7 @@ oracle.answer_table(answers, open_classes).round(1)
 # **Every answer is an image of its own, and none is the truth.** All of them come from one posterior; a perfect
 # network could paint any of them.
 
-# %% mystnb={"figure": {"name": "fig-oracle-painted", "caption": "Four scenes, painted with the best answer to each question. Where the colour is known (grass, sand, sky) all agree but for the grid. Balls and cars show the difference: brownish in the mean, decided in the mode, which makes every car green and every ball blue, and varied in the sample, here one draw for each class and scene. The tilted mean paints red roofs."}, "image": {"alt": "A grid of four scenes in grey, in true colours, and painted with mean, median, mode, sample, annealed mean and tilted mean"}}
+# %% mystnb={"figure": {"name": "fig-oracle-painted", "caption": "Four scenes, painted with the best answer to each question. Where the colour is known (sky, sand, clouds) all agree but for the grid, and on the grass, whose greens are close, nearly so. Balls and cars show the difference: brownish in the mean, decided in the mode, which makes every car green and every ball blue, and varied in the sample, here one draw for each class and scene. The tilted mean paints red roofs."}, "image": {"alt": "A grid of four scenes in grey, in true colours, and painted with mean, median, mode, sample, annealed mean and tilted mean"}}
 shown = SyntheticScenes(scenes.pixels[:4], scenes.classes[:4])
 oracle.plot_painted(shown, answers, prior)
 

@@ -36,11 +36,12 @@ LAYERS = [
     {"data.sources", "data.prior"},
     {"data.prepare", "colorizer"},
     {"photos", "training.distributed", "training.progress"},
-    {"training.batches", "training.checkpoint", "training.provenance"},
+    {"training.batches", "training.checkpoint", "training.parent", "training.provenance"},
     {"training.loop"},
     {"evaluation.metrics"},
-    {"evaluation.baselines", "evaluation.intervals"},
+    {"evaluation.baselines", "evaluation.intervals", "evaluation.systems"},
     {"evaluation.measuring"},
+    {"evaluation.results"},
     {"evaluation.records"},
     {"evaluation.claims"},
     {"book.examples"},
@@ -150,8 +151,8 @@ def test_the_library_loads_without_torchs_compiler():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, "it takes seconds to load"
 
 
-def test_only_records_knows_where_results_lie():
-    for module in set(MODULES) - {"evaluation.records"}:
+def test_only_records_and_results_know_where_results_lie():
+    for module in set(MODULES) - {"evaluation.records", "evaluation.results"}:
         tree = _tree(module)
         texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
         texts -= _docstrings(tree)
@@ -250,7 +251,8 @@ def _tracked() -> list[Path]:
 
 def test_no_picture_or_data_set_is_committed():
     suffixes = {".jpg", ".jpeg", ".webp", ".parquet", ".npy", ".npz", ".pt", ".pth", ".gz", ".zip"}
-    kept = set(ROOT.glob("book/results/*/pictures.parquet"))  # metrics of single pictures
+    measured = ("*/pictures.parquet", "*/truth.parquet", "*/runs/*.parquet")  # sums over single images, no pixels
+    kept = {path for pattern in measured for path in ROOT.glob(f"book/results/{pattern}")}
     assert not [p for p in _tracked() if p.suffix.lower() in suffixes and p not in kept]
     stray = [p for p in _tracked() if p.suffix == ".ipynb" and "tests/reference/notebooks" not in p.as_posix()]
     assert not stray, "notebooks are kept as jupytext scripts"

@@ -131,6 +131,7 @@ IMPOSSIBLE = [
     ("lr_factor", 0, "a finite number above 0"),
     ("eval_every", 0, "1 or more"),
     ("checkpoint_seconds", -1, "0 or more"),
+    ("init_part", "trunk", "whole where init_from is not given"),
     ("lr_values", [1e-5], "none, or one for each of lr_steps"),
     *((name, "other", ", ".join(choices)) for name, choices in CHOICES.items()),
 ]
@@ -150,8 +151,15 @@ def test_an_impossible_value_is_refused_with_what_is_allowed(name, value, allowe
         load_config(**{name: value})
 
 
+def test_weights_of_another_network_are_not_scaled_by_data():
+    with pytest.raises(
+        ValueError, match="init='data' is not possible; allowed: default or he where init_from is given"
+    ):
+        load_config(init="data", init_from="a run")
+
+
 def test_every_field_is_checked():
-    free = {"profile", "data", "lr_steps"}  # own message, any text, any steps
+    free = {"profile", "data", "lr_steps", "init_from", "prior"}  # own message, any text, any steps, looked at by a run
     free |= {field.name for field in dataclasses.fields(Config) if isinstance(field.default, bool)}  # yes or no
     checked = {name for name, _, _ in IMPOSSIBLE}
     assert checked | free == {field.name for field in dataclasses.fields(Config)}
@@ -172,7 +180,7 @@ def test_a_run_keeps_its_name():
 @pytest.mark.parametrize(
     ("name", "value"),
     [("profile", "zhang"), ("data", "x"), ("arms", ("l2",)), ("seeds", (4,)), ("temperature", 1.0), ("device", "cpu")]
-    + [("eval_every", 1)],
+    + [("eval_every", 1), ("init_from", "a folder"), ("prior", "a file")],
 )
 def test_what_does_not_change_the_network_does_not_change_the_name(name, value):
     other = dataclasses.replace(PLAIN, **{name: value})
@@ -191,6 +199,11 @@ def test_everything_else_changes_the_name():
     names = [run_id(dataclasses.replace(PLAIN, **{k: v}), "ce", 0, "f") for k, v in changes.items()]
     names += [run_id(PLAIN, arm, seed, data) for arm in ARMS for seed in (0, 1) for data in "fg"]
     assert len(set(names)) == len(changes) + len(ARMS) * 2 * 2
+
+
+def test_what_files_hold_changes_the_name():
+    names = {run_id(PLAIN, "ce", 0, "f", contents) for contents in (None, {"parent": "a"}, {"parent": "b"})}
+    assert len(names) == 3 and run_id(PLAIN, "ce", 0, "f", {}) == run_id(PLAIN, "ce", 0, "f")
 
 
 def test_a_new_field_does_not_rename_old_runs(monkeypatch):

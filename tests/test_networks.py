@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from colorize_lib.config import load_config
+from colorize_lib.config import CHOICES, load_config
 from colorize_lib.networks import (
+    ARCHITECTURES,
     STAGES,
     ColorNet,
     data_dependent_init,
@@ -57,7 +58,8 @@ def count(network: nn.Module) -> int:
 
 def settings(**options):
     return types.SimpleNamespace(
-        **{"width": 1 / 16, "activation": "relu", "affine": False, "init": "default"} | options
+        **{"width": 1 / 16, "activation": "relu", "affine": False, "init": "default", "architecture": "eccv16"}
+        | options
     )
 
 
@@ -107,11 +109,21 @@ def test_no_pooling_no_skips_norm_after_the_activation():
         assert sum(isinstance(layer, nn.BatchNorm2d) for layer in block) == stage.normalise
 
 
-@pytest.mark.parametrize(("until", "field"), [("conv3", 37), ("conv7", 325), ("conv8", 349)])
-def test_receptive_field_is_what_the_gradient_reaches(until, field):
-    assert receptive_field(until)[-1] == (f"{until}_3", field)
+@pytest.mark.parametrize(
+    ("until", "field", "architecture"),
+    [
+        ("conv3", 37, "eccv16"),
+        ("conv7", 325, "eccv16"),
+        ("conv8", 349, "eccv16"),
+        ("conv8", 342, "eccv16_kernel_minus"),
+        ("conv8", 364, "eccv16_kernel_plus"),
+        ("conv8", 325, "eccv16_stride"),
+    ],
+)
+def test_receptive_field_is_what_the_gradient_reaches(until, field, architecture):
+    assert receptive_field(until, architecture)[-1] == (f"{until}_3", field)
     torch.manual_seed(0)
-    network = ColorNet(2, width=1 / 64).eval()
+    network = ColorNet(2, width=1 / 64, architecture=architecture).eval()
     for parameter in network.parameters():
         parameter.data.abs_().add_(0.01)  # nothing cancels, nothing is cut off
     picture = torch.full((1, 1, 392, 392), 80.0, requires_grad=True)
@@ -120,13 +132,15 @@ def test_receptive_field_is_what_the_gradient_reaches(until, field):
         x = block(x)
         if name == until:
             break
-    middle = x.shape[-1] // 2
-    x[..., middle, middle].sum().backward()
-    reached = picture.grad[0, 0] != 0
-    for axis in (0, 1):
-        touched = reached.any(axis).nonzero()[:, 0]
-        assert touched[-1] - touched[0] + 1 == field == len(touched)
-    assert touched[0] > 0 and touched[-1] < 391  # the picture is large enough to tell
+    lengths = set()
+    for middle in (x.shape[-1] // 2, x.shape[-1] // 2 + 1):
+        (gradient,) = torch.autograd.grad(x[..., middle, middle].sum(), picture, retain_graph=True)
+        for axis in (0, 1):
+            touched = (gradient[0, 0] != 0).any(axis).nonzero()[:, 0]
+            assert touched[-1] - touched[0] + 1 == len(touched)
+            lengths.add(len(touched))
+        assert touched[0] > 0 and touched[-1] < 391  # the picture is large enough to tell
+    assert max(lengths) == field and (len(lengths) == 1) == (not architecture.startswith("eccv16_kernel"))
 
 
 def test_receptive_field_grows_layer_by_layer():
@@ -135,6 +149,182 @@ def test_receptive_field_grows_layer_by_layer():
     assert list(sides) == sorted(sides) and sides[0] == 3
     with pytest.raises(ValueError, match="until='conv9'; allowed: conv1, conv2"):
         receptive_field("conv9")
+
+
+# ---------------------------------------------------------------------------------- kernels and strides off by one
+
+VARIANTS = [name for name, table in ARCHITECTURES.items() if table.like]
+
+
+def test_the_settings_know_every_architecture():
+    assert CHOICES["architecture"] == tuple(ARCHITECTURES) and len(VARIANTS) == 3
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (16, 16), (24, 72)])
+def test_a_variant_ends_where_the_published_network_does(name, height, width):
+    network = ColorNet(5, width=1 / 32, architecture=name).eval()
+    assert network(torch.rand(1, 1, height, width)).shape == (1, 5, height // 4, width // 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "different"),
+    [
+        # layer: (kernel, stride, side at 64)
+        ("eccv16_kernel_minus", {"conv1_2": (2, 2, 32), "conv2_2": (2, 2, 16), "conv3_3": (2, 2, 8)}
+         | {"conv8_1": (3, 0.5, 16)}),
+        ("eccv16_kernel_plus", {"conv1_2": (4, 2, 32), "conv2_2": (4, 2, 16), "conv3_3": (4, 2, 8)}
+         | {"conv8_1": (5, 0.5, 16)}),
+        ("eccv16_stride", {"conv3_3": (3, 1, 16), "conv4_1": (3, 1, 16), "conv4_2": (3, 1, 16), "conv4_3": (3, 2, 8)}),
+    ],
+)  # fmt: skip
+def test_a_variant_differs_by_one_where_it_says(name, different):
+    network = on_paper(architecture=name)
+    sides = []
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(lambda _layer, _inputs, out: sides.append(out.shape[-1]))
+    network(torch.empty(1, 1, 64, 64, device="meta"))
+    rows = layer_table(network, 64)
+    assert [row["side"] for row in rows] == sides
+    usual = {row[0]: (row[1], row[4], row[6]) for row in PUBLISHED}
+    assert {row["layer"]: (row["kernel"], row["stride"], row["side"]) for row in rows} == usual | different
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("init", ["default", "he"])
+def test_a_variant_begins_with_the_published_networks_weights_where_it_can(name, init):
+    usual = make_network(settings(init=init), 5, 3).state_dict()
+    other = make_network(settings(init=init, architecture=name), 5, 3).state_dict()
+    assert usual.keys() == other.keys()
+    changed = {key.rpartition(".")[0] for key in usual if usual[key].shape != other[key].shape}
+    assert len(changed) == (0 if name == "eccv16_stride" else 4)
+    for key, value in usual.items():
+        if key.rpartition(".")[0] not in changed:
+            assert torch.equal(other[key], value), key
+    for layer in changed:
+        weight = other[f"{layer}.weight"]
+        assert weight.std() > 0 and not torch.equal(weight[..., :2, :2], usual[f"{layer}.weight"][..., :2, :2])
+
+
+# ------------------------------------------------------------------------------------------------------- SIGGRAPH 2017
+
+
+class Port17(nn.Module):
+    """The network of SIGGRAPH 2017, written from its published description: names, shapes and order of layers."""
+
+    def __init__(self, classes: int = 529):
+        super().__init__()
+        for number, (first, channels, convolutions, dilation) in enumerate(
+            [(4, 64, 2, 1), (64, 128, 2, 1), (128, 256, 3, 1), (256, 512, 3, 1), (512, 512, 3, 2), (512, 512, 3, 2),
+             (512, 512, 3, 1)], 1,
+        ):  # fmt: skip
+            layers = []
+            for inputs in [first] + [channels] * (convolutions - 1):
+                layers += [nn.Conv2d(inputs, channels, 3, padding=dilation, dilation=dilation), nn.ReLU()]
+            setattr(self, f"model{number}", nn.Sequential(*layers, nn.BatchNorm2d(channels)))
+        for number, source, skipped, inputs, channels in (
+            (8, 3, 256, 512, 256),
+            (9, 2, 128, 256, 128),
+            (10, 1, 64, 128, 128),
+        ):
+            setattr(self, f"model{number}up", nn.Sequential(nn.ConvTranspose2d(inputs, channels, 4, 2, 1)))
+            setattr(self, f"model{source}short{number}", nn.Sequential(nn.Conv2d(skipped, channels, 3, padding=1)))
+        again = [nn.Conv2d(256, 256, 3, padding=1), nn.ReLU()], [nn.Conv2d(256, 256, 3, padding=1), nn.ReLU()]
+        self.model8 = nn.Sequential(nn.ReLU(), *again[0], *again[1], nn.BatchNorm2d(256))
+        self.model9 = nn.Sequential(nn.ReLU(), nn.Conv2d(128, 128, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(128))
+        self.model10 = nn.Sequential(nn.ReLU(), nn.Conv2d(128, 128, 3, padding=1), nn.LeakyReLU(0.2))
+        self.model_class = nn.Sequential(nn.Conv2d(256, classes, 1))
+        self.model_out = nn.Sequential(nn.Conv2d(128, 2, 1), nn.Tanh())
+
+    def forward(self, lightness):
+        """Class scores, and ab; no colours are given."""
+        nothing = torch.zeros_like(lightness)
+        c1 = self.model1(torch.cat([(lightness - 50) / 100, nothing / 110, nothing / 110, nothing], 1))
+        c2 = self.model2(c1[:, :, ::2, ::2])
+        c3 = self.model3(c2[:, :, ::2, ::2])
+        c7 = self.model7(self.model6(self.model5(self.model4(c3[:, :, ::2, ::2]))))
+        c8 = self.model8(self.model8up(c7) + self.model3short8(c3))
+        c9 = self.model9(self.model9up(c8) + self.model2short9(c2))
+        c10 = self.model10(self.model10up(c9) + self.model1short10(c1))
+        return self.model_class(c8), 110 * self.model_out(c10)
+
+
+def name_of_port17(name: str) -> str:
+    """Name in the port of one of our tensors, head aside."""
+    _, stage, *rest = name.split(".")
+    number = stage.rpartition("conv")[2]
+    if stage.startswith("short"):
+        return f"model{dict(zip(('8', '9', '10'), '321', strict=True))[number]}short{number}.0.{rest[0]}"
+    layer, kind = rest
+    if int(number) < 8:
+        return f"model{number}.{layer}.{kind}"
+    return f"model{number}up.0.{kind}" if layer == "0" else f"model{number}.{int(layer) - 1}.{kind}"
+
+
+def test_siggraph17_has_the_published_parameters():
+    regression, classes = (on_paper(c, architecture="siggraph17") for c in (2, 529))
+    assert count(regression) == 34_051_074
+    assert count(regression) + count(classes.head) == 34_187_027
+    with torch.device("meta"):
+        port = Port17()
+    assert count(port) == 34_187_027
+    ours = on_paper(313, architecture="siggraph17")
+    assert count(ours) == count(classes) - count(classes.head) + 313 * 257  # only the head is another
+    layers = {row["layer"] for row in layer_table(ours)}
+    assert "conv8_3" in layers and not {"conv9_1", "short_conv9"} & layers
+
+
+def test_siggraph17_computes_what_the_port_computes():
+    torch.manual_seed(4)
+    port = Port17().eval()
+    for name, tensor in port.state_dict().items():
+        if "running_mean" in name or name.endswith("bias"):
+            tensor.normal_(0, 0.1)
+        elif "running_var" in name:
+            tensor.uniform_(0.5, 2)
+        elif tensor.ndim == 4:
+            tensor.mul_(2)
+    state = port.state_dict()
+    lightness = 100 * torch.rand(2, 1, 16, 24)
+    with torch.no_grad():
+        expected = port(lightness)
+        for channels, head, known in (529, "model_class", expected[0]), (2, "model_out", expected[1] / 110):
+            network = ColorNet(channels, architecture="siggraph17").eval()
+            heads = {f"head.{kind}": state[f"{head}.0.{kind}"] for kind in ("weight", "bias")}
+            trunk = {name: state[name_of_port17(name)] for name in network.state_dict() if name.startswith("trunk")}
+            network.load_state_dict(trunk | heads)
+            assert known.std() > 0.02
+            torch.testing.assert_close(network(lightness), known, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("channels", "part"), [(2, 1), (3, 1), (313, 4)])
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (16, 40)])
+def test_siggraph17_answers_in_full_size_where_it_regresses(channels, part, height, width):
+    network = ColorNet(channels, 1 / 32, architecture="siggraph17").eval()
+    with torch.no_grad():
+        network.head.weight.mul_(1e4)
+        out = network(100 * torch.rand(2, 1, height, width))
+    assert out.shape == (2, channels, height // part, width // part)
+    assert (out.abs().max() <= 1) == (channels == 2)  # a tanh for ab alone
+
+
+@pytest.mark.parametrize("channels", [2, 313])
+def test_siggraph17s_table_of_layers_is_true(channels):
+    network = on_paper(channels, width=0.25, architecture="siggraph17")
+    seen = []
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(lambda layer, _inputs, out: seen.append((count(layer), out.shape[-1])))
+    network(torch.empty(1, 1, 64, 64, device="meta"))
+    assert [(row["parameters"], row["side"]) for row in layer_table(network, 64)] == seen
+
+
+def test_siggraph17s_trunk_depends_on_the_seed_alone():
+    ab, classes = (make_network(settings(architecture="siggraph17"), c, 0).state_dict() for c in (2, 313))
+    shared = [name for name in classes if name.startswith("trunk")]
+    assert "trunk.short_conv8.weight" in shared and set(shared) < set(ab)
+    assert all(torch.equal(ab[name], classes[name]) for name in shared)
 
 
 # ------------------------------------------------------------------------------------------------- shapes, options
@@ -180,8 +370,10 @@ def test_input_is_scaled_as_in_the_port():
     assert seen[0][0, 0, 0, :4].tolist() == [-0.5, 0, 0.5, 0.25]
 
 
-def test_gradients_reach_every_parameter():
-    network = ColorNet(2, 1 / 16)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("channels", [2, 313])
+def test_gradients_reach_every_parameter(architecture, channels):
+    network = ColorNet(channels, 1 / 16, architecture=architecture)
     network(100 * torch.rand(2, 1, 32, 32)).square().mean().backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in network.parameters())
 
@@ -234,8 +426,9 @@ def test_he_init_keeps_the_size_of_a_signal_and_begins_with_small_answers():
 # ------------------------------------------------------------------------------------- data-dependent initialisation
 
 
-def test_data_dependent_init_gives_unit_variance_everywhere():
-    network = make_network(settings(), 5, 0)
+@pytest.mark.parametrize(("architecture", "convolutions"), [("eccv16", 23), ("siggraph17", 30), ("eccv16_stride", 23)])
+def test_data_dependent_init_gives_unit_variance_everywhere(architecture, convolutions):
+    network = make_network(settings(architecture=architecture), 2, 0)
     lightness = 100 * torch.rand(8, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     data_dependent_init(network, lightness)
     outputs = {}
@@ -244,7 +437,7 @@ def test_data_dependent_init_gives_unit_variance_everywhere():
             layer.register_forward_hook(lambda _layer, _inputs, out, name=name: outputs.update({name: out}))
     with torch.no_grad():
         network.train()(lightness)
-    assert len(outputs) == 23
+    assert len(outputs) == convolutions
     for name, out in outputs.items():
         deviation, mean = torch.std_mean(out, dim=(0, 2, 3))
         np.testing.assert_allclose(deviation, 1, atol=2e-3, err_msg=name)

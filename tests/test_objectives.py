@@ -419,6 +419,25 @@ def test_a_perfect_answer_decodes_to_the_picture():
     assert (decoded - rgb_to_lab(smooth)).norm(dim=1).max() < 0.7  # what soft encoding costs
 
 
+@pytest.mark.parametrize("arm", ["student_mse", "l2", "l2_rebal"])
+def test_an_answer_of_full_size_is_held_against_every_pixel_and_not_enlarged(arm):
+    rgb = random_pictures(n=1)
+    lab = rgb_to_lab(rgb)
+    perfect = rgb - 0.5 if arm == "student_mse" else lab[:, 1:] / 110
+    assert objective(arm).score(perfect, rgb).plain.item() == pytest.approx(0, abs=1e-9)
+    torch.testing.assert_close(objective(arm).decode(perfect, rgb), lab, rtol=0, atol=1e-3)
+    wrong = perfect.clone()
+    wrong[..., 3, 5] += 0.2  # a pixel that no label at a quarter of the side would see
+    plain = {"student_mse": 0.2**2}.get(arm, 0.2**2 * 2 / 2) / (8 * 12)
+    score = objective(arm).score(wrong, rgb)
+    assert score.plain.item() == pytest.approx(plain, rel=1e-4)
+    weight = 1.0
+    if arm == "l2_rebal":
+        weight = objective(arm).weights[nearest_bin(lab[:, 1:, 3, 5])].item()
+        assert weight > 1
+    assert score.loss.item() == pytest.approx(weight * plain, rel=1e-4)
+
+
 # -------------------------------------------------------------------------------------------------- make_objective
 
 

@@ -6,7 +6,6 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
-from unittest import mock
 
 from PIL import Image
 
@@ -14,14 +13,12 @@ from colorize_lib.config import load_config
 from colorize_lib.data import prepare as data
 from colorize_lib.data.scenes import synthetic_scenes
 from colorize_lib.data.store import Store
-from colorize_lib.evaluation import measuring, records
+from colorize_lib.evaluation import records
 from colorize_lib.training.loop import train_run
 
 IMAGES = {"train": 40, "val": 8, "test": 16}
 LIMIT = 8
 """Test images that are measured."""
-SWEEP = (0.14,)
-"""Temperatures besides 1 and 0.38; the book has more."""
 
 
 def store_with_room_to_crop(root: Path) -> Store:
@@ -48,6 +45,6 @@ def experiment() -> SimpleNamespace:
     for seed in config.seeds:
         for arm in config.arms:
             train_run(config, arm, seed, store, root / "runs", log=None)
-    with mock.patch.object(measuring, "SWEEP", SWEEP):
-        found = records.record(config, store, root / "results", root / "runs", LIMIT, log=None)
+    records.record(config, store, folder=root / "results", runs=root / "runs", limit=LIMIT, log=None)
+    found = records.collect(config, store, root / "runs", LIMIT)
     return SimpleNamespace(config=config, store=store, runs=root / "runs", folder=root / "results", results=found)

@@ -15,7 +15,8 @@ from ..config import Config
 from ..data.images import bundled_photos
 from ..data.prepare import open_data
 from ..data.scenes import synthetic_scenes
-from ..evaluation.measuring import finished_runs, system_parts
+from ..evaluation.measuring import finished_runs
+from ..evaluation.systems import System
 from ..readout import Readout
 from ..training.loop import RUNS
 
@@ -121,8 +122,8 @@ def colorize_systems(images: Images, networks: dict[str, Colorizer], systems: li
     out = colorize_all(images, {})
     for name, image in images.items.items():
         for system in systems:
-            arm, readout = system_parts(system)
-            out[name][system] = networks[arm].photo(np.asarray(image), readout)
+            asked = System.parse(system)
+            out[name][system] = networks[asked.arm].photo(np.asarray(image), asked.readout)
     return out
 
 

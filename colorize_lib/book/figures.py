@@ -24,12 +24,12 @@ from PIL import Image
 
 from ..color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from ..evaluation.intervals import Interval
-from ..evaluation.measuring import system_name, system_title
 from ..evaluation.metrics import SECTORS, metric
 from ..evaluation.records import Results
+from ..evaluation.systems import System, system_title
 from ..networks import STAGES
 from ..quantize import GRID, ab_gamut_centers, rebalancing_weights
-from ..readout import annealed_mean
+from ..readout import Readout, annealed_mean
 
 plt.style.use(Path(__file__).with_name("book.mplstyle"))
 WIDTH = 7.4
@@ -71,7 +71,7 @@ def image_grid(
     """Images in a grid: a row an image, a column a treatment of it, pixels untouched.
 
     rows: {row label: {column: uint8 [h, w, 3]}}; the images of a row have one shape. columns: which, in what order
-    (default: those of the first row). titles: heading of a column where it is not that of `measuring.system_title`.
+    (default: those of the first row). titles: heading of a column where it is not that of `systems.system_title`.
     """
     columns = columns or list(next(iter(rows.values())))
     for label, row in rows.items():
@@ -378,6 +378,7 @@ def plot_confusion(matrices: dict[str, pd.DataFrame], columns: int = 3) -> Figur
     for axis in axes.flat[len(matrices) :]:
         axis.set_visible(False)
     for axis, (name, shares) in zip(axes.flat, matrices.items(), strict=False):
+        shares = shares.rename(columns={"gray": "grey"})
         shown = shares.where(shares < 0.995, 1).map(lambda x: f"{x:.2f}"[1:] if 0.005 <= x < 1 else f"{x:.0f}")
         sns.heatmap(shares, vmin=0, vmax=1, cmap="Blues", annot=shown, fmt="", annot_kws={"fontsize": 7}, ax=axis,
                     cbar=False, linewidths=0.6)  # fmt: skip
@@ -401,7 +402,7 @@ def plot_sweep(found: Results, names: list[str], others: list[str]) -> Figure:
     sweeps = {arm: _sweep(found, arm) for arm in ("ce", "ce_rebal")}
     for axis, name in zip(axes.flat, names, strict=True):
         for arm, temperatures in sweeps.items():
-            seen = [found.interval(system_name(arm, t), name) for t in temperatures]
+            seen = [found.interval(str(System(arm, Readout(t))), name) for t in temperatures]
             at, low, high = range(len(seen)), [v.low for v in seen], [v.high for v in seen]
             axis.fill_between(at, low, high, color=ARM_COLOURS[arm], alpha=0.25, lw=0)
             axis.plot(at, [v.value for v in seen], "o-", color=ARM_COLOURS[arm], label=system_title(arm))

@@ -1,46 +1,46 @@
-"""From finished runs to everything that is measured of them, with intervals, as plain values.
+"""From a trained network to everything that is measured of it: per-image sums of each of its systems.
 
-A **system** is an arm with its read-out, for example `l2`, `ce@1` or `ce_rebal@0.38` (the number is the temperature),
-or a baseline: `grey`, `mean`, `random`, `ceiling`. `measure_all` measures every system of the finished runs on test
-photographs, and `summarise` makes of it what `results` records.
+What a run gives is kept as a `Record`, made from the weights and the test images alone; what truth and baselines give
+is another, made once for a set of test images. `results` puts them together.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
+import json
 import os
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
+from ..color import chroma, lightness, rgb_to_lab, to_unit
 from ..colorizer import WEIGHTS, Colorizer, load_colorizer, load_run
 from ..config import Config, from_identity
 from ..data.prior import data_prior
 from ..data.store import Store
-from ..quantize import ab_gamut_centers
-from ..readout import PATTERN, Readout
+from ..quantize import ab_gamut_centers, rebalancing_weights
+from ..readout import Readout
 from ..training.batches import batch_order
-from ..training.loop import RUNS, Run
+from ..training.loop import RUNS, VALIDATION_PHOTOS, Run
 from . import baselines, metrics
-from .intervals import Bootstrap, Interval, Tables
+from .intervals import Estimator, Interval
+from .systems import System
 
-BASELINES = ("grey", "mean", "random", "ceiling")
-"""No colour, the training images' mean colour, the ab map of a random training image, and perfect soft labels."""
-SWEEP = (0.77, 0.58, 0.29, 0.14, 0.01)
-"""Temperatures of the paper's sweep besides 1 and 0.38, the last standing for 0; measured for the first seed."""
-PAIRS = (
-    ("ce@1", "l2"), ("ce@0.38", "ce@1"), ("ce_rebal@1", "ce@1"), ("ce_rebal@0.38", "ce@0.38"),
-    ("ce_rebal@0.38", "ce_rebal@1"), ("ce_rebal@0.38", "l2"), ("student_mse", "l2"), ("ce@1", "student_mse"),
-    ("ce@0.38", "l2"), ("ce@0.38", "student_mse"), ("l2", "grey"), ("ce@1", "grey"), ("student_mse", "grey"),
-    ("ce_rebal@0.38", "grey"),
-)  # fmt: skip
-"""Systems whose differences are recorded for every metric, paired by image and seed."""
+ASKED = ("@1", "@0.38", "@1:median", "@1:mode", "@1:sample", "@1~0.5", "@0.38~0.5", "@1~0.5:median")
+ASKED = tuple(map(Readout.parse, ASKED))
+"""Read-outs that are recorded of `ce`; only the first two of `ce_rebal`, and of runs with unusual settings."""
+GAINED = ("l2", "ce@1", "ce@0.38")
+"""Systems that are also recorded with the truth's mean chroma."""
+DIALS = {"temperature": (1.0, 0.77, 0.58, 0.38, 0.29, 0.14), "lambda_": (1.0, 0.9, 0.75, 0.5, 0.25, 0.0)}
+"""Read-outs of `ce` whose mean is tried on validation images: every temperature with every tilt."""
+DIALED = ("auc", "auc_balanced", "chroma_ratio", "true_hue_ratio", "colourfulness", "ciede2000", "ab_rmse")
+"""What is recorded of them."""
 LOST_HUES = tuple(f"confusion_{true}_{seen}" for true in ("red", "yellow") for seen in ("blue", "gray"))
 """Where the student paper says that reds and yellows go; recorded besides the metrics of `METRICS`."""
 RECORDED = (*metrics.METRICS, *LOST_HUES)
@@ -50,46 +50,9 @@ SUBSETS: dict[str, tuple[str, Callable]] = {
     "bright": ("more than a fifth of the pixels with L above 90", lambda t: t.share_white > 0.2),
     "muted": ("mean chroma below 6", lambda t: t.mean_chroma < 6),
     "vivid": ("mean chroma above 20", lambda t: t.mean_chroma > 20),
+    "monochrome": ("spread of the true colours in the lowest tenth", lambda t: t.spread <= t.spread.quantile(0.1)),
 }
 """Kinds of images, by rules on the truth."""
-SUBSET_METRICS = ("auc", "ab_error", "skill", "ciede2000", "chroma_ratio", "colourfulness", "colourfulness_true")
-
-
-SYSTEM = re.compile(rf"student_mse|l2(_rebal)?|{'|'.join(BASELINES)}|ce(_rebal)?{PATTERN.pattern}")
-"""What the name of a system looks like."""
-
-
-def system_name(arm: str, readout: Readout | float | None = None) -> str:
-    """Name of an arm with its read-out (a number is the temperature of a mean): `l2`, `ce@0.38`, `ce@1~0.5:median`."""
-    if readout is None:
-        return arm
-    return f"{arm}{readout if isinstance(readout, Readout) else Readout(readout)}"
-
-
-def system_parts(name: str) -> tuple[str, Readout | None]:
-    """The arm and the read-out of a system: the inverse of `system_name`."""
-    arm, at, rest = name.partition("@")
-    return arm, Readout.parse(at + rest) if at else None
-
-
-def system_title(name: str) -> str:
-    """Name of a system for a reader."""
-    arm, readout = system_parts(name)
-    titles = {
-        "student_mse": "MSE on RGB (student)", "l2": "L2 on ab", "l2_rebal": "L2 on ab, rebalanced",
-        "ce": "cross entropy", "ce_rebal": "rebalanced",
-        "grey": "grey baseline", "mean": "mean colour", "random": "another photo's colours",
-        "ceiling": "encoding ceiling", "truth": "truth", "input": "input",
-    }  # fmt: skip
-    if readout is None:
-        return titles[arm]
-    kind = f", {readout.kind}" if readout.kind != "mean" else ""
-    tilt = f", tilted by {readout.lambda_:g}" if readout.lambda_ < 1 else ""
-    return f"{titles[arm]}, T = {readout.temperature:g}{tilt}{kind}"
-
-
-def _progress(what: str, log) -> Callable[[int, int], None] | None:
-    return (lambda done, n: log(f"{what}: {done}/{n} images")) if log else None
 
 
 @dataclass(frozen=True)
@@ -106,42 +69,77 @@ class StoredImages:
         return self.store.read(self.rows[part])
 
 
+# ---------------------------------------------------------------------------------------------------- one network
+
+
+def predictor(
+    colorizer: Colorizer, readouts: Iterable[Readout], gains: Mapping[str, float] | None = None
+) -> metrics.Predictor:
+    """All systems of a network from one pass through it: its read-outs, and with `gains` {system: factor} the same with
+    the truth's mean chroma. `student_mse` is given both as predicted and with the true L."""
+    readouts = list(readouts) if colorizer.is_classifier else [None]
+    names = [str(System(colorizer.arm, readout)) for readout in readouts]
+
+    def predict(pixels: torch.Tensor) -> tuple[dict[str, metrics.Answer], torch.Tensor | None]:
+        labs, logits = colorizer.answers(pixels, readouts)
+        answers = {}
+        for name, readout, lab in zip(names, readouts, labs, strict=True):
+            sampled = readout is not None and readout.kind == "sample"
+            answers[name] = metrics.Answer(lab, readout(logits, colorizer.objective.prior) if sampled else None)
+        if colorizer.arm == "student_mse":
+            L = lightness(to_unit(pixels.to(colorizer.device)))
+            answers["student_mse+L"] = metrics.Answer(torch.cat([L, labs[0][:, 1:]], 1))
+        for name, factor in (gains or {}).items():
+            L, ab = answers[name].lab.split((1, 2), 1)
+            answers[f"{name}+gain"] = metrics.Answer(torch.cat([L, factor * ab], 1))
+        return answers, logits
+
+    return predict
+
+
+def gain_factors(colorizer: Colorizer, images: metrics.Images, readouts: Iterable[Readout], batch: int = 50) -> dict:
+    """For each system of `GAINED` that a network has, the factor that gives it the truth's mean chroma on images."""
+    predict, true, shown = predictor(colorizer, readouts), 0.0, {}
+    for start in range(0, len(images), batch):
+        pixels = torch.from_numpy(images[start : start + batch])
+        answers, _ = predict(pixels)
+        true += float(chroma(rgb_to_lab(to_unit(pixels))[:, 1:]).sum())
+        for name in answers.keys() & set(GAINED):
+            shown[name] = shown.get(name, 0.0) + float(chroma(answers[name].lab[:, 1:]).sum())
+    return {name: true / shown[name] for name in GAINED if shown.get(name)}
+
+
 def measure_systems(
-    colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, readouts: Iterable[Readout], log=None
-) -> dict[str, metrics.Measured]:
-    """Measure a classifier with each read-out; a regression has only one answer.
+    colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, readouts: Iterable[Readout],
+    gains: Mapping[str, float] | None = None, log=None
+) -> dict[str, metrics.Measured]:  # fmt: skip
+    """Measure a network with each read-out; a regression has only one answer.
 
     What judges distributions uses the soft encoding (neighbours and sigma) that the network was trained with.
     """
-    config, out = from_identity(colorizer.passport["config"]), {}
-    for readout in readouts if colorizer.is_classifier else (None,):
-        name = system_name(colorizer.arm, readout)
-        out[name] = metrics.measure(
-            lambda batch, readout=readout: colorizer.predict(batch, readout), images, prior,
-            neighbours=config.neighbours, sigma=config.sigma, progress=_progress(name, log),
-        )  # fmt: skip
-    return out
+    config = from_identity(colorizer.passport["config"])
+    progress = (lambda done, n: log(f"{colorizer.arm}: {done}/{n} images")) if log else None
+    return metrics.measure(
+        predictor(colorizer, readouts, gains), images, prior, neighbours=config.neighbours, sigma=config.sigma,
+        reference=str(System(colorizer.arm, Readout(1.0))), progress=progress,
+    )  # fmt: skip
 
 
 def measure_baselines(
     images: metrics.Images, prior: torch.Tensor, config: Config, donors: metrics.Images | None = None
 ) -> dict[str, metrics.Measured]:
-    """Measure `BASELINES`; `random` only with donors, training images uint8 of the shape of images."""
-
-    def ceiling(batch):
-        return baselines.ceiling_prediction(batch, config.neighbours, config.sigma, config.temperature)
-
-    mean = prior @ ab_gamut_centers()
-    predictors = {"grey": baselines.grey_prediction, "mean": baselines.constant_prediction(mean), "ceiling": ceiling}
+    """Measure `systems.BASELINES`; `random` only with donors, training images uint8 of the shape of images."""
+    centers = ab_gamut_centers()
+    constants = {"mean": prior, "weighted": prior * rebalancing_weights(prior, config.lambda_)}
+    colors = {"grey": baselines.grey_prediction}
+    colors |= {name: baselines.constant_prediction(p.float() @ centers) for name, p in constants.items()}
     if donors is not None:
-        predictors["random"] = baselines.borrowed_prediction(donors)
-    return {name: metrics.measure(predictors[name], images, prior) for name in BASELINES if name in predictors}
-
-
-def _donors(config: Config, store: Store, n: int) -> StoredImages:
-    """The first n of the shuffled training images, again from the start where there are fewer."""
-    rows = store.rows("train", config.train_photos)
-    return StoredImages(store, np.resize(rows[batch_order(len(rows), 0, 0)], n))
+        colors["random"] = baselines.borrowed_prediction(donors)
+    encoding = config.neighbours, config.sigma, config.temperature
+    colors["ceiling"] = lambda pixels: baselines.ceiling_prediction(pixels, *encoding)
+    return metrics.measure(
+        lambda pixels: ({name: metrics.Answer(color(pixels)) for name, color in colors.items()}, None), images, prior
+    )
 
 
 def evaluate(
@@ -156,27 +154,174 @@ def evaluate(
     rows = store.rows(split, limit)
     config = from_identity(colorizer.passport["config"])
     images, prior = StoredImages(store, rows), load_colorizer("ce", "cpu").objective.prior
-    measured = measure_systems(colorizer, images, prior, readouts or (Readout(1.0), Readout(config.temperature)), log)
-    measured |= measure_baselines(images, prior, config)
-    found = Bootstrap({name: {None: m.table} for name, m in measured.items()}, RECORDED)
+    readouts = list(readouts) or [Readout(1.0), Readout(config.temperature)]
+    measured = measure_systems(colorizer, images, prior, readouts, log=log) | measure_baselines(images, prior, config)
+    found = Estimator({name: {None: m.table} for name, m in measured.items()})
     return {
         "pictures": len(rows),
         "split": split,
         "data": store.fingerprint(rows),
         "prior": "ce",
         "passport": colorizer.passport,
-        "systems": {name: _metrics(found, name) for name in measured},
+        "systems": {
+            name: {n: _plain(found.interval(name, n)) for n in found.available(name, RECORDED)} for name in measured
+        },
     }
 
 
-def _metrics(found: Bootstrap, system: str) -> dict[str, list]:
-    return {name: _plain(found.interval(system, name)) for name in found.available(system)}
-
-
 def _plain(interval: Interval) -> list:
-    """[value, low, high, low and high of the 90 % interval, p], six digits each, None where there is nothing."""
-    numbers = (interval.value, interval.low, interval.high, *interval.inner, interval.p)
-    return [float(f"{x:.6g}") if math.isfinite(x) else None for x in numbers]
+    """[value, low, high], six digits each, None where there is nothing."""
+    numbers = (interval.value, interval.low, interval.high)
+    return [float(f"{x:.6g}") if np.isfinite(x) else None for x in numbers]
+
+
+# -------------------------------------------------------------------------------------------------------- records
+
+
+@dataclass(frozen=True)
+class Record:
+    """Per-image sums of the systems of one run, or of truth and baselines, and what is known of the whole.
+
+    about: plain JSON values. tables: {system: one row an image}; for truth and baselines "" has what only depends on
+    the truth. In a file sums are float32 of which 14 bits are kept: whole numbers up to 16,384 stay exact, others keep
+    four digits, and sums over thousands of images six.
+    """
+
+    about: dict
+    tables: dict[str, pd.DataFrame]
+
+    def write(self, path: Path) -> None:
+        """Write a Parquet file, through a temporary one."""
+        columns = {f"{system}|{name}": pa.array(_rounded(table[name].to_numpy()))
+                   for system, table in self.tables.items() for name in table}  # fmt: skip
+        table = pa.table(columns).replace_schema_metadata({"about": json.dumps(self.about)})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}.tmp")  # two notebooks may measure the same run at the same time
+        pq.write_table(table, unfinished, compression="zstd", compression_level=19, use_dictionary=False,
+                       column_encoding=dict.fromkeys(columns, "BYTE_STREAM_SPLIT"))  # fmt: skip
+        unfinished.rename(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Record:
+        """Read a file that `write` wrote. Raises ValueError naming one that is none."""
+        try:
+            table = pq.read_table(path)
+            about = json.loads(table.schema.metadata[b"about"])
+        except (pa.ArrowInvalid, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is no record of a run: {error}") from None
+        parts: dict[str, dict] = {}
+        for name in table.column_names:
+            system, _, column = name.rpartition("|")
+            parts.setdefault(system, {})[column] = table[name].to_numpy()
+        return cls(about, {system: pd.DataFrame(columns) for system, columns in parts.items()})
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.round(mantissa * 2**14) / 2**14, exponent).astype(np.float32)
+
+
+_TRUE = ("images", "n", "n_unseen", "bal_w", "err_mean", "mean_L", "share_white", "mean_chroma", "spread", "n_vivid")
+_NEEDED = {column for name in RECORDED for column in metrics.metric(name).columns}
+
+
+def _is_true(column: str) -> bool:
+    """Whether a column depends on the truth alone, so that it is kept once."""
+    hues = tuple(f"{c}_{s}" for c in ("n", "ct") for s in (*metrics.SECTORS, "neutral"))
+    return column in (*_TRUE, *hues) or column.endswith("_true")
+
+
+def _kept(measured: metrics.Measured) -> pd.DataFrame:
+    """The columns of a system that some recorded metric needs and that the truth does not give."""
+    return measured.table[[c for c in measured.table if c in _NEEDED and not _is_true(c)]]
+
+
+def _facts(measured: dict[str, metrics.Measured]) -> dict:
+    """What is kept of whole systems: where vivid colours went, the 313 colours' shares, calibration."""
+    facts = {"confusion": {}, "histograms": {}, "calibration": {}}
+    for name, m in measured.items():
+        facts["confusion"][name] = metrics.confusion_counts(m.table).astype(int).to_dict("index")
+        facts["histograms"][name] = m.hist_pred.tolist()
+        if "nll" in m.table:
+            facts["calibration"][name] = metrics.calibration_sums(m.table).round(4).to_dict("list")
+    return facts
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Test images of a store, by which runs are compared, and the prior that balances the AuC on them: that of all
+    training images of the store."""
+
+    store: Store
+    rows: np.ndarray
+
+    @property
+    def images(self) -> StoredImages:
+        """The test images."""
+        return StoredImages(self.store, self.rows)
+
+    @property
+    def key(self) -> str:
+        """What changes where anything measured on these images would."""
+        trained_on = self.store.fingerprint(self.store.rows("train"))
+        what = (metrics.VERSION, self.store.fingerprint(self.rows), trained_on, RECORDED)
+        return hashlib.sha256(repr(what).encode()).hexdigest()[:12]
+
+    def truth(self, runs: Path = RUNS, log=None) -> Record:
+        """Truth and baselines, measured or read from `runs`, where an earlier call kept them."""
+        path = Path(runs) / f"truth-{self.key}.parquet"
+        if not path.exists():
+            if log:
+                log(f"truth and baselines: {len(self.rows)} images")
+            self._measured().write(path)
+        return Record.read(path)
+
+    def _measured(self) -> Record:
+        every, usual = self.store.rows("train"), from_identity({})
+        prior = data_prior(self.store, every, usual, torch.device("cpu"))
+        donors = np.resize(every[batch_order(len(every), 0, 0)], len(self.rows))
+        measured = measure_baselines(self.images, prior.float(), usual, StoredImages(self.store, donors))
+        about = {"key": self.key, "images": len(self.rows), "test_data": self.store.fingerprint(self.rows),
+                 "train_data": self.store.fingerprint(every), "train_images": len(every),
+                 "prior": [float(f"{p:.9g}") for p in prior.tolist()],
+                 "truth": measured["grey"].hist_true.tolist()} | _facts(measured)  # fmt: skip
+        truth = measured["grey"].table
+        shared = truth[[c for c in truth if _is_true(c)]]
+        return Record(about, {"": shared} | {name: _kept(m) for name, m in measured.items()})
+
+    def run(self, weights: Path, truth: Record, readouts: Iterable[Readout], log=None) -> Record:
+        """Measure the network of a run's folder or file; what an earlier call measured is read from the folder."""
+        readouts = tuple(readouts)
+        asked = hashlib.sha256(repr((self.key, *map(str, readouts))).encode()).hexdigest()[:12]
+        kept = weights / f"measured-{asked}.parquet"
+        if weights.is_dir() and kept.exists():
+            return Record.read(kept)
+        record = self._measured_run(load_run(weights), truth, readouts, log)
+        if weights.is_dir():
+            history = pd.read_csv(weights / "history.csv").to_dict("list")
+            Record(record.about | {"history": history}, record.tables).write(kept)
+            return Record.read(kept)
+        return record
+
+    def _measured_run(self, colorizer: Colorizer, truth: Record, readouts: tuple[Readout, ...], log) -> Record:
+        prior = torch.tensor(truth.about["prior"])
+        validation = StoredImages(self.store, self.store.rows("val", VALIDATION_PHOTOS))
+        gains = gain_factors(colorizer, validation, readouts)
+        dialed = _dials(colorizer, validation, prior, readouts)
+        measured = measure_systems(colorizer, self.images, prior, readouts, gains, log)
+        about = {"key": self.key, "test_data": truth.about["test_data"], "images": len(self.rows),
+                 "passport": colorizer.passport, "gains": gains, "validation": dialed} | _facts(measured)  # fmt: skip
+        return Record(about, {name: _kept(m) for name, m in measured.items()})
+
+
+def _dials(colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, readouts: tuple[Readout, ...]) -> dict:
+    """`DIALED` on validation images for each system, and for `ce` at every setting of `DIALS`: {system: {metric:
+    value}}."""
+    if readouts == ASKED:
+        readouts = dict.fromkeys(Readout(t, lambda_) for t in DIALS["temperature"] for lambda_ in DIALS["lambda_"])
+    measured = metrics.measure(predictor(colorizer, readouts), images, prior)
+    values = {name: {m: metrics.value(found.table, m) for m in DIALED} for name, found in measured.items()}
+    return {name: {m: float(f"{v:.6g}") for m, v in row.items()} for name, row in values.items()}
 
 
 def finished_runs(config: Config, store: Store, runs: Path = RUNS) -> dict[tuple[str, int], Path]:
@@ -188,183 +333,3 @@ def finished_runs(config: Config, store: Store, runs: Path = RUNS) -> dict[tuple
             if (folder / WEIGHTS).exists():
                 found[arm, seed] = folder
     return found
-
-
-def _measured_run(folder: Path, store: Store, rows: np.ndarray, prior, readouts, log) -> dict:
-    """Measure a run, or read what an earlier call measured: the tables are kept in the run's folder."""
-    key, out, missing = f"v{metrics.VERSION}-{store.fingerprint(rows)}", {}, []
-    colorizer = load_run(folder)
-    for readout in readouts if colorizer.is_classifier else (None,):
-        name = system_name(colorizer.arm, readout)
-        path = folder / f"measured-{key}-{name}.npz"
-        if path.exists():
-            out[name] = _read_measured(path)
-        else:
-            missing.append(readout)
-    if missing:
-        fresh = measure_systems(colorizer, StoredImages(store, rows), prior, missing, log)
-        for name, m in fresh.items():
-            _write_measured(folder / f"measured-{key}-{name}.npz", m)
-        out |= fresh
-    return out
-
-
-def _measured_baselines(test: Store, rows: np.ndarray, prior, config: Config, store: Store, runs: Path) -> dict:
-    """Measure the baselines, or read what an earlier call measured beside the runs."""
-    trained_on = store.fingerprint(store.rows("train", config.train_photos))
-    encoding = (config.neighbours, config.sigma, config.temperature)
-    settings = (metrics.VERSION, test.fingerprint(rows), trained_on, *encoding)
-    key = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
-    paths = {name: Path(runs) / f"baseline-{name}-{key}.npz" for name in BASELINES}
-    if not all(path.exists() for path in paths.values()):
-        donors = _donors(config, store, len(rows))
-        for name, m in measure_baselines(StoredImages(test, rows), prior, config, donors).items():
-            _write_measured(paths[name], m)
-    return {name: _read_measured(path) for name, path in paths.items()}
-
-
-def _write_measured(path: Path, m: metrics.Measured) -> None:
-    arrays = {f"column_{c}": m.table[c].to_numpy() for c in m.table.columns}
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")  # two notebooks may measure the same run at the same time
-    with open(unfinished, "wb") as file:
-        np.savez_compressed(file, hist_pred=m.hist_pred, hist_true=m.hist_true, **arrays)
-    unfinished.rename(path)
-
-
-def _read_measured(path: Path) -> metrics.Measured:
-    with np.load(path) as file:
-        table = pd.DataFrame({k.removeprefix("column_"): file[k] for k in file.files if k.startswith("column_")})
-        return metrics.Measured(table, file["hist_pred"], file["hist_true"])
-
-
-@dataclass(frozen=True)
-class Tested:
-    """Test images with what was measured on them, {system: {seed or None: Measured}}."""
-
-    images: int
-    fingerprint: str
-    systems: dict
-
-    def about(self, seeds: list[int]) -> tuple[dict, dict]:
-        """The systems of some seeds, and which images they were measured on."""
-        kept = {n: {s: m for s, m in by.items() if s is None or s in seeds} for n, by in self.systems.items()}
-        return {n: by for n, by in kept.items() if by}, {"pictures": self.images, "test_data": self.fingerprint}
-
-
-def measure_all(
-    config: Config, store: Store, runs: Path = RUNS, limit: int = 0, log=None, elsewhere: Store | None = None
-) -> tuple[dict[tuple[str, int], Path], Tested, Tested | None]:
-    """Measure the finished runs of a configuration on the test images of its store, and of a store from elsewhere.
-
-    limit: only the first so many images. Returns the folders of the runs {(arm, seed): folder}, and what was measured
-    here and elsewhere. What an earlier call measured is read. Raises ValueError if no run is finished.
-    """
-    found = finished_runs(config, store, runs)
-    if not found:
-        raise ValueError(f"no finished run of profile {config.profile!r} on this data; train first (`colorize train`)")
-    prior = _prior(found, config, store)
-
-    def measured(test: Store, sweep: tuple) -> Tested:
-        rows = test.rows("test", limit)
-        systems = {n: {None: m} for n, m in _measured_baselines(test, rows, prior, config, store, runs).items()}
-        for (_, seed), folder in found.items():
-            temperatures = (1.0, config.temperature, *(sweep if seed == config.seeds[0] else ()))
-            readouts = [Readout(t) for t in temperatures]
-            for name, m in _measured_run(folder, test, rows, prior, readouts, log).items():
-                systems.setdefault(name, {})[seed] = m
-        return Tested(len(rows), test.fingerprint(rows), systems)
-
-    return found, measured(store, SWEEP), None if elsewhere is None else measured(elsewhere, ())
-
-
-BY_IMAGE = ("ab_error", "chroma", "ciede2000", "psnr", "ssim", "colourfulness")
-"""Metrics that are kept for every single test image, so that a later analysis needs no new run."""
-
-
-def values_by_image(systems: dict) -> pd.DataFrame:
-    """`BY_IMAGE` of every image, a row for each system, seed and image; the truth counts as a system."""
-    parts = []
-    for name, by_seed in systems.items():
-        for seed, m in by_seed.items() if name.partition("@")[2] in ("", "1", "0.38") else ():
-            parts.append(_image_values(m.table, BY_IMAGE).assign(system=name, seed=-1 if seed is None else seed))
-    truth = {"chroma_true": "chroma", "colourfulness_true": "colourfulness"}
-    values = _image_values(systems["grey"][None].table, tuple(truth)).rename(columns=truth)
-    parts.append(values.assign(system="truth", seed=-1))
-    return pd.concat(parts).rename_axis("picture").reset_index()
-
-
-def _image_values(table: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
-    wanted = {name: metrics.metric(name) for name in names}
-    return pd.DataFrame({n: m(table[m.numerator], table[m.denominator]).astype("float32") for n, m in wanted.items()})
-
-
-def _finite(value):
-    """The same with None in place of NaN and infinity, which JSON does not know."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _prior(found: dict, config: Config, store: Store) -> torch.Tensor:
-    """The prior of the training data: kept by the classifiers, else computed as training does."""
-    for (arm, _), folder in found.items():
-        if arm.startswith("ce"):
-            return load_run(folder, "cpu").objective.prior
-    return data_prior(store, store.rows("train", config.train_photos), config, torch.device("cpu"))
-
-
-def summarise(systems: dict[str, dict]) -> dict:
-    """All derived numbers from the measured systems {name: {seed: Measured}}, as JSON knows them (NaN becomes None)."""
-    tables = {name: {seed: m.table for seed, m in by_seed.items()} for name, by_seed in systems.items()}
-    found = Bootstrap(tables, RECORDED)
-    pairs = [(a, b) for a, b in PAIRS if a in tables and b in tables and found.paired(a, b)]
-    pooled = {name: pd.concat(by_seed.values(), ignore_index=True) for name, by_seed in tables.items()}
-    return _finite({
-        "systems": {n: {"seeds": [s for s in by_seed if s is not None], "metrics": _metrics(found, n)}
-                    for n, by_seed in tables.items()},
-        "differences": {f"{a} - {b}": _differences(found, a, b) for a, b in pairs},
-        "strata": {subset: _subset(tables, rule) for subset, (_, rule) in SUBSETS.items()},
-        "confusion": {name: metrics.confusion(t).round(5).to_dict("index") for name, t in pooled.items()},
-        "calibration": {n: metrics.calibration(t).round(5).to_dict("list") for n, t in pooled.items() if "nll" in t},
-        "contrasts": {name: _contrasts(found, name) for name in tables},
-        "by_seed": {name: [_values(seed, t) for seed, t in by_seed.items()] for name, by_seed in tables.items()},
-        "histograms": _histograms(systems),
-    })  # fmt: skip
-
-
-def _values(seed: int | None, table: pd.DataFrame) -> dict:
-    return {"seed": seed} | {n: float(f"{metrics.value(table, n):.6g}") for n in metrics.available(table)}
-
-
-def _differences(found: Bootstrap, a: str, b: str) -> dict[str, list]:
-    names = [n for n in found.available(a) if n in found.available(b)]
-    return {name: _plain(found.difference(a, b, name)) for name in names}
-
-
-def _contrasts(found: Bootstrap, system: str) -> dict[str, list]:
-    """Differences within one system: the chroma ratio of blue less that of every other hue (hypothesis H8)."""
-    blue, others = "chroma_ratio_blue", [f"chroma_ratio_{sector}" for sector in metrics.SECTORS if sector != "blue"]
-    return {f"{blue} - {other}": _plain(found.difference(system, system, blue, other)) for other in others}
-
-
-def _subset(tables: Tables, rule: Callable) -> dict[str, dict]:
-    """`SUBSET_METRICS` of every system on the images of a subset, which is resampled by itself."""
-    chosen = {name: {seed: t[rule(t)] for seed, t in by_seed.items()} for name, by_seed in tables.items()}
-    images = len(next(iter(next(iter(chosen.values())).values())))
-    if not images:
-        return {name: {"pictures": 0} for name in tables}
-    found = Bootstrap(chosen, SUBSET_METRICS)
-    return {name: {"pictures": images} | _metrics(found, name) for name in tables}
-
-
-def _histograms(systems: dict) -> dict:
-    """Shares of the 313 colours for truth and systems, and each system's divergence from the truth."""
-    truth = systems["grey"][None].hist_true
-    out = {"truth": [round(float(x), 7) for x in truth / truth.sum()], "divergence": {}}
-    for name, by_seed in systems.items():
-        counts = sum(m.hist_pred for m in by_seed.values())
-        out[name] = [round(float(x), 7) for x in counts / counts.sum()]
-        out["divergence"][name] = round(metrics.histogram_distance(counts, truth), 6)
-    return out

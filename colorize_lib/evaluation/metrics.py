@@ -12,7 +12,7 @@ rounded to 8 bits. Pixels are pooled over images unless a definition says otherw
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -24,17 +24,19 @@ import torch
 from torch import Tensor
 
 from ..color import clip_rgb, hue, lab_to_rgb, out_of_gamut_share, rgb_to_lab, to_unit
+from ..objectives import subsample
 from ..quantize import GRID, ab_gamut_centers, nearest_bin, rebalancing_weights, soft_encode_map, soft_entropy
 
 REACH = 150
 """Largest threshold of the AuC in ab units; a worse error counts as this."""
 SECTORS = {"red": 345, "orange": 50, "yellow": 75, "green": 105, "blue": 190, "purple": 310}
 """Hue sectors by the angle (degrees) at which each begins; it ends where the next one begins."""
-VIVID, NEUTRAL, HIT = 20, 10, 20
-"""Chroma above which a pixel has a hue, chroma below which it is neutral, ab distance within which it is right."""
+VIVID, NEUTRAL, HIT, NEAR = 20, 10, 20, 10
+"""Chroma above which a pixel has a hue, chroma below which it is neutral, ab distances within which it is right, and
+nearly exact."""
 WINDOW, WINDOW_SIGMA = 11, 1.5  # of SSIM
 BINS = 10  # of the calibration curve
-VERSION = 2
+VERSION = 3
 """Of what is measured; a change of a sum's meaning raises it, and what was measured before is measured anew."""
 
 
@@ -148,70 +150,123 @@ def bin_map(ab: Tensor) -> Tensor:
     return bins
 
 
-def image_sums(pred_lab: Tensor, true_lab: Tensor, prior: Tensor) -> dict[str, Tensor]:
-    """Every sum and count that the metrics need, from predicted and true Lab images [b, 3, h, w]; each float64 [b].
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What a batch of true images gives to every system that is measured on it, made once.
 
-    prior: distribution over the 313 colours [313] that balances the AuC: that of the training data. Pixels whose true
-    colour has prior 0 cannot be weighted; they are left out of the balanced sums and counted in `n_unseen`.
-    Raises ValueError for unequal shapes, sides below 11, a prediction that is not finite, or a prior of another length.
+    lab: [b, 3, h, w]. chroma, weight (1 / p of its nearest colour, 0 without p), sector (number of the hue sector, -1
+    where the chroma is at most `VIVID`): maps [b, h, w]. shown: 8-bit rgb in 0..255, [b, 3, h, w]. sums: {column:
+    float64 [b]}.
     """
-    if pred_lab.shape != true_lab.shape or true_lab.ndim != 4 or true_lab.shape[1] != 3:
-        raise ValueError(f"both must be [b, 3, h, w]; got {tuple(pred_lab.shape)} and {tuple(true_lab.shape)}")
-    if min(true_lab.shape[2:]) < WINDOW:
-        raise ValueError(f"images of {tuple(true_lab.shape[2:])} pixels are too small; SSIM needs {WINDOW} a side")
-    if prior.shape != (len(ab_gamut_centers()),):
-        raise ValueError(f"prior must be [{len(ab_gamut_centers())}]; got {tuple(prior.shape)}")
+
+    lab: Tensor
+    chroma: Tensor
+    weight: Tensor
+    sector: Tensor
+    shown: Tensor
+    sums: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, lab: Tensor, prior: Tensor) -> Truth:
+        """From Lab images [b, 3, h, w] and the prior [313] that balances the AuC: that of the training data.
+
+        Pixels whose true colour has prior 0 cannot be weighted; they are left out of the balanced sums and counted in
+        `n_unseen`. Raises ValueError for another shape, sides below 11, or a prior of another length.
+        """
+        if lab.ndim != 4 or lab.shape[1] != 3:
+            raise ValueError(f"true images must be [b, 3, h, w]; got {tuple(lab.shape)}")
+        if min(lab.shape[2:]) < WINDOW:
+            raise ValueError(f"images of {tuple(lab.shape[2:])} pixels are too small; SSIM needs {WINDOW} a side")
+        if prior.shape != (len(ab_gamut_centers()),):
+            raise ValueError(f"prior must be [{len(ab_gamut_centers())}]; got {tuple(prior.shape)}")
+        lab, prior = lab.float(), prior.to(lab.device)
+        ab, bins = lab[:, 1:], bin_map(lab[:, 1:])
+        chroma, weight = _length(ab), rebalancing_weights(prior.double(), 0.0)[bins]
+        sector = torch.where(chroma > VIVID, hue_sector(ab), -1)
+        shown = _shown(lab)
+        n = torch.full((len(lab),), float(lab[0, 0].numel()), dtype=torch.float64, device=lab.device)
+        sums = {"images": torch.ones_like(n), "n": n, "n_unseen": _sum(prior[bins] == 0), "bal_w": _sum(weight)}
+        sums |= {"chroma_true": _sum(chroma), "label_chroma_true": _sum(subsample(chroma))}
+        sums |= {"colourfulness_true": colourfulness(shown).double()}
+        mean_colour = (prior.float() @ ab_gamut_centers().to(prior.device))[:, None, None]
+        sums["err_mean"] = _sum(_length(ab - mean_colour).clamp(max=REACH))
+        by_hue = _sums_by(sector, len(SECTORS), [torch.ones_like(chroma), chroma])
+        sums |= {f"{c}_{s}": by_hue[:, i, j] for i, s in enumerate(SECTORS) for j, c in enumerate(("n", "ct"))}
+        sums |= {"n_vivid": by_hue[:, :, 0].sum(1), "n_neutral": _sum(chroma < NEUTRAL)}
+        sums |= {"mean_L": _sum(lab[:, 0]) / n, "share_white": _sum(lab[:, 0] > 90) / n}
+        spread = ab.flatten(2).double().var(2, correction=0).sum(1).sqrt()
+        return cls(
+            lab, chroma, weight, sector, shown, sums | {"mean_chroma": sums["chroma_true"] / n, "spread": spread}
+        )
+
+
+def image_sums(pred_lab: Tensor, true_lab: Tensor, prior: Tensor) -> dict[str, Tensor]:
+    """Every sum and count of one system on its own: from Lab images [b, 3, h, w]; each float64 [b]. See `Truth`."""
+    truth = Truth.of(true_lab, prior)
+    return truth.sums | system_sums(pred_lab, truth)
+
+
+def system_sums(pred_lab: Tensor, truth: Truth, reference: Tensor | None = None) -> dict[str, Tensor]:
+    """The sums that depend on what is predicted, Lab [b, 3, h, w]; each float64 [b].
+
+    reference: another prediction, from which the CIEDE2000 difference of the images as shown is taken as well. Raises
+    ValueError for another shape than the truth's, and for a prediction that is not finite.
+    """
+    if pred_lab.shape != truth.lab.shape:
+        raise ValueError(f"both must be [b, 3, h, w]; got {tuple(pred_lab.shape)} and {tuple(truth.lab.shape)}")
     if not torch.isfinite(pred_lab).all():
         raise ValueError("the prediction holds NaN or infinity; has the network diverged?")
-    pred_lab, true_lab = pred_lab.float(), true_lab.float()
-    pred, true = pred_lab[:, 1:], true_lab[:, 1:]
-    maps = {"distance": _length(pred - true), "cp": _length(pred), "ct": _length(true)}
-    n = torch.full((len(true),), float(true[0, 0].numel()), dtype=torch.float64, device=true.device)
-    sums = {"images": torch.ones_like(n), "n": n}
-    sums |= _error_sums(maps["distance"], bin_map(true), prior.to(true.device))
-    shown, de = _display_sums(pred_lab, true_lab)
-    sums |= shown | {"chroma_pred": _sum(maps["cp"]), "chroma_true": _sum(maps["ct"])}
-    sums |= _hue_sums(pred, true, **maps) | _neutral_sums(pred - true, de, **maps)
-    L = true_lab[:, 0]
-    sums |= {"mean_L": _sum(L) / n, "share_white": _sum(L > 90) / n}
-    return sums | {"mean_chroma": sums["chroma_true"] / n}
-
-
-def _error_sums(distance: Tensor, bins: Tensor, prior: Tensor) -> dict[str, Tensor]:
+    pred_lab = pred_lab.float()
+    pred, true = pred_lab[:, 1:], truth.lab[:, 1:]
+    distance, chroma = _length(pred - true), _length(pred)
     clipped = distance.clamp(max=REACH)
-    weight = rebalancing_weights(prior.double(), 0.0)[bins]
-    sums = {"err": _sum(clipped), "err2": _sum(distance.square()), "n_unseen": _sum(prior[bins] == 0)}
-    return sums | {"bal_w": _sum(weight), "bal_err": _sum(weight * clipped)}
+    sums = {"err": _sum(clipped), "err2": _sum(distance.square()), "bal_err": _sum(truth.weight * clipped)}
+    shown, de = _display_sums(pred_lab, truth)
+    along = (pred * true).sum(1) / truth.chroma.clamp_min(1e-6)  # a grey pixel has no hue to project on
+    sums |= shown | {"chroma_pred": _sum(chroma), "along": _sum(along)}
+    sums |= _hue_sums(pred, truth, distance, chroma, along) | _neutral_sums(pred - true, de, distance, chroma, truth)
+    if reference is not None:
+        sums["de_reference"] = _sum(ciede2000(*(rgb_to_lab(_shown(lab) / 255) for lab in (pred_lab, reference))))
+    return sums
 
 
-def _display_sums(pred_lab: Tensor, true_lab: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+def _shown(lab: Tensor) -> Tensor:
+    """The image as a display shows it: rgb in 0..255, whole numbers."""
+    return (clip_rgb(lab_to_rgb(lab)) * 255).round()
+
+
+def _display_sums(pred_lab: Tensor, truth: Truth) -> tuple[dict[str, Tensor], Tensor]:
     """Sums from the images as shown, and the map of CIEDE2000 [b, h, w]."""
-    pred, true = ((clip_rgb(lab_to_rgb(lab)) * 255).round() for lab in (pred_lab, true_lab))
-    n = true[0, 0].numel()
-    de = ciede2000(rgb_to_lab(pred / 255), true_lab)
+    pred, true, n = _shown(pred_lab), truth.shown, truth.sums["n"]
+    de = ciede2000(rgb_to_lab(pred / 255), truth.lab)
     # a perfect image would have PSNR infinity: count it as one with a single value off by one
-    mse = (_sum((pred - true).square()) / (3 * n)).clamp_min(1 / (3 * n))
+    mse = torch.maximum(_sum((pred - true).square()), torch.ones_like(n)) / (3 * n)
     sums = {"psnr": 10 * torch.log10(255**2 / mse), "ssim": ssim(pred / 255, true / 255), "de2000": _sum(de)}
-    sums["err_L"] = _sum((pred_lab[:, 0] - true_lab[:, 0]).abs())
+    sums["err_L"] = _sum((pred_lab[:, 0] - truth.lab[:, 0]).abs())
     sums["out_of_gamut"] = out_of_gamut_share(pred_lab).double() * n
-    sums |= {"colourfulness": colourfulness(pred).double(), "colourfulness_true": colourfulness(true).double()}
-    return sums | {"colourfulness_diff": (sums["colourfulness"] - sums["colourfulness_true"]).abs()}, de
+    sums["colourfulness"] = colourfulness(pred).double()
+    return sums | {"colourfulness_diff": (sums["colourfulness"] - truth.sums["colourfulness_true"]).abs()}, de
 
 
-def _hue_sums(pred: Tensor, true: Tensor, distance: Tensor, cp: Tensor, ct: Tensor) -> dict[str, Tensor]:
-    """For each sector of vivid true colours: n, hit, predicted and true chroma, and the sectors they were seen as."""
-    seen = torch.where(cp < NEUTRAL, len(SECTORS), hue_sector(pred))
+def _hue_sums(pred: Tensor, truth: Truth, distance: Tensor, chroma: Tensor, along: Tensor) -> dict[str, Tensor]:
+    """For each sector of vivid true colours: hits, chroma, and what they were seen as; for each of vivid predicted
+    colours: their number and how many are right."""
+    hue = hue_sector(pred)
+    seen = torch.where(chroma < NEUTRAL, len(SECTORS), hue)
     seen_as = [seen == k for k in range(len(SECTORS) + 1)]
-    sector = torch.where(ct > VIVID, hue_sector(true), -1)
-    sums = _sums_by(sector, len(SECTORS), [torch.ones_like(cp), distance <= HIT, cp, ct, *seen_as])
-    columns = ["n_{}", "hit_{}", "cp_{}", "ct_{}", *(f"conf_{{}}_{t}" for t in [*SECTORS, "gray"])]
-    return {c.format(s): sums[:, i, j] for i, s in enumerate(SECTORS) for j, c in enumerate(columns)}
+    maps = [distance <= HIT, distance <= NEAR, chroma, along, *seen_as]
+    sums = _sums_by(truth.sector, len(SECTORS), maps)
+    columns = ["hit_{}", "near_{}", "cp_{}", "along_{}", *(f"conf_{{}}_{t}" for t in [*SECTORS, "gray"])]
+    out = {c.format(s): sums[:, i, j] for i, s in enumerate(SECTORS) for j, c in enumerate(columns)}
+    wrong = (truth.sector >= 0) & (seen != truth.sector) & (chroma >= NEUTRAL)
+    shown = _sums_by(torch.where(chroma > VIVID, hue, -1), len(SECTORS), [torch.ones_like(chroma), distance <= HIT])
+    out |= {f"{c}_{s}": shown[:, i, j] for i, s in enumerate(SECTORS) for j, c in enumerate(("as", "right"))}
+    return out | {"wrong_hue": _sum(wrong)}
 
 
-def _neutral_sums(shift: Tensor, de: Tensor, distance: Tensor, cp: Tensor, ct: Tensor) -> dict[str, Tensor]:
-    values = {"n": torch.ones_like(cp), "err": distance, "de": de, "cp": cp, "ct": ct}
-    values |= {"da": shift[:, 0], "db": shift[:, 1]}
-    sums = _sums_by((ct >= NEUTRAL).long(), 1, list(values.values()))[:, 0]
+def _neutral_sums(shift: Tensor, de: Tensor, distance: Tensor, chroma: Tensor, truth: Truth) -> dict[str, Tensor]:
+    values = {"err": distance, "de": de, "cp": chroma, "da": shift[:, 0], "db": shift[:, 1]}
+    sums = _sums_by((truth.chroma >= NEUTRAL).long(), 1, list(values.values()))[:, 0]
     return {f"{name}_neutral": sums[:, j] for j, name in enumerate(values)}
 
 
@@ -255,8 +310,17 @@ def histogram_distance(p: np.ndarray, q: np.ndarray) -> float:
     return float(sum((x[x > 0] * np.log(x[x > 0] / middle[x > 0])).sum() / 2 for x in (p, q)))
 
 
-Predictor = Callable[[Tensor], tuple[Tensor, Tensor | None]]
-"""uint8 images [b, h, w, 3] -> predicted Lab [b, 3, h, w], and logits [b, 313, h/4, w/4] or None."""
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What one system makes of a batch: Lab [b, 3, h, w], and where it read a distribution, the colours read, ab
+    [b, 2, h/4, w/4]."""
+
+    lab: Tensor
+    labels: Tensor | None = None
+
+
+Predictor = Callable[[Tensor], tuple[dict[str, Answer], Tensor | None]]
+"""uint8 images [b, h, w, 3] -> the answer of each system, and logits [b, 313, h/4, w/4] or None."""
 
 
 class Images(Protocol):
@@ -284,30 +348,39 @@ def measure(
     batch: int = 50,
     neighbours: int = 5,
     sigma: float = 5.0,
+    reference: str = "",
     progress: Callable[[int, int], None] | None = None,
-) -> Measured:
-    """Measure a predictor on images, uint8 [n, h, w, 3], of which `batch` at a time are in memory.
+) -> dict[str, Measured]:
+    """Measure every system of a predictor on images, uint8 [n, h, w, 3], of which `batch` at a time are in memory.
 
-    Sums are taken on the device of the prediction. Rows come in the order of the images; where the predictor gives
-    logits they hold `probability_sums` as well (neighbours, sigma: of the soft-encoded truth). progress: called with
-    the images done and their number. Raises ValueError for images of another shape or type, or none.
+    Sums are taken on the device of the prediction. Rows come in the order of the images. Where the predictor gives
+    logits, the first system's rows hold `probability_sums` as well (neighbours, sigma: of the soft-encoded truth).
+    reference: a system from which the others' CIEDE2000 difference is taken. progress: called with the images done and
+    their number. Raises ValueError for images of another shape or type, or none.
     """
     if len(images) == 0 or batch < 1:
         raise ValueError(f"{len(images)} images in batches of {batch}; both must be 1 or more")
-    rows, predicted, true = [], 0, 0
+    rows: dict[str, list] = {}
+    seen: dict[str, Tensor] = {}
     for start in range(0, len(images), batch):
         part = torch.as_tensor(np.ascontiguousarray(images[start : start + batch]))
-        lab, logits = predict(part)
-        truth = rgb_to_lab(to_unit(part.to(lab.device)))
-        sums = image_sums(lab, truth, prior)
-        if logits is not None:
-            stride = round(truth.shape[2] / logits.shape[2])
-            sums |= probability_sums(logits, truth[:, 1:, ::stride, ::stride], neighbours, sigma)
-        rows.append(pd.DataFrame({name: column.cpu().numpy() for name, column in sums.items()}))
-        predicted, true = predicted + histogram_sums(lab).sum(0), true + histogram_sums(truth).sum(0)
+        answers, logits = predict(part)
+        device = next(iter(answers.values())).lab.device
+        truth = Truth.of(rgb_to_lab(to_unit(part.to(device))), prior)
+        for name, answer in answers.items():
+            other = answers[reference].lab if reference in answers else None
+            sums = truth.sums | system_sums(answer.lab, truth, other)
+            if answer.labels is not None:
+                sums["label_chroma"] = _sum(_length(answer.labels))
+            if logits is not None and name == next(iter(answers)):
+                sums |= probability_sums(logits, subsample(truth.lab[:, 1:]), neighbours, sigma)
+            rows.setdefault(name, []).append(pd.DataFrame({c: column.cpu().numpy() for c, column in sums.items()}))
+            seen[name] = seen.get(name, 0) + histogram_sums(answer.lab).sum(0)
+        seen[""] = seen.get("", 0) + histogram_sums(truth.lab).sum(0)
         if progress:
             progress(start + len(part), len(images))
-    return Measured(pd.concat(rows, ignore_index=True), predicted.cpu().numpy(), true.cpu().numpy())
+    seen = {name: counts.cpu().numpy() for name, counts in seen.items()}
+    return {n: Measured(pd.concat(parts, ignore_index=True), seen[n], seen[""]) for n, parts in rows.items()}
 
 
 TRANSFORMS = {"": np.asarray, "area": lambda x: 1 - x / REACH, "rest": lambda x: 1 - x, "sqrt": np.sqrt}
@@ -317,6 +390,7 @@ TRANSFORMS = {"": np.asarray, "area": lambda x: 1 - x / REACH, "rest": lambda x:
 class Metric:
     """A metric: transform(sum of `numerator` / sum of `denominator`) over images; NaN where the denominator is 0.
 
+    numerator, denominator: columns, or sums of columns ("hit_red+right_red").
     better: "high", "low", "one" (the closer to 1) or "none" (says what is, not what is good).
     """
 
@@ -335,6 +409,22 @@ class Metric:
         ratio = np.divide(numerator, below, out=np.full(below.shape, np.nan), where=below != 0)
         return TRANSFORMS[self.transform](ratio)
 
+    @property
+    def columns(self) -> set[str]:
+        """The columns that it needs."""
+        return {*self.numerator.split("+"), *self.denominator.split("+")}
+
+
+def column(table: Mapping, name: str):
+    """A column of a table, or the sum of columns whose names stand with a + between them."""
+    return sum(table[part] for part in name.split("+"))
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    for place, word in words.items():
+        text = text.replace(place, word)
+    return text
+
 
 def _read_metrics() -> dict[str, Metric]:
     """All rows of metrics.toml, those with {s} and {t} once for each sector."""
@@ -343,7 +433,8 @@ def _read_metrics() -> dict[str, Metric]:
     for name, row in rows.items():
         for s in SECTORS if "{s}" in name else [""]:
             for t in [*SECTORS, "gray"] if "{t}" in name else [""]:
-                filled = Metric(*(text.replace("{s}", s).replace("{t}", t) for text in (name, *row)))
+                words = {"{s}": s, "{t}": t, "{seen}": t.replace("gray", "grey")}
+                filled = Metric(*(_filled(text, words) for text in (name, *row)))
                 metrics[filled.name] = filled
     return metrics
 
@@ -363,26 +454,35 @@ def metric(name: str) -> Metric:
 
 def available(table: pd.DataFrame) -> list[str]:
     """The names in `METRICS` that a table can give: without logits those of distributions are missing."""
-    return [m.name for m in METRICS.values() if {m.numerator, m.denominator} <= set(table.columns)]
+    return [m.name for m in METRICS.values() if m.columns <= set(table.columns)]
 
 
 def value(table: pd.DataFrame, name: str) -> float:
     """A metric over the images (rows) of a table. Raises ValueError if the table lacks its columns."""
     m = metric(name)
-    missing = {m.numerator, m.denominator} - set(table.columns)
+    missing = m.columns - set(table.columns)
     if missing:
         raise ValueError(f"metric {name!r} needs the column(s) {', '.join(sorted(missing))}, which this table lacks")
-    return float(m(table[m.numerator].sum(), table[m.denominator].sum()))
+    return float(m(column(table, m.numerator).sum(), column(table, m.denominator).sum()))
 
 
-def confusion(table: pd.DataFrame) -> pd.DataFrame:
-    """Where vivid true colours went: share of each true sector (rows) predicted as each sector or gray (columns)."""
+def confusion_counts(table: pd.DataFrame) -> pd.DataFrame:
+    """Where vivid true colours went: pixels of each true sector (rows) predicted as each sector or gray (columns)."""
     seen = [*SECTORS, "gray"]
-    return pd.DataFrame([[value(table, f"confusion_{s}_{t}") for t in seen] for s in SECTORS], list(SECTORS), seen)
+    return pd.DataFrame([[table[f"conf_{s}_{t}"].sum() for t in seen] for s in SECTORS], list(SECTORS), seen)
 
 
-def calibration(table: pd.DataFrame) -> pd.DataFrame:
+def confusion(counts: pd.DataFrame) -> pd.DataFrame:
+    """The same as shares of each true sector; NaN where there is no such pixel."""
+    return counts.div(counts.sum(axis=1).replace(0, np.nan), axis=0)
+
+
+def calibration_sums(table: pd.DataFrame) -> pd.DataFrame:
+    """Positions, probability and hits of the likeliest colour by tenths of that probability (columns n, p, hit)."""
+    return pd.DataFrame({c: table[[f"calib_{c}_{k}" for k in range(BINS)]].sum().to_numpy() for c in ("n", "p", "hit")})
+
+
+def calibration(sums: pd.DataFrame) -> pd.DataFrame:
     """The reliability curve: positions, mean confidence and accuracy by tenths of confidence, ten rows."""
-    n, p, hit = (table[[f"calib_{c}_{k}" for k in range(BINS)]].sum().to_numpy() for c in ("n", "p", "hit"))
-    with np.errstate(invalid="ignore"):
-        return pd.DataFrame({"positions": n, "confidence": p / n, "accuracy": hit / n})
+    n = sums["n"].replace(0, np.nan)
+    return pd.DataFrame({"positions": sums["n"], "confidence": sums["p"] / n, "accuracy": sums["hit"] / n})

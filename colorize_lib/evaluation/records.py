@@ -1,7 +1,7 @@
-"""The small result files that the book reads: written by `record`, read by `load`, asked by notebooks and pages.
+"""The files that the book reads: written by `record`, `tune` and `bench`, and asked by notebooks.
 
-`record` writes `book/results/<profile>/`. Every number in it carries an interval; every run its passport. Images are
-called pictures and subsets strata in these files, because the first of them did.
+`record` writes a file for each run into `book/results/<profile>/runs/`, and one for truth and baselines beside; a run
+that is recorded again replaces its file. `results` reads them.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,50 +19,16 @@ import torch
 
 from ..color import rgb_to_lab, to_unit
 from ..colorizer import export_weights, load_colorizer, load_run
-from ..config import ARMS, Config, identity, load_config
+from ..config import Config, identity, load_config
 from ..data.prepare import open_data
 from ..data.prior import data_prior
 from ..data.store import Store
+from ..readout import Readout
 from ..training.loop import RUNS, train_run
 from . import metrics
-from .intervals import Interval
-from .measuring import (
-    BASELINES,
-    SUBSET_METRICS,
-    SUBSETS,
-    Tested,
-    finished_runs,
-    measure_all,
-    summarise,
-    system_title,
-    values_by_image,
-)
-
-BOOK = Path(__file__).resolve().parents[2] / "book"
-
-
-def collect(
-    config: Config, store: Store, runs: Path = RUNS, limit: int = 0, log=None, elsewhere: Store | None = None
-) -> Results:
-    """Measure the finished runs of a configuration on the test images and gather everything the book needs.
-
-    limit: only the first so many test images. elsewhere: a store whose test images come from another source; on
-    them values and differences are measured, too. Raises ValueError if no run is finished.
-    """
-    found, here, there = measure_all(config, store, runs, limit, log, elsewhere)
-    return _gathered(config, found, here, there)
-
-
-def _gathered(config: Config, found: dict, here: Tested, there: Tested | None) -> Results:
-    """The results of the runs `found` from what was measured of them, and perhaps of others."""
-    seeds = [seed for seed in config.seeds if any(seed == s for _, s in found)]
-    systems, about = here.about(seeds)
-    summary = summarise(systems) | about | {"profile": config.profile, "seeds": seeds}
-    summary["passports"] = {folder.name: load_run(folder, "cpu").passport for folder in found.values()}
-    if there is not None:
-        far, about = there.about(seeds)
-        summary["elsewhere"] = {k: v for k, v in summarise(far).items() if k in ("systems", "differences")} | about
-    return Results(summary, read_histories(found), values_by_image(systems))
+from .measuring import ASKED, ImageSet, Record, finished_runs
+from .results import BOOK, Results, assemble, load, variant_of
+from .systems import System
 
 
 def read_histories(found: dict[tuple[str, int], Path]) -> pd.DataFrame:
@@ -146,7 +112,7 @@ def tune(configs: list[Config], store: Store, runs: Path = RUNS, folder: Path | 
     for config in configs:
         for arm in config.arms:
             last = pd.read_csv(train_run(config, arm, config.seeds[0], store, runs, log) / "history.csv").iloc[-1]
-            tried = {name: getattr(config, name) for name in TRIED} | {"steps": int(last.step)}
+            tried = {name: getattr(config.for_arm(arm), name) for name in TRIED} | {"steps": int(last.step)}
             rows.append({"arm": arm} | tried | last[list(TUNED)].to_dict())
     path = folder / "tuning.csv"
     table = pd.concat([load_tuning(folder.name, folder), pd.DataFrame(rows)]) if path.exists() else pd.DataFrame(rows)
@@ -169,7 +135,7 @@ def data_card(config: Config) -> DataCard:
         run = next(iter(about["passports"].values()))
         images = {"training": run["photos"], "test": about["pictures"]}
         marks = {"training": run["data"], "test": about["test_data"]}
-        prior = load_colorizer("ce", "cpu").objective.prior
+        prior = torch.tensor(about["prior"]) if "prior" in about else load_colorizer("ce", "cpu").objective.prior
         return DataCard(prior, torch.tensor(about["histograms"]["truth"]), images, marks)
     store = open_data(config.data, config.side)
     rows = {"training": store.rows("train", config.train_photos), "test": store.rows("test")}
@@ -181,155 +147,46 @@ def data_card(config: Config) -> DataCard:
 
 
 def for_config(config: Config, runs: Path = RUNS) -> Results:
-    """What the notebooks read: recorded results where no data is named, else those of the runs on that data.
-
-    Recorded results exist for the first seed, the first two, and so on up to all that were recorded.
-    """
+    """What the notebooks read: recorded results where no data is named, else those of the runs on that data."""
     if not config.data:
         return _recorded(config).only(config.arms)
     return collect(config, open_data(config.data, config.side), runs)
+
+
+def collect(config: Config, store: Store, runs: Path = RUNS, limit: int = 0, log=None) -> Results:
+    """Measure the finished runs of a configuration on the test images of a store; what was measured before is read.
+
+    limit: only the first so many test images (default: the configuration's). Raises ValueError if no run is finished.
+    """
+    truth, found = _measured(config, store, runs, limit or config.test_photos, log)
+    return assemble(config.profile, truth, found, config)
+
+
+def _measured(
+    config: Config, store: Store, runs: Path, limit: int, log, weights: Iterable[Path] = ()
+) -> tuple[Record, list[Record]]:
+    weights = list(weights) or list(finished_runs(config, store, runs).values())
+    if not weights:
+        raise ValueError(f"no finished run of profile {config.profile!r} on this data; train first (`colorize train`)")
+    images = ImageSet(store, store.rows("test", limit))
+    truth = images.truth(runs, log)
+    return truth, [images.run(path, truth, questions(path, config), log) for path in weights]
+
+
+def questions(weights: Path, usual: Config) -> tuple[Readout, ...]:
+    """What is asked of a run: every read-out of plain classifiers with the usual settings, else the main two."""
+    passport = load_run(weights, "cpu").passport
+    return ASKED if passport["arm"] == "ce" and not variant_of(passport, usual) else ASKED[:2]
 
 
 def _recorded(config: Config) -> Results:
     """The recorded results of a profile, which know of no other settings: ValueError if there are some."""
     usual = identity(load_config(config.profile))
     changed = {name: value for name, value in identity(config).items() if value != usual.get(name)}
+    changed |= {name: getattr(config, name) for name in ("init_from", "prior") if getattr(config, name)}
     if changed:
         raise ValueError(f"results are recorded for profile {config.profile} as it is; {changed} needs data")
     return load(config.profile, config.seeds)
-
-
-@dataclass(frozen=True)
-class Results:
-    """Everything recorded of one profile.
-
-    summary: the content of summary.json. history: one row a validation. images: `BY_IMAGE` of every test image,
-    where they were just measured (`load_by_image` reads recorded ones).
-    """
-
-    summary: dict
-    history: pd.DataFrame
-    images: pd.DataFrame | None = None
-
-    @property
-    def profile(self) -> str:
-        return self.summary["profile"]
-
-    @property
-    def systems(self) -> list[str]:
-        """Names of the systems measured, baselines last."""
-        names = sorted(self.summary["systems"], key=lambda n: (ARMS + BASELINES).index(n.partition("@")[0]))
-        return [n for n in names if self.seeds(n) or n in BASELINES]
-
-    @property
-    def covers(self) -> str:
-        """What the intervals are about, as the end of a sentence: images alone where there is one seed."""
-        seeds = len(self.summary["seeds"])
-        over = "alone, because each network was trained once" if seeds == 1 else f"and of {seeds} seeds"
-        return f"the choice of test images {over}"
-
-    @property
-    def elsewhere(self) -> Results | None:
-        """Values and differences on the second set of test images, if one was measured."""
-        other = self.summary.get("elsewhere")
-        if other is None:
-            return None
-        kept = {name: system for name, system in other["systems"].items() if name in self.summary["systems"]}
-        return Results({**self.summary, "strata": {}, "elsewhere": None, **other, "systems": kept}, self.history)
-
-    @cached_property
-    def main_systems(self) -> list[str]:
-        """The systems to compare: regression arms, the classifiers with both decoders, baselines."""
-        return [n for n in self.systems if "@" not in n or n.partition("@")[2] in ("1", "0.38")]
-
-    def seeds(self, system: str) -> list[int]:
-        """Seeds behind a system's numbers; none for a baseline."""
-        return self.summary["systems"][system]["seeds"]
-
-    def interval(self, system: str, metric: str) -> Interval:
-        """Value and 95 % interval of a metric. Raises ValueError naming what is there."""
-        known = self.summary["systems"]
-        if system not in known or metric not in known[system]["metrics"]:
-            names = ", ".join(known) if system not in known else ", ".join(known[system]["metrics"])
-            raise ValueError(f"no result {system}/{metric} in profile {self.profile!r}; there are: {names}")
-        return self._interval(known[system]["metrics"][metric], self.seeds(system))
-
-    def value(self, system: str, metric: str) -> float:
-        """The value alone, a plain float for glue."""
-        return float(self.interval(system, metric).value)
-
-    def difference(self, a: str, b: str, metric: str) -> Interval:
-        """Difference a - b of a metric, paired by image and seed."""
-        found = self.summary["differences"].get(f"{a} - {b}", {})
-        if metric not in found:
-            raise ValueError(
-                f"difference {a} - {b} of {metric} was not recorded; pairs: {', '.join(self.summary['differences'])}"
-            )
-        return self._interval(found[metric], [s for s in self.seeds(a) if s in self.seeds(b) or b in BASELINES])
-
-    def subset(self, name: str, system: str, metric: str) -> Interval:
-        """A metric on the images of one of `SUBSETS`; all NaN where there is no such image."""
-        known = self.summary["strata"].get(name, {})
-        if system not in known or metric not in SUBSET_METRICS:
-            allowed = f"{', '.join(SUBSETS)}; {', '.join(known or self.systems)}; {', '.join(SUBSET_METRICS)}"
-            raise ValueError(f"no result {name}/{system}/{metric} in profile {self.profile!r}; there are: {allowed}")
-        recorded = known[system].get(metric, [None, None, None])
-        return replace(self._interval(recorded, self.seeds(system)), images=known[system]["pictures"])
-
-    def contrasts(self, system: str) -> dict[str, Interval]:
-        """Chroma ratio of blue less that of each other hue, within one system, by name."""
-        found = self.summary["contrasts"][system]
-        return {name: self._interval(recorded, self.seeds(system)) for name, recorded in found.items()}
-
-    def _interval(self, recorded: list, seeds: list) -> Interval:
-        """From value, low and high, and where they were recorded (they were not at first) the 90 % interval and p."""
-        value, low, high, *rest = (math.nan if x is None else x for x in recorded)
-        inner, p = (tuple(rest[:2]), rest[2]) if rest else (None, None)
-        return Interval(value, low, high, max(1, len(seeds)), self.summary["pictures"], inner, p)
-
-    def table(self, names: list[str], systems: list[str] | None = None) -> pd.DataFrame:
-        """A table to show: systems by metrics, value with its interval, with the digits that suit the metric's unit."""
-        rows = {}
-        for system in systems or self.main_systems:
-            known = self.summary["systems"][system]["metrics"]
-            cells = [_cell(self.interval(system, n), metrics.metric(n).unit) if n in known else "" for n in names]
-            rows[system_title(system)] = dict(zip([metrics.metric(n).title for n in names], cells, strict=True))
-        return pd.DataFrame(rows).T
-
-    def confusion(self, system: str) -> pd.DataFrame:
-        """Where vivid colours went, true sectors in rows."""
-        return pd.DataFrame(self.summary["confusion"][system]).T.astype(float)
-
-    def only(self, arms) -> Results:
-        """The part that concerns some arms, with the baselines."""
-        missing = set(arms) - set(self.history.arm)
-        if missing:
-            have = ", ".join(self.history.arm.unique())
-            raise ValueError(f"arm {sorted(missing)[0]!r} was not recorded in {self.profile!r}; there are: {have}")
-        kept = {n: s for n, s in self.summary["systems"].items() if n.partition("@")[0] in (*arms, *BASELINES)}
-        return replace(
-            self, summary={**self.summary, "systems": kept}, history=self.history[self.history.arm.isin(arms)]
-        )
-
-    def save(self, folder: Path, name: str = "summary") -> None:
-        """Write <name>.json, runs.csv, history/*.csv and env.json, each through a temporary file."""
-        (folder / "history").mkdir(parents=True, exist_ok=True)
-        save_json(self.summary, folder / f"{name}.json")
-        rows = [{"system": n} | row for n, by_seed in self.summary["by_seed"].items() for row in by_seed]
-        _replace(folder / "runs.csv", pd.DataFrame(rows).to_csv(index=False))
-        for (arm, seed), part in self.history.groupby(["arm", "seed"]):
-            text = part.drop(columns=["arm", "seed"]).to_csv(index=False, float_format="%.6g")
-            _replace(folder / "history" / f"{arm}-s{seed}.csv", text)
-        first = next(iter(self.summary["passports"].values()))
-        save_json({k: first[k] for k in ("versions", "device", "precision", "commit")}, folder / "env.json")
-        if self.images is not None:
-            self.images.to_parquet(folder / "pictures.tmp", compression="zstd", index=False)
-            (folder / "pictures.tmp").rename(folder / "pictures.parquet")
-
-
-def _cell(interval: Interval, unit: str) -> str:
-    digits = {"share": 3, "M3": 1}.get(unit, 2)
-    return f"{interval:.{digits}f}" if math.isfinite(interval.value) else ""
 
 
 def _replace(path: Path, text: str) -> None:
@@ -367,80 +224,50 @@ def benches() -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(bench_file("").parent.glob("*.json"))}
 
 
-def recorded(folder: Path | None = None) -> list[str]:
-    """Names of the profiles with recorded results."""
-    return sorted(path.parent.name for path in (folder or BOOK / "results").glob("*/summary.json"))
-
-
 def export(config: Config, store: Store, out: Path, runs: Path = RUNS) -> list[Path]:
     """Write the finished runs of the first seed as weights to ship, with their recorded metrics in the passport.
 
     Raises ValueError for an arm that is not trained, FileNotFoundError if nothing is recorded yet.
     """
-    found, seed, recorded = finished_runs(config, store, runs), config.seeds[0], load(config.profile).summary["by_seed"]
+    found, seed = finished_runs(config, store, runs), config.seeds[0]
     missing = [arm for arm in config.arms if (arm, seed) not in found]
     if missing:
         raise ValueError(f"{missing[0]} with seed {seed} is not trained yet; run `colorize train` first")
+    recorded = load(config.profile, config.seeds[:1])
     paths = []
     for arm in config.arms:
-        mine = {
-            n: row for n, rows in recorded.items() for row in rows if n.partition("@")[0] == arm and row["seed"] == seed
-        }
-        paths.append(export_weights(found[arm, seed], out, measured=mine))
+        mine = [name for name in recorded.systems if System.parse(name).arm == arm]
+        measured = {n: {m: float(f"{recorded.value(n, m):.6g}") for m in recorded.available(n)} for n in mine}
+        paths.append(export_weights(found[arm, seed], out, measured=measured))
     return paths
 
 
-def load(profile: str, seeds: tuple[int, ...] | None = None, folder: Path | None = None) -> Results:
-    """Read the recorded results of a profile, of all seeds or of the first few.
-
-    Raises FileNotFoundError saying how to make them, and ValueError for seeds that were not recorded together.
-    """
-    folder = folder or BOOK / "results" / profile
-    if not (folder / "summary.json").exists():
-        have = recorded(folder.parent)
-        raise FileNotFoundError(
-            f"no recorded results for profile {profile!r} (recorded: {', '.join(have) or 'none'}); name a data set to "
-            f"train on, for example `colorize train --profile {profile} --data FOLDER`"
-        )
-    summaries = [json.loads(path.read_text()) for path in sorted(folder.glob("summary*.json"))]
-    by_seeds = {tuple(s["seeds"]): s for s in summaries}
-    wanted = tuple(seeds) if seeds else max(by_seeds, key=len)
-    if wanted not in by_seeds:
-        raise ValueError(
-            f"seeds={list(wanted)} of {profile!r} are not recorded; there are: {sorted(map(list, by_seeds))}"
-        )
-    parts = []
-    for path in sorted((folder / "history").glob("*.csv")):
-        arm, _, seed = path.stem.rpartition("-s")
-        if int(seed) in wanted:
-            parts.append(pd.read_csv(path).assign(arm=arm, seed=int(seed)))
-    return Results(by_seeds[wanted], pd.concat(parts, ignore_index=True))
-
-
-def load_by_image(profile: str, folder: Path | None = None) -> pd.DataFrame:
-    """The recorded values of single test images: columns picture (in the order of the test split), system, seed (-1
-    where there is none) and `BY_IMAGE`.
-    """
-    return pd.read_parquet((folder or BOOK / "results" / profile) / "pictures.parquet")
-
-
 def record(
-    config: Config, store: Store, folder: Path | None = None, runs: Path = RUNS, limit: int = 0, log=print,
-    elsewhere: Store | None = None
+    config: Config, store: Store, weights: Iterable[Path] = (), folder: Path | None = None, runs: Path = RUNS,
+    limit: int = 0, log=print
 ) -> Results:  # fmt: skip
-    """Measure the finished runs on all test images and write them as the recorded results of the profile.
+    """Measure runs of a profile on the test images of a store and write a file for each.
 
-    Besides the summary of all seeds one is written for the first seed, the first two, and so on. elsewhere: see
-    `collect`.
+    weights: folders of runs or single files of weights, wherever they lie; by default the finished runs of the
+    configuration. Files of other runs are kept. Returns everything that is recorded of the profile then. limit: see
+    `collect`. Raises ValueError for a network of another profile, and for runs recorded on other test images.
     """
-    folder = folder or _folder(config.profile)
-    finished, here, there = measure_all(config, store, runs, limit, log, elsewhere)
-    trained = [seed for seed in config.seeds if any(seed == s for _, s in finished)]
-    firsts = [{key: f for key, f in finished.items() if key[1] in trained[:k]} for k in range(1, len(trained) + 1)]
-    *parts, found = (_gathered(config, part, here, there) for part in firsts)
-    for old in [*folder.glob("summary*.json"), *folder.glob("history/*.csv")]:  # of an earlier recording
-        old.unlink()
-    for k, part in enumerate(parts, 1):
-        replace(part, images=None).save(folder, f"summary-first-{k}")
-    found.save(folder)
-    return found
+    folder, weights = folder or _folder(config.profile), list(weights)
+    for path in weights:
+        profile = load_run(path, "cpu").passport["profile"]
+        if profile != config.profile:
+            raise ValueError(f"{path} is of profile {profile!r}, not {config.profile!r}")
+    usual = config if not weights else load_config(config.profile)
+    truth, found = _measured(usual, store, runs, limit or config.test_photos, log, weights)
+    return _write(config, folder, truth, found)
+
+
+def _write(config: Config, folder: Path, truth: Record, found: list[Record]) -> Results:
+    path = folder / "truth.parquet"
+    if path.exists() and (old := Record.read(path).about["key"]) != truth.about["key"] and list(folder.glob("runs/*")):
+        raise ValueError(f"{folder} holds runs that were measured on other test images or otherwise ({old}, now "
+                         f"{truth.about['key']}); move it away to record all of them anew")  # fmt: skip
+    truth.write(path)
+    for record in found:
+        record.write(folder / "runs" / f"{record.about['passport']['run']}.parquet")
+    return load(config.profile, folder=folder)

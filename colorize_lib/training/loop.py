@@ -21,7 +21,7 @@ from torch import Tensor
 from ..color import chroma, make_compilable, rgb_to_lab, to_unit
 from ..colorizer import WEIGHTS, Colorizer
 from ..config import Config, run_id
-from ..data.prior import data_prior, read_rgb
+from ..data.prior import prior_content, read_rgb, training_prior
 from ..data.store import Store
 from ..devices import check_precision, cuda_modes, device_name, peak_memory, pick_device, reset_peak_memory
 from ..networks import data_dependent_init, flush_running_means, make_network
@@ -39,6 +39,7 @@ from .checkpoint import (
     write_history,
 )
 from .distributed import any_rank, average, barrier, from_first, world, wrap_ddp
+from .parent import Parent, find_parent
 from .progress import Progress, on_terminal
 from .provenance import passport
 
@@ -76,15 +77,23 @@ class Run:
     """
 
     def __init__(self, config: Config, arm: str, seed: int, store: Store, runs: Path = RUNS):
+        config = config.for_arm(arm)
         self.config, self.arm, self.seed, self.store = config, arm, seed, store
         self.name = f"{arm} seed {seed}"
         self.rows = store.rows("train", config.train_photos)
         self.validation = store.rows("val", VALIDATION_PHOTOS)
         self.steps = total_steps(config, len(self.rows))
         self.data = store.fingerprint(self.rows)
-        self.folder = Path(runs) / run_id(config, arm, seed, self.data)
+        used = config.prior and arm in NEEDS_PRIOR
+        self.contents = {"prior": prior_content(config.prior)} if used else {}  # of files, see `run_id`
+        self.parent = find_parent(config, arm, self._id, Path(runs)) if config.init_from else None
+        self.folder = Path(runs) / self._id(self.parent)
         self.dtype = torch.float64 if config.precision == "fp64" else torch.float32
         self.step, self.seconds, self.history = 0, 0.0, []
+
+    def _id(self, parent: Parent | None) -> str:
+        contents = self.contents | (parent.identity if parent else {})
+        return run_id(self.config, self.arm, self.seed, self.data, contents)
 
     @functools.cached_property
     def device(self) -> torch.device:
@@ -94,7 +103,8 @@ class Run:
     @functools.cached_property
     def passport(self) -> dict:
         """Where the network comes from, see `provenance.passport`."""
-        return passport(self.config, self.arm, self.seed, self.data, self.device)
+        about = passport(self.folder.name, self.config, self.arm, self.seed, self.data, self.device)
+        return about | self.contents | ({"parent": self.parent.entry} if self.parent else {})
 
     def prepare(self, resume: bool = True) -> None:
         """Build network and optimiser, and resume from the checkpoint if there is one (and `resume`).
@@ -111,7 +121,7 @@ class Run:
         self.batches = Batches(self.store, self.rows, config, self.seed, self.device, world())
         prior = None
         if self.arm in NEEDS_PRIOR:
-            prior = data_prior(self.store, self.rows, config, self.device).to(self.dtype)
+            prior = training_prior(self.store, self.rows, config, self.device).to(self.dtype)
         self.objective = make_objective(self.arm, config, prior)
         self.network = make_network(config, self.objective.channels, self.seed)
         if config.init == "data":
@@ -122,15 +132,16 @@ class Run:
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), config.lr, config.betas, config.eps, config.weight_decay, fused=config.fused
         )
-        if resume:
-            self._resume()
+        if not (resume and self._resume()) and self.parent:
+            self.parent.give_weights(self.network)
         self._wrap()
 
-    def _resume(self) -> None:
-        """Take up the newest good checkpoint, in every process the one that the first process finds good."""
+    def _resume(self) -> bool:
+        """Take up the newest good checkpoint, in every process the one that the first process finds good, if any."""
         begun = from_first(lambda: read_checkpoint(self.folder, self._load))
         if begun is not None and not world().first:
             self._load(begun)
+        return begun is not None
 
     def _load(self, state: dict) -> None:
         """Go to a checkpoint's state; raises an error if it is that of another network."""
@@ -233,6 +244,8 @@ class Run:
         if world().first:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_history(self.history, self.folder / "history.csv")
+            if self.parent:
+                self.parent.remember(self.folder)
 
     def finish(self) -> Path:
         """Write the trained network with its passport and drop the checkpoint."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ..config import Config, identity, run_id
+from ..config import Config, identity
 from ..devices import device_name
 from .distributed import world
 
@@ -39,11 +39,11 @@ def commit(folder: Path | None = None) -> str:
     return git("describe", "--always", "--dirty", "--exclude=*") or "not under git"
 
 
-def passport(config: Config, arm: str, seed: int, fingerprint: str, device: torch.device) -> dict:
-    """Where a result comes from: configuration, data, code and machine, as plain JSON values."""
+def passport(run: str, config: Config, arm: str, seed: int, fingerprint: str, device: torch.device) -> dict:
+    """Where the result called `run` comes from: configuration, data, code and machine, as plain JSON values."""
     versions = {package: metadata.version(package) for package in ("torchvision", "numpy", "scikit-image")}
     return {
-        "run": run_id(config, arm, seed, fingerprint),
+        "run": run,
         "arm": arm,
         "seed": seed,
         "profile": config.profile,

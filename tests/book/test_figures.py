@@ -193,6 +193,7 @@ def test_errors_stand_over_the_error_of_grey(drawn):
 def test_confusion_prints_the_shares(drawn):
     texts = [text.get_text() for axis in drawn.axes if axis.get_visible() for text in axis.texts]
     assert texts == [".14"] * 4 * 42
+    assert [label.get_text() for label in drawn.axes[-1].get_xticklabels()] == [*SECTORS, "grey"]
 
 
 @draw("plot_sweep")

@@ -142,15 +142,18 @@ def test_a_single_rule(kind, margin, low, high, word):
 
 
 @pytest.mark.parametrize(
-    ("inner", "ends", "margins", "remark"),
+    ("se", "df", "ends", "margins", "remark"),
     [
-        (None, "90 % [-0.33, +0.47]", (0.48, 0.46), claims.NORMAL),
-        ((-0.2, 0.3), "90 % [-0.20, +0.30]", (0.31, 0.29), ""),
+        (None, None, "90 % [-0.33, +0.47]", (0.48, 0.46), claims.NORMAL),
+        (0.112, 2.0, "90 % [-0.26, +0.40]", (0.41, 0.39), ""),
     ],
 )
-def test_equivalence_is_the_ninety_percent_interval_that_is_shown(inner, ends, margins, remark):
-    """A 95 % interval of -0.41 to 0.55 about 0.07 has, by a normal curve, a 90 % interval that ends at 0.473."""
-    result = Made(dataclasses.replace(effect(-0.41, 0.55), inner=inner))
+def test_equivalence_is_the_ninety_percent_interval_that_is_shown(se, df, ends, margins, remark):
+    """A 95 % interval of -0.41 to 0.55 about 0.07 has, by a normal curve, a 90 % interval that ends at 0.473.
+
+    By Student's t with 2 degrees of freedom, which gives the same 95 % interval, it ends at 0.397.
+    """
+    result = Made(dataclasses.replace(effect(-0.41, 0.55), se=se, df=df))
     found = [verdict(hypothesis(Check("within", "ciede2000", "ce@1 - l2", margin)), result) for margin in margins]
     assert [one.verdict for one in found] == ["confirmed", "undecided"]
     assert str(found[0].findings[0]) == f"+0.07 [-0.41, +0.55], {ends}" and found[0].remark == remark
@@ -194,8 +197,8 @@ def test_blue_must_beat_every_other_hue_after_holm():
     assert found.verdict == "undecided" and len(found.findings) == len(metrics.SECTORS) - 1
     assert found.findings[0].title == "chroma ratio of blue minus that of red: L2 on ab"
     assert found.remark == claims.NORMAL and str(found.findings[0]) == "+1.000 [+0.100, +1.900], p = 0.147"
-    drawn = verdict(hypothesis(check), Made(dataclasses.replace(weak, inner=(0.3, 1.7), p=0.008)))
-    assert drawn.verdict == "confirmed" and not drawn.remark, "five times 0.008"
+    known = verdict(hypothesis(check), Made(Interval.of(1.0, 0.3, 20.0, 3, 100)))
+    assert known.verdict == "confirmed" and not known.remark, "five times 0.0033"
 
 
 @pytest.mark.parametrize(("seeds", "remark"), [(1, "one run"), (2, "two runs"), (3, ""), (5, "")])

@@ -63,6 +63,7 @@ SHARMA = """
 2.0776 0.0795 -1.1350 0.9033 -0.0636 -0.5514 0.9082
 """
 SECTOR_NAMES = list(metrics.SECTORS)
+HUE_SUMS = ("conf_", "hit_", "near_", "cp_", "ct_", "along_", "as_", "right_")
 
 
 def as_image(colours):
@@ -94,10 +95,22 @@ def prior():
     return total / total.sum()
 
 
-def faded(pixels, fade=0.6, with_logits=False):
+def faded(pixels, fade=0.6):
     lab = rgb_to_lab(to_unit(pixels))
-    logits = lab.new_zeros(len(lab), 313, lab.shape[2] // 4, lab.shape[3] // 4) if with_logits else None
-    return torch.cat([lab[:, :1], lab[:, 1:] * fade], 1), logits
+    return torch.cat([lab[:, :1], lab[:, 1:] * fade], 1)
+
+
+def unsure(pixels, fade=0.6):
+    """Two systems, faded and grey, and logits that know nothing."""
+    lab = rgb_to_lab(to_unit(pixels))
+    half = metrics.Answer(faded(pixels, fade), fade * lab[:, 1:, ::4, ::4])
+    logits = lab.new_zeros(len(lab), 313, lab.shape[2] // 4, lab.shape[3] // 4)
+    return {"half": half, "none": metrics.Answer(faded(pixels, 0))}, logits
+
+
+def measured(color, pixels, prior, **more):
+    """What one function from images to Lab images is measured as."""
+    return metrics.measure(lambda part: ({"x": metrics.Answer(color(part))}, None), pixels, prior, **more)["x"]
 
 
 # ------------------------------------------------------------------------------------------- single measures
@@ -214,6 +227,29 @@ def test_balanced_auc_of_two_pixels_by_hand():
     assert metrics.value(table, "skill") == pytest.approx(1 - 36 / 30)
 
 
+def test_skill_over_the_mean_colour_by_hand():
+    true, pred = flat_image([0.0, 0.0], [30.0, 0.0]), flat_image([0.0, 6.0], [0.0, 0.0])
+    prior, centers = torch.zeros(313), quantize.ab_gamut_centers().tolist()
+    prior[centers.index([0, 0])], prior[centers.index([30, 0])] = 0.9, 0.1
+    table = pd.DataFrame(metrics.image_sums(pred, true, prior))
+    # the mean colour is (3, 0), its errors 3 and 27
+    assert metrics.value(table, "skill_mean") == pytest.approx(1 - 36 / 30)
+    assert metrics.value(table.assign(err=0), "skill_mean") == 1
+
+
+def test_precision_and_f1_by_hand():
+    red = [30.0, 0.0]
+    true = flat_image(red, red, [0.0, 0.0], [0.0, 0.0])
+    pred = flat_image(red, [0.0, 0.0], red, [0.0, 0.0])
+    table = pd.DataFrame(metrics.image_sums(pred, true, torch.full((313,), 1 / 313)))
+    for name, value in (("recall_red", 1 / 2), ("precision_red", 1 / 2), ("f1_red", 1 / 2), ("wrong_hue", 0)):
+        assert metrics.value(table, name) == pytest.approx(value), name
+    wrong = pd.DataFrame(metrics.image_sums(-pred, true, torch.full((313,), 1 / 313)))
+    assert metrics.value(wrong, "wrong_hue") == pytest.approx(1 / 2)
+    assert metrics.value(wrong, "true_hue_ratio_red") == pytest.approx(-1 / 2)
+    assert metrics.value(wrong, "chroma_ratio_red") == pytest.approx(1 / 2)
+
+
 def test_pixels_without_prior_are_counted_and_left_out_of_the_balance():
     true, pred = flat_image([0.0, 0.0], [30.0, 0.0]), flat_image([0.0, 6.0], [0.0, 0.0])
     prior = torch.zeros(313)
@@ -259,18 +295,26 @@ def test_hue_and_neutral_sums_agree_with_a_loop_over_pixels(prior):
 
     for k in range(len(true)):
         expected = dict.fromkeys(
-            [c for c in sums if c.endswith("_neutral") or c.startswith(("conf_", "hit_", "cp_", "ct_"))], 0.0
+            [c for c in sums if c.endswith("_neutral") or c.startswith(HUE_SUMS)] + ["along", "wrong_hue"], 0.0
         )
         pixels = [x[k, 1:].flatten(1).T.tolist() for x in (pred, true)]
         for (pa, pb), (ta, tb), e in zip(*pixels, de[k].flatten().tolist(), strict=True):
             d, cp, ct = math.hypot(pa - ta, pb - tb), math.hypot(pa, pb), math.hypot(ta, tb)
+            along = (pa * ta + pb * tb) / ct if ct else 0
+            expected["along"] += along
             if ct > 20:
-                s = sector(ta, tb)
-                expected[f"conf_{s}_{'gray' if cp < 10 else sector(pa, pb)}"] += 1
-                for name, x in ((f"hit_{s}", d <= 20), (f"cp_{s}", cp), (f"ct_{s}", ct)):
-                    expected[name] += x
+                s, seen = sector(ta, tb), "gray" if cp < 10 else sector(pa, pb)
+                expected[f"conf_{s}_{seen}"] += 1
+                expected["wrong_hue"] += seen not in (s, "gray")
+                values = {"hit": d <= 20, "near": d <= 10, "cp": cp, "ct": ct, "along": along}
+                for name, x in values.items():
+                    expected[f"{name}_{s}"] += x
+            if cp > 20:
+                s = sector(pa, pb)
+                expected[f"as_{s}"] += 1
+                expected[f"right_{s}"] += d <= 20
             if ct < 10:
-                values = {"n": 1, "err": d, "de": e, "cp": cp, "ct": ct, "da": pa - ta, "db": pb - tb}
+                values = {"n": 1, "err": d, "de": e, "cp": cp, "da": pa - ta, "db": pb - tb}
                 for name, x in values.items():
                     expected[f"{name}_neutral"] += x
         for name, x in expected.items():
@@ -282,8 +326,10 @@ def test_a_perfect_prediction(prior):
     _, true = pair()
     table = pd.DataFrame(metrics.image_sums(true, true, prior))
     value = {name: metrics.value(table, name) for name in metrics.available(table)}
-    assert {value[n] for n in value if n.startswith(("auc", "recall", "skill", "ssim", "chroma_ratio"))} == {1.0}
-    assert {value[n] for n in value if n.startswith(("ab_", "delta", "lightness"))} == {0.0}
+    best = ("auc", "recall", "precision", "f1", "skill", "ssim", "chroma_ratio")
+    assert {value[n] for n in value if n.startswith(best)} == {1.0}
+    assert all(value[n] == pytest.approx(1, abs=1e-6) for n in value if n.startswith("true_hue"))
+    assert {value[n] for n in value if n.startswith(("ab_", "delta", "lightness", "wrong"))} == {0.0}
     assert value["ciede2000"] < 2e-3 and value["out_of_gamut"] == 0
     assert value["psnr"] == pytest.approx(10 * math.log10(255**2 * 3 * 24 * 24))  # one value off by one
 
@@ -386,7 +432,7 @@ def test_histogram_distances():
 
 
 def test_the_grey_baseline(prior):
-    table = metrics.measure(grey_prediction, some_pixels(), prior).table
+    table = measured(grey_prediction, some_pixels(), prior).table
     chroma = np.linalg.norm(sk_color.rgb2lab(some_pixels())[..., 1:], axis=-1)
     assert metrics.value(table, "auc") == pytest.approx(1 - chroma.mean() / 150, abs=1e-5)
     assert metrics.value(table, "skill") == 0 and metrics.value(table, "chroma") == 0
@@ -396,7 +442,7 @@ def test_the_grey_baseline(prior):
 @pytest.mark.parametrize("temperature", [1.0, 0.38])
 def test_the_ceiling_is_the_annealed_mean_of_the_soft_targets(prior, temperature):
     pixels = torch.from_numpy(some_pixels(side=24))
-    lab, _ = ceiling_prediction(pixels, temperature=temperature)
+    lab = ceiling_prediction(pixels, temperature=temperature)
     true = rgb_to_lab(to_unit(pixels))
     index, weight = quantize.soft_encode(true[:, 1:, ::4, ::4].movedim(1, -1).reshape(-1, 2))
     logits = quantize.densify(index, weight).log().reshape(5, 6, 6, 313).movedim(-1, 1)
@@ -407,44 +453,55 @@ def test_the_ceiling_is_the_annealed_mean_of_the_soft_targets(prior, temperature
 def test_one_colour_for_every_pixel_and_the_colours_of_another_image(prior):
     pixels = np.random.default_rng(1).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
     lab = rgb_to_lab(to_unit(torch.from_numpy(pixels)))
-    flat, logits = constant_prediction(torch.tensor([3.0, -4.0]))(torch.from_numpy(pixels))
-    assert logits is None and torch.allclose(flat[:, :1], lab[:, :1], atol=1e-4)
+    flat = constant_prediction(torch.tensor([3.0, -4.0]))(torch.from_numpy(pixels))
+    assert torch.allclose(flat[:, :1], lab[:, :1], atol=1e-4)
     assert (flat[:, 1] == 3).all() and (flat[:, 2] == -4).all()
     rolled = np.roll(pixels, 1, 0)
-    measured = metrics.measure(borrowed_prediction(rolled), pixels, prior, batch=2)
+    borrowed = measured(borrowed_prediction(rolled), pixels, prior, batch=2)
     errors = (lab[:, 1:] - lab.roll(1, 0)[:, 1:]).norm(dim=1).clamp(max=150).sum((1, 2))
-    np.testing.assert_allclose(measured.table["err"], errors, rtol=1e-4)
+    np.testing.assert_allclose(borrowed.table["err"], errors, rtol=1e-4)
 
 
 def test_the_ceiling_of_flat_colour_is_nearly_exact(prior):
     pixels = np.broadcast_to(np.array([180, 90, 60], np.uint8), (1, 22, 18, 3))  # no multiples of four
-    measured = metrics.measure(partial(ceiling_prediction, temperature=1.0), pixels, prior)
-    assert metrics.value(measured.table, "ab_error") < 1
+    found = measured(partial(ceiling_prediction, temperature=1.0), pixels, prior)
+    assert metrics.value(found.table, "ab_error") < 1
 
 
 def test_measuring_does_not_depend_on_the_batch_and_keeps_the_order(prior):
     pixels, calls = some_pixels(7), []
-    predict = partial(faded, with_logits=True)
-    whole = metrics.measure(predict, pixels, prior)
-    parts = metrics.measure(predict, pixels, prior, batch=3, progress=lambda *done: calls.append(done))
+    whole = metrics.measure(unsure, pixels, prior)["half"]
+    parts = metrics.measure(unsure, pixels, prior, batch=3, progress=lambda *done: calls.append(done))["half"]
     assert calls == [(3, 7), (6, 7), (7, 7)]
     pd.testing.assert_frame_equal(whole.table, parts.table, rtol=1e-4)
     sums = 0
     for k in range(7):
-        alone = metrics.measure(predict, pixels[k : k + 1], prior)
+        alone = metrics.measure(unsure, pixels[k : k + 1], prior)["half"]
         np.testing.assert_allclose(alone.table.iloc[0], whole.table.iloc[k], rtol=1e-4, atol=1e-3)
         sums = sums + np.stack([alone.hist_pred, alone.hist_true])
     assert (sums == [whole.hist_pred, whole.hist_true]).all() and sums.sum() == 2 * 7 * 24 * 24
-    assert "nll" not in metrics.measure(faded, pixels, prior).table
+
+
+def test_several_systems_are_measured_as_each_by_itself(prior):
+    pixels = some_pixels(3)
+    both = metrics.measure(unsure, pixels, prior, reference="half")
+    alone = measured(partial(faded, fade=0), pixels, prior)
+    pd.testing.assert_frame_equal(both["none"].table[list(alone.table)], alone.table)
+    assert "nll" in both["half"].table and "nll" not in both["none"].table, "of a distribution only once"
+    assert metrics.value(both["half"].table, "label_chroma_ratio") == pytest.approx(0.6, abs=1e-5)
+    shown = [rgb_to_lab(to_unit(to_uint8(lab_to_rgb(faded(torch.from_numpy(pixels), f))))) for f in (0.6, 0)]
+    expected = sk_color.deltaE_ciede2000(*(lab.movedim(1, -1).numpy() for lab in shown)).mean()
+    assert metrics.value(both["none"].table, "ciede2000_from_mean") == pytest.approx(expected, abs=2e-3)
+    assert metrics.value(both["half"].table, "ciede2000_from_mean") == 0
 
 
 def test_measuring_refuses_what_it_cannot_measure(prior):
     with pytest.raises(ValueError, match="0 images"):
-        metrics.measure(faded, some_pixels()[:0], prior)
+        measured(faded, some_pixels()[:0], prior)
     with pytest.raises(ValueError, match="batches of 0"):
-        metrics.measure(faded, some_pixels(), prior, batch=0)
+        measured(faded, some_pixels(), prior, batch=0)
     with pytest.raises(ValueError, match="uint8"):
-        metrics.measure(faded, some_pixels().astype(np.float32), prior)
+        measured(faded, some_pixels().astype(np.float32), prior)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -460,13 +517,13 @@ def test_sums_on_a_gpu_are_those_on_a_cpu(prior):
 
 @pytest.fixture(scope="module")
 def table(prior):
-    return metrics.measure(partial(faded, with_logits=True), some_pixels(), prior).table
+    return metrics.measure(unsure, some_pixels(), prior, reference="half")["half"].table
 
 
 def test_every_metric_has_its_columns_and_a_complete_description(table):
     assert metrics.available(table) == list(metrics.METRICS)
     for m in metrics._ALL.values():
-        assert {m.numerator, m.denominator} <= set(table)
+        assert m.columns <= set(table)
         assert m.better in {"high", "low", "one", "none"} and m.transform in metrics.TRANSFORMS
         assert m.title and m.definition and "{" not in m.title + m.definition
     assert len(metrics._ALL) == len(metrics.METRICS) + 6 * 7
@@ -501,10 +558,11 @@ def test_values_of_subsets_and_what_is_missing(table):
 
 
 def test_confusion_and_calibration_tables(table):
-    shares = metrics.confusion(table)
+    shares = metrics.confusion(metrics.confusion_counts(table))
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     assert shares.columns[-1] == "gray" and list(shares.index) == SECTOR_NAMES
+    assert metrics.metric("confusion_red_gray").title == "red seen as grey"
     assert shares.loc["red", "red"] == metrics.value(table, "confusion_red_red")
-    curve = metrics.calibration(table)
+    curve = metrics.calibration(metrics.calibration_sums(table))
     assert curve.positions.sum() == table.n_positions.sum()
     assert curve.confidence[0] == pytest.approx(1 / 313) and math.isnan(curve.accuracy[9])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 
@@ -13,11 +14,12 @@ import tiny
 import torch
 
 from colorize_lib.config import load_config
-from colorize_lib.evaluation import metrics, records
-from colorize_lib.evaluation.measuring import LOST_HUES, PAIRS, SUBSETS
+from colorize_lib.evaluation import metrics, records, results
+from colorize_lib.evaluation.measuring import LOST_HUES, SUBSETS, ImageSet
 from colorize_lib.evaluation.records import Results
 
-MAIN = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@1", "ce_rebal@0.38", "grey", "mean", "random", "ceiling"]
+BASELINES = ["grey", "mean", "weighted", "random", "ceiling"]
+MAIN = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@1", "ce_rebal@0.38", *BASELINES]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def loaded(made) -> Results:
-    return records.load("smoke", folder=made.folder)
+    return results.load("smoke", folder=made.folder, usual=made.config)
 
 
 # ------------------------------------------------------------------------------------------------------ measuring
@@ -43,12 +45,32 @@ def test_intervals_are_there_and_hold_their_value(made):
 
 
 def test_differences_are_those_of_the_values(made):
-    for a, b in PAIRS:
+    for a, b in (("ce@1", "l2"), ("ce@1:median", "ce_rebal@0.38"), ("l2", "grey")):
         effect = made.results.difference(a, b, "colourfulness")
         expected = made.results.value(a, "colourfulness") - made.results.value(b, "colourfulness")
         assert effect.value == pytest.approx(expected, abs=1e-3)
         assert effect.low <= effect.value <= effect.high
         assert effect.seeds == 2
+
+
+def test_an_effect_is_any_function_of_values(made):
+    terms = [("ce@1", "colourfulness"), ("l2", "colourfulness"), ("grey", "colourfulness_true")]
+    effect = made.results.effect(lambda a, b, t: (a - b) / (t - b), terms)
+    a, b, t = (made.results.value(*term) for term in terms)
+    assert effect.value == pytest.approx((a - b) / (t - b)) and effect.seeds == 2
+    bright = made.results.effect(lambda x: 2 * x, [("l2", "auc")], subset="all")
+    assert bright.value == pytest.approx(2 * made.results.value("l2", "auc"))
+    with pytest.raises(ValueError, match="no result l3/auc"):
+        made.results.effect(lambda x: x, [("l3", "auc")])
+
+
+def test_an_effect_may_ask_another_profile(made, monkeypatch):
+    monkeypatch.setattr(results, "load", lambda profile: made.results)
+    other = made.results.effect(lambda a, b: a - b, [("l2", "auc"), ("evening/l2", "auc")])
+    assert (other.value, other.low, other.high) == pytest.approx((0, 0, 0))
+    monkeypatch.setattr(results, "load", lambda _: Results(made.results.summary | {"test_data": "x"}, None, {}))
+    with pytest.raises(ValueError, match="evening/l2 was not measured on the test images of profile 'smoke'"):
+        made.results.effect(lambda a, b: a - b, [("l2", "auc"), ("evening/l2", "auc")])
 
 
 def test_where_reds_and_yellows_go_has_an_interval(made):
@@ -60,13 +82,16 @@ def test_where_reds_and_yellows_go_has_an_interval(made):
 
 
 def test_an_empty_subset_is_nan_and_unknown_names_are_refused(made):
-    empty = [name for name in SUBSETS if made.results.summary["strata"][name]["l2"]["pictures"] == 0]
+    truth = made.results.tables["grey"][None]
+    empty = [name for name, (_, rule) in SUBSETS.items() if not rule(truth).any()]
+    assert empty, "no subset of the tiny images is empty"
     for name in empty:
         interval = made.results.subset(name, "l2", "skill")
         assert math.isnan(interval.value) and interval.images == 0
-    for wrong in (("dim", "l2", "auc"), ("dark", "l3", "auc"), ("dark", "l2", "psnr")):
-        with pytest.raises(ValueError, match="there are: .*dark"):
-            made.results.subset(*wrong)
+    with pytest.raises(ValueError, match="subset 'dim' is unknown; there are: all, dark"):
+        made.results.subset("dim", "l2", "auc")
+    with pytest.raises(ValueError, match="no result l3/auc.*there are: .*l2"):
+        made.results.subset("dark", "l3", "auc")
 
 
 def test_contrasts_compare_blue_with_every_other_hue(made):
@@ -89,7 +114,7 @@ def test_passports_say_where_each_run_comes_from(made):
 def test_an_arm_without_runs_is_left_out(made):
     one = dataclasses.replace(made.config, arms=("l2",), seeds=(1, 7))
     found = records.collect(one, made.store, made.runs, tiny.LIMIT)
-    assert found.systems == ["l2", "grey", "mean", "random", "ceiling"]
+    assert found.main_systems == ["l2", *BASELINES]
     assert found.summary["seeds"] == [1]
     assert found.value("grey", "auc") == pytest.approx(made.results.value("grey", "auc"), abs=1e-4)
 
@@ -98,67 +123,73 @@ def test_an_arm_without_runs_is_left_out(made):
 
 
 def test_what_is_read_is_what_was_recorded(made, loaded):
-    assert loaded.summary == json.loads(json.dumps(made.results.summary))
     assert loaded.profile == "smoke" and loaded.summary["seeds"] == [0, 1]
-    columns = ["arm", "seed", "step"]
-    left, right = (r.history.sort_values(columns).reset_index(drop=True) for r in (loaded, made.results))
-    pd.testing.assert_frame_equal(left[right.columns], right, rtol=1e-4)
-    assert set(json.loads((made.folder / "env.json").read_text())) == {"versions", "device", "precision", "commit"}
-    by_seed = pd.read_csv(made.folder / "runs.csv")
-    assert set(by_seed[by_seed.system == "l2"].seed) == {0, 1}
+    assert loaded.systems == made.results.systems
+    assert json.dumps(loaded.summary, sort_keys=True) == json.dumps(made.results.summary, sort_keys=True)
+    left, right = (
+        found.history.sort_values(["arm", "seed", "step"], ignore_index=True) for found in (loaded, made.results)
+    )
+    pd.testing.assert_frame_equal(left, right)
+    for system in MAIN:
+        for metric in ("auc", "f1_blue", "ssim"):
+            assert str(loaded.interval(system, metric)) == str(made.results.interval(system, metric))
+    assert {path.stem for path in (made.folder / "runs").iterdir()} == set(made.results.summary["passports"])
 
 
-def test_values_of_single_images_are_kept(made):
-    kept = records.load_by_image("smoke", made.folder)
-    assert set(kept.system) == {*MAIN, "truth"}
-    assert (kept.groupby(["system", "seed"]).size() == tiny.LIMIT).all()
-    mine = kept[kept.system == "ce@0.38"]
-    assert set(mine.seed) == {0, 1}
-    assert mine.psnr.mean() == pytest.approx(made.results.value("ce@0.38", "psnr"), rel=1e-4)
-    truth, grey = (kept[kept.system == name] for name in ("truth", "grey"))
-    assert truth.chroma.to_numpy() == pytest.approx(grey.ab_error.to_numpy(), rel=1e-4)
+def test_a_run_with_other_settings_is_a_variant_of_its_system(made):
+    found = results.load("smoke", folder=made.folder)
+    assert "l2 batch=8,steps=4,train_photos=32,width=0.0625" in found.systems
+    assert not found.main_systems or set(found.main_systems) == set(BASELINES)
+    assert not len(found.history), "curves are those of the profile's own settings"
 
 
-def test_images_from_elsewhere_are_measured_beside(made, tmp_path):
-    one = dataclasses.replace(made.config, seeds=(0,), arms=("l2", "ce"))
-    found = records.record(one, made.store, tmp_path, made.runs, 3, log=None, elsewhere=made.store)
-    there = records.load("smoke", folder=tmp_path).elsewhere
-    assert there.summary["pictures"] == 3 and there.systems == found.main_systems
-    assert there.difference("ce@1", "l2", "auc") == found.difference("ce@1", "l2", "auc")
-    assert there.value("mean", "ab_error") == found.value("mean", "ab_error")
-    assert found.only(["l2"]).elsewhere.systems == ["l2", "grey", "mean", "random", "ceiling"]
-    assert there.elsewhere is None and made.results.elsewhere is None
-
-
-def test_the_first_seeds_have_a_summary_of_their_own(made):
-    first = records.load("smoke", (0,), made.folder)
+def test_some_seeds_are_read_alone(made):
+    first = results.load("smoke", (0,), made.folder, made.config)
     assert set(first.history.seed) == {0}
-    (row,) = first.summary["by_seed"]["l2"]
-    assert row == made.results.summary["by_seed"]["l2"][0] and first.value("l2", "auc") == row["auc"]
+    assert first.values_by_seed("l2", "auc") == {0: first.value("l2", "auc")}
+    assert first.value("l2", "auc") == made.results.values_by_seed("l2", "auc")[0]
     assert first.interval("l2", "auc").seeds == 1
-    with pytest.raises(ValueError, match=r"seeds=\[1\].*\[\[0\], \[0, 1\]\]"):
-        records.load("smoke", (1,), made.folder)
+    with pytest.raises(ValueError, match=r"seeds=\[7\] of 'smoke' are not recorded; there are: \[0, 1\]"):
+        results.load("smoke", (0, 7), made.folder)
 
 
-def test_a_recording_replaces_an_earlier_one(made, tmp_path):
+def test_recording_adds_runs_and_replaces_the_same_one(made, tmp_path):
     two = dataclasses.replace(made.config, arms=("l2",))
-    records.record(two, made.store, tmp_path, made.runs, 2, log=None)
-    records.record(dataclasses.replace(two, seeds=(1,)), made.store, tmp_path, made.runs, 2, log=None)
-    assert [p.name for p in tmp_path.glob("summary*.json")] == ["summary.json"]
-    assert [p.name for p in tmp_path.glob("history/*")] == ["l2-s1.csv"]
+    measured = functools.partial(records.record, store=made.store, folder=tmp_path, runs=made.runs, limit=2, log=None)
+    measured(dataclasses.replace(two, seeds=(0,)))
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("runs/*")}
+    measured(dataclasses.replace(two, seeds=(1,)))
+    measured(dataclasses.replace(two, seeds=(0,)))
+    after = {path.name: path.read_bytes() for path in tmp_path.glob("runs/*")}
+    assert len(before) == 1 and len(after) == 2 and before.items() <= after.items()
     assert not list(tmp_path.rglob("*.tmp"))
+    with pytest.raises(ValueError, match="measured on other test images or otherwise.*move it away"):
+        measured(two, limit=3)
+
+
+def test_weights_alone_can_be_recorded(made, tmp_path):
+    (path,) = records.export_runs(
+        dataclasses.replace(made.config, arms=("l2",), seeds=(0,)), made.store, tmp_path, made.runs
+    )
+    out = tmp_path / "results"
+    records.record(made.config, made.store, [path], out, made.runs, tiny.LIMIT, log=None)
+    found = results.load("smoke", folder=out, usual=made.config)
+    assert found.value("l2", "auc") == pytest.approx(made.results.values_by_seed("l2", "auc")[0], abs=1e-3)
+    with pytest.raises(ValueError, match="l2-s0.* is of profile 'smoke', not 'laptop'"):
+        records.record(load_config("laptop"), made.store, [path], out, made.runs, log=None)
 
 
 def test_only_some_arms(loaded):
     part = loaded.only(("l2", "ce"))
-    assert part.main_systems == ["l2", "ce@1", "ce@0.38", "grey", "mean", "random", "ceiling"]
+    assert part.main_systems == ["l2", "ce@1", "ce@0.38", *BASELINES]
     assert set(part.history.arm) == {"l2", "ce"}
     with pytest.raises(ValueError, match="arm 'l3' was not recorded.*l2"):
         loaded.only(("l2", "l3"))
 
 
 def test_the_notebooks_read_what_is_recorded_or_what_they_are_given(made, monkeypatch):
-    monkeypatch.setattr(records, "BOOK", made.folder.parent)
+    for module in (records, results):
+        monkeypatch.setattr(module, "BOOK", made.folder.parent)
     (made.folder.parent / "results" / "student").mkdir(exist_ok=True)
     recorded = load_config("student", seeds=[0, 1], arms=["l2"])
     with pytest.raises(FileNotFoundError, match="no recorded results for profile 'student'.*colorize train"):
@@ -167,19 +198,21 @@ def test_the_notebooks_read_what_is_recorded_or_what_they_are_given(made, monkey
         with pytest.raises(ValueError, match="profile student as it is; {'width': 0.5} needs data"):
             read(dataclasses.replace(recorded, width=0.5))
     given = records.for_config(dataclasses.replace(made.config, arms=("l2",)), made.runs)
-    assert given.systems == ["l2", "grey", "mean", "random", "ceiling"]
+    assert given.main_systems == ["l2", *BASELINES]
 
 
 def test_names_of_recorded_profiles(made, tmp_path):
-    assert records.recorded(tmp_path) == []
+    assert results.recorded(tmp_path) == []
     (tmp_path / "laptop").mkdir()
     (tmp_path / "laptop" / "summary.json").write_text("{}")
-    assert records.recorded(tmp_path) == ["laptop"]
+    (tmp_path / "evening").mkdir()
+    (tmp_path / "evening" / "truth.parquet").touch()
+    assert results.recorded(tmp_path) == ["evening", "laptop"]
 
 
 def test_without_a_book_nothing_is_recorded_beside_the_package(made, tmp_path, monkeypatch):
     monkeypatch.setattr(records, "BOOK", tmp_path / "book")
-    monkeypatch.setattr(records, "measure_all", lambda *_: pytest.fail("measured before it was refused"))
+    monkeypatch.setattr(ImageSet, "truth", lambda *_: pytest.fail("measured before it was refused"))
     monkeypatch.setattr(records, "train_run", lambda *_: pytest.fail("trained before it was refused"))
     for call, configs in ((records.record, made.config), (records.tune, [made.config])):
         with pytest.raises(ValueError, match="no book to record in at .*book; run this in a clone"):
@@ -189,18 +222,22 @@ def test_without_a_book_nothing_is_recorded_beside_the_package(made, tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
-def test_results_of_before_the_90_percent_interval_are_read_as_they_are(loaded):
-    summary = json.loads(json.dumps(loaded.summary))
-    recorded = summary["differences"]["ce@1 - l2"]["auc"]
-    new = Results(summary, loaded.history).difference("ce@1", "l2", "auc")
-    assert [new.value, new.low, new.high, *new.inner, new.p] == recorded
-    summary["differences"]["ce@1 - l2"]["auc"] = recorded[:3]
-    old = Results(summary, loaded.history).difference("ce@1", "l2", "auc")
-    assert (old.value, old.low, old.high, old.inner, old.p) == (*recorded[:3], None, None)
+def test_results_of_before_there_were_sums_of_images_are_read_as_they_are():
+    old = results.load("laptop")
+    shown = old.difference("ce@1", "l2", "auc")
+    recorded = old.summary["differences"]["ce@1 - l2"]["auc"]
+    assert [shown.value, shown.low, shown.high] == recorded[:3] and shown.recorded_only
+    assert old.subset("dark", "l2", "skill").images == old.summary["strata"]["dark"]["l2"]["pictures"]
+    assert old.values_by_seed("l2", "auc").keys() == {0, 1, 2} and len(old.contrasts("l2")) == 5
+    assert old.only(["l2"]).elsewhere.main_systems == ["l2", "grey", "mean", "random", "ceiling"]
+    with pytest.raises(ValueError, match="l2 - ce@1 of auc was not recorded.*ce@1 - l2"):
+        old.difference("l2", "ce@1", "auc")
+    with pytest.raises(ValueError, match="'laptop' no sums of single images"):
+        old.effect(lambda x: x, [("l2", "auc")])
 
 
 def test_the_recorded_results_of_the_book_are_found():
-    assert "laptop" in records.recorded()
+    assert "laptop" in results.recorded()
 
 
 def test_unknown_results_are_refused_with_what_there_is(loaded):
@@ -208,8 +245,6 @@ def test_unknown_results_are_refused_with_what_there_is(loaded):
         loaded.interval("l3", "auc")
     with pytest.raises(ValueError, match="no result l2/nll .*there are: .*auc"):
         loaded.interval("l2", "nll")
-    with pytest.raises(ValueError, match="l2 - ce@1 of auc was not recorded.*ce@1 - l2"):
-        loaded.difference("l2", "ce@1", "auc")
 
 
 def test_a_table_shows_values_with_intervals(loaded):

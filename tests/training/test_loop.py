@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import math
 import os
+import shutil
 import signal
 import weakref
 
@@ -24,7 +25,7 @@ from colorize_lib.data import prior as prior_module
 from colorize_lib.data.prior import data_prior
 from colorize_lib.data.scenes import synthetic_scenes
 from colorize_lib.devices import cuda_modes
-from colorize_lib.quantize import densify, soft_encode
+from colorize_lib.quantize import ab_gamut_centers, densify, soft_encode
 from colorize_lib.training import loop as train
 from colorize_lib.training.batches import Batches, batch_order
 from colorize_lib.training.distributed import ALONE
@@ -151,6 +152,20 @@ def test_a_data_dependent_start(store, tmp_path):
     assert same_run(once, again)
 
 
+@pytest.mark.parametrize("arm", ["student_mse", "l2_rebal", "ce"])
+@pytest.mark.parametrize("init", ["he", "data"])
+def test_the_network_with_shortcuts_trains_resumes_and_is_read(store, tmp_path, arm, init):
+    config = dataclasses.replace(TINY, architecture="siggraph17", init=init, width=1 / 32)
+    once = train_run(config, arm, 0, store, tmp_path / "a", log=None)
+    train_run(config, arm, 0, store, tmp_path / "b", log=None, stop_after=3)
+    assert same_run(once, train_run(config, arm, 0, store, tmp_path / "b", log=None))
+    trained = load_run(once)
+    lab, logits = trained.predict(store.pixels[:2])
+    assert lab.shape == (2, 3, 24, 24) and torch.isfinite(lab).all()
+    assert logits is None or logits.shape == (2, 313, 6, 6)
+    assert trained.photo(store.pixels[0]).shape == (24, 24, 3)
+
+
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_can_learn_one_batch_by_heart(store, tmp_path, arm):
     easy = dataclasses.replace(
@@ -252,6 +267,41 @@ def test_the_prior_of_many_pictures_is_that_of_some_at_equal_distances(store, mo
     expected = data_prior(store, rows[[0, 3, 6, 9, 12, 15, 18, 21]], TINY, CPU)
     monkeypatch.setattr(prior_module, "PRIOR_PHOTOS", 10)
     assert torch.equal(data_prior(store, rows, TINY, CPU), expected)
+
+
+@pytest.mark.parametrize("arm", ["l2_rebal", "ce", "ce_rebal"])
+def test_a_prior_from_a_file_is_used_kept_and_known_by_its_content(store, tmp_path, arm):
+    values = np.random.default_rng(0).random(313).astype(np.float32)
+    np.save(tmp_path / "one.npy", values / values.sum())
+    shutil.copy(tmp_path / "one.npy", tmp_path / "same.npy")
+    np.save(tmp_path / "other.npy", values[::-1] / values.sum())
+    config = dataclasses.replace(TINY, prior=str(tmp_path / "one.npy"), steps=1)
+    folder = train_run(config, arm, 0, store, tmp_path / "runs", log=None)
+    trained = load_run(folder)
+    np.testing.assert_allclose(trained.objective.prior, values / values.sum(), rtol=1e-5)
+    assert len(trained.passport["prior"]) == 64 and str(tmp_path) not in str(trained.passport)
+    names = [
+        Run(dataclasses.replace(config, prior=prior), arm, 0, store, tmp_path / "runs").folder
+        for prior in (str(tmp_path / "same.npy"), str(tmp_path / "other.npy"), "", "imagenet")
+    ]
+    assert names[0] == folder and len(set(names)) == 4
+    for plain in ("student_mse", "l2"):  # which have no use for it
+        assert Run(config, plain, 0, store).folder == Run(dataclasses.replace(config, prior=""), plain, 0, store).folder
+
+
+def test_an_imagenet_shaped_prior_is_made_from_the_data(store, tmp_path, monkeypatch):
+    grey = torch.softmax(-ab_gamut_centers().norm(dim=1) / 12, 0)
+    monkeypatch.setattr(prior_module, "prior_from_ab", lambda *_: grey)
+    run = Run(dataclasses.replace(TINY, prior="imagenet"), "ce_rebal", 0, store, tmp_path)
+    run.prepare()
+    assert torch.equal(run.objective.prior, prior_module.imagenet_prior(grey)) and run.passport["prior"] == "imagenet"
+
+
+def test_a_prior_that_is_none_is_refused_before_anything_is_made(store, tmp_path):
+    config = dataclasses.replace(TINY, prior=str(tmp_path / "gone.csv"))
+    with pytest.raises(FileNotFoundError, match="gone.csv"):
+        train_run(config, "ce", 0, store, tmp_path / "runs", log=None)
+    assert not (tmp_path / "runs").exists()
 
 
 # ------------------------------------------------------------------------------------------------ steps and schedules
@@ -357,9 +407,11 @@ def weights_after(config, arm, store, folder, steps=4) -> dict[str, torch.Tensor
     return run.network.state_dict()
 
 
-@pytest.mark.parametrize("arm", ["student_mse", "ce_rebal"])
-def test_a_compiled_step_is_the_step(store, tmp_path, monkeypatch, arm):
-    config = dataclasses.replace(TINY, precision="fp64")
+@pytest.mark.parametrize(
+    ("arm", "architecture"), [("student_mse", "eccv16"), ("ce_rebal", "eccv16"), ("l2_rebal", "siggraph17")]
+)
+def test_a_compiled_step_is_the_step(store, tmp_path, monkeypatch, arm, architecture):
+    config = dataclasses.replace(TINY, precision="fp64", architecture=architecture)
     plain = weights_after(config, arm, store, tmp_path)
     # traced as for the compiler, which would take a minute, and computed without it
     monkeypatch.setattr(torch, "compile", lambda f, mode, usual=torch.compile: usual(f, backend="aot_eager"))

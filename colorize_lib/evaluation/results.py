@@ -1,0 +1,356 @@
+"""What was measured, as notebooks, pages and rules ask for it: numbers with intervals, read from the recorded files.
+
+`book/results/<profile>/runs/` holds a `measuring.Record` for each run, truth.parquet what does not depend on one. Every
+interval is derived from these per-image sums when it is asked for. A profile that was recorded before they were kept
+has a summary.json in their place, whose intervals are read as they are (`Frozen`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..config import ARMS, Config, identity, load_config
+from . import metrics
+from .intervals import Estimator, Interval, Tables
+from .measuring import RECORDED, SUBSETS, Record
+from .systems import BASELINES, System, system_title
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+HUES = tuple(f"chroma_ratio_{sector}" for sector in metrics.SECTORS)
+
+
+def variant_of(passport: dict, usual: Config | None = None) -> str:
+    """How a run's settings differ from the usual ones, as in the name of a system: "init=default,lr=0.002".
+
+    usual: by default those of its profile. A parent that it started from is named by its arm: "from=ce", or of its
+    trunk alone "from=ce:trunk".
+    """
+    usual = (usual or load_config(passport["profile"])).for_arm(passport["arm"])
+    expected = json.loads(json.dumps({**identity(usual), "side": usual.side}))
+    mine = {name: value for name, value in passport["config"].items() if name != "temperature"}
+    changed = {name for name in expected.keys() | mine.keys() if expected.get(name) != mine.get(name)}
+    parts = [f"{name}={_short(mine.get(name, getattr(Config, name, None)))}" for name in sorted(changed)]
+    return ",".join(sorted(parts + _by_content(passport)))
+
+
+def _by_content(passport: dict) -> list[str]:
+    """What a run took from other files: the weights that it started from, and another prior."""
+    parent, prior = passport.get("parent"), passport.get("prior")
+    parts = [f"prior={prior[:8]}"] if prior else []
+    if parent:
+        parts.append(f"from={parent['arm']}" + (":trunk" if parent["part"] == "trunk" else ""))
+    return parts
+
+
+def _short(value) -> str:
+    return ":".join(f"{x:g}" for x in value) if isinstance(value, list | tuple) else str(value)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything recorded of one profile.
+
+    summary: plain values: profile, seeds, pictures (number of test images), test_data, passports, systems (with their
+    seeds), confusion, histograms, calibration, validation, gains. history: one row a validation of the runs with the
+    profile's own settings. tables: per-image sums of every system and seed.
+    """
+
+    summary: dict
+    history: pd.DataFrame
+    tables: Tables | None = None
+
+    @property
+    def profile(self) -> str:
+        return self.summary["profile"]
+
+    @property
+    def systems(self) -> list[str]:
+        """Names of the systems measured: arm by arm, baselines last, runs with other settings after each."""
+        names = [name for name in self.summary["systems"] if self.seeds(name) or name in BASELINES]
+        order = ARMS + BASELINES
+        return sorted(names, key=lambda n: (order.index(System.parse(n).arm), System.parse(n).variant))
+
+    @property
+    def covers(self) -> str:
+        """What the intervals are about, as the end of a sentence: images alone where there is one seed."""
+        seeds = len(self.summary["seeds"])
+        over = "alone, because each network was trained once" if seeds == 1 else f"and of {seeds} seeds"
+        return f"the choice of test images {over}"
+
+    @property
+    def elsewhere(self) -> Results | None:
+        """Values and differences on a second set of test images; only `Frozen` results may have one."""
+        return None
+
+    @cached_property
+    def main_systems(self) -> list[str]:
+        """The systems to compare: regression arms, the classifiers' mean and annealed mean, baselines."""
+        named = {name: System.parse(name) for name in self.systems}
+        usual = {name for name, s in named.items() if not s.treatment and not s.variant}
+        return [n for n in self.systems if n in usual and ("@" not in n or n.partition("@")[2] in ("1", "0.38"))]
+
+    @cached_property
+    def estimator(self) -> Estimator:
+        """What makes intervals of the per-image sums."""
+        return Estimator(self.tables)
+
+    @cached_property
+    def _truth(self) -> pd.DataFrame:
+        return self.tables["grey"][None]
+
+    def seeds(self, system: str) -> list[int]:
+        """Seeds behind a system's numbers; none for a baseline."""
+        return self.summary["systems"][system]["seeds"]
+
+    def available(self, system: str) -> list[str]:
+        """Metrics that a system has."""
+        columns = set.intersection(*(set(table) for table in self.tables[system].values()))
+        return [name for name in RECORDED if metrics.metric(name).columns <= columns]
+
+    def interval(self, system: str, metric: str) -> Interval:
+        """Value and 95 % interval of a metric. Raises ValueError naming what is there."""
+        self._need(system, metric)
+        return self.estimator.interval(system, metric)
+
+    def value(self, system: str, metric: str) -> float:
+        """The value alone, a plain float for glue."""
+        return float(self.interval(system, metric).value)
+
+    def values_by_seed(self, system: str, metric: str) -> dict[int | None, float]:
+        """The value of each seed by itself."""
+        self._need(system, metric)
+        return {seed: metrics.value(table, metric) for seed, table in self.tables[system].items()}
+
+    def difference(self, a: str, b: str, metric: str) -> Interval:
+        """Difference a - b of a metric, paired by image and seed."""
+        self._need(a, metric)
+        self._need(b, metric)
+        return self.estimator.difference(a, b, metric)
+
+    def subset(self, name: str, system: str, metric: str) -> Interval:
+        """A metric on the images of one of `SUBSETS`; all NaN where there is no such image."""
+        self._need(system, metric)
+        return self.estimator.interval(system, metric, rows=self._rows(name))
+
+    def effect(self, f: Callable[..., float], terms: Iterable[tuple[str, str]], subset: str = "") -> Interval:
+        """A smooth function of several metrics, `f(*values)`, each given as (system, metric); paired by image and seed.
+
+        A system may be that of another recorded profile, measured on the same test images ("laptop/l2"). subset: only
+        the images of one of `SUBSETS`. Raises ValueError naming what is missing.
+        """
+        tables, named = dict(self.tables), []
+        for system, metric in terms:
+            profile, _, name = system.rpartition("/")
+            found = load(profile) if profile and profile != self.profile else self
+            if found.tables is None or found.summary["test_data"] != self.summary["test_data"]:
+                raise ValueError(f"{system} was not measured on the test images of profile {self.profile!r}")
+            found._need(name, metric)
+            if found is not self:
+                tables[system] = found.tables[name]
+            named.append((system if found is not self else name, metric))
+        estimator = self.estimator if tables.keys() == self.tables.keys() else Estimator(tables)
+        return estimator.effect(f, named, rows=self._rows(subset) if subset else None)
+
+    def contrasts(self, system: str) -> dict[str, Interval]:
+        """Chroma ratio of blue less that of each other hue, within one system, by name."""
+        self._need(system, HUES[0])
+        blue, others = "chroma_ratio_blue", [name for name in HUES if name != "chroma_ratio_blue"]
+        return {f"{blue} - {other}": self.estimator.difference(system, system, blue, other) for other in others}
+
+    def table(self, names: list[str], systems: list[str] | None = None) -> pd.DataFrame:
+        """A table to show: systems by metrics, value with its interval, with the digits that suit the metric's unit."""
+        rows = {}
+        for system in systems or self.main_systems:
+            known = self.available(system)
+            cells = [_cell(self.interval(system, n), metrics.metric(n).unit) if n in known else "" for n in names]
+            rows[system_title(system)] = dict(zip([metrics.metric(n).title for n in names], cells, strict=True))
+        return pd.DataFrame(rows).T
+
+    def confusion(self, system: str) -> pd.DataFrame:
+        """Where vivid colours went, true sectors in rows."""
+        return pd.DataFrame(self.summary["confusion"][system]).T.astype(float)
+
+    def only(self, arms) -> Results:
+        """The part that concerns some arms, with the baselines."""
+        arm_of = {name: System.parse(name).arm for name in self.summary["systems"]}
+        if missing := sorted(set(arms) - set(arm_of.values())):
+            have = ", ".join(sorted(set(arm_of.values()) - set(BASELINES)))
+            raise ValueError(f"arm {missing[0]!r} was not recorded in {self.profile!r}; there are: {have}")
+        kept = {n: s for n, s in self.summary["systems"].items() if arm_of[n] in (*arms, *BASELINES)}
+        tables = self.tables and {name: self.tables[name] for name in kept}
+        history = self.history[self.history.arm.isin(arms)]
+        return replace(self, summary={**self.summary, "systems": kept}, history=history, tables=tables)
+
+    def _need(self, system: str, metric: str) -> None:
+        known = self.summary["systems"]
+        if system not in known or metric not in self.available(system):
+            names = ", ".join(known if system not in known else self.available(system))
+            raise ValueError(f"no result {system}/{metric} in profile {self.profile!r}; there are: {names}")
+
+    def _rows(self, name: str) -> np.ndarray:
+        if name not in SUBSETS:
+            raise ValueError(f"subset {name!r} is unknown; there are: {', '.join(SUBSETS)}")
+        return SUBSETS[name][1](self._truth).to_numpy()
+
+
+class Frozen(Results):
+    """Results of which only a summary was recorded: values, differences and subsets with 95 % intervals."""
+
+    @property
+    def elsewhere(self) -> Results | None:
+        other = self.summary.get("elsewhere")
+        if other is None:
+            return None
+        kept = {name: system for name, system in other["systems"].items() if name in self.summary["systems"]}
+        return Frozen({**self.summary, "strata": {}, "elsewhere": None, **other, "systems": kept}, self.history)
+
+    def available(self, system: str) -> list[str]:
+        return list(self.summary["systems"][system]["metrics"])
+
+    def interval(self, system: str, metric: str) -> Interval:
+        self._need(system, metric)
+        return self._interval(self.summary["systems"][system]["metrics"][metric], self.seeds(system))
+
+    def values_by_seed(self, system: str, metric: str) -> dict[int | None, float]:
+        return {row["seed"]: row[metric] for row in self.summary["by_seed"][system]}
+
+    def difference(self, a: str, b: str, metric: str) -> Interval:
+        found = self.summary["differences"].get(f"{a} - {b}", {})
+        if metric not in found:
+            raise ValueError(
+                f"difference {a} - {b} of {metric} was not recorded; pairs: {', '.join(self.summary['differences'])}"
+            )
+        return self._interval(found[metric], [s for s in self.seeds(a) if s in self.seeds(b) or b in BASELINES])
+
+    def subset(self, name: str, system: str, metric: str) -> Interval:
+        known = self.summary["strata"].get(name, {})
+        if metric not in known.get(system, ()):
+            raise ValueError(f"no result {name}/{system}/{metric} in profile {self.profile!r}; there are: "
+                             f"{', '.join(self.summary['strata'])}; {', '.join(known or self.systems)}")  # fmt: skip
+        return replace(self._interval(known[system][metric], self.seeds(system)), images=known[system]["pictures"])
+
+    def contrasts(self, system: str) -> dict[str, Interval]:
+        found = self.summary["contrasts"][system]
+        return {name: self._interval(recorded, self.seeds(system)) for name, recorded in found.items()}
+
+    def effect(self, f: Callable[..., float], terms: Iterable[tuple[str, str]], subset: str = "") -> Interval:
+        raise ValueError(f"of profile {self.profile!r} no sums of single images were recorded")
+
+    def _interval(self, recorded: list, seeds: list) -> Interval:
+        value, low, high = (math.nan if x is None else x for x in recorded[:3])
+        return Interval(value, low, high, max(1, len(seeds)), self.summary["pictures"])
+
+
+def _cell(interval: Interval, unit: str) -> str:
+    digits = {"share": 3, "M3": 1}.get(unit, 2)
+    return f"{interval:.{digits}f}" if math.isfinite(interval.value) else ""
+
+
+# ------------------------------------------------------------------------------------------------- from the files
+
+
+def assemble(profile: str, truth: Record, runs: Iterable[Record], usual: Config | None = None) -> Results:
+    """The results of a profile from what was measured of truth, baselines and runs, all on the same test images.
+
+    usual: the settings of runs that are no variant, see `variant_of`. Raises ValueError for a run that was measured on
+    other images.
+    """
+    shared, baselines = truth.tables[""], {n: {None: t} for n, t in truth.tables.items() if n}
+    tables: Tables = dict(baselines)
+    facts = {name: {} for name in ("confusion", "histograms", "calibration")}
+    summary = {"passports": {}, "validation": {}, "gains": {}}
+    histories = [pd.DataFrame(columns=["arm", "seed", "variant", "step"])]
+    for record in (truth, *runs):
+        passport = record.about.get("passport")
+        if record.about["key"] != truth.about["key"]:
+            raise ValueError(f"{passport['run']} was measured on other test images than the truth of {profile!r}")
+        variant = variant_of(passport, usual) if passport else ""
+        name_of = {n: str(System.parse(n).of_variant(variant)) for n in record.tables if n}
+        for kind, parts in facts.items():
+            for name, counts in record.about[kind].items():
+                parts.setdefault(name_of[name], []).append(counts)
+        if passport:
+            for name, table in record.tables.items():
+                tables.setdefault(name_of[name], {})[passport["seed"]] = table
+            run = passport["run"]
+            summary["passports"][run], summary["gains"][run] = passport, record.about["gains"]
+            summary["validation"][run] = record.about["validation"]
+            curve = pd.DataFrame(record.about.get("history", {"step": []}))
+            histories.append(curve.assign(arm=passport["arm"], seed=passport["seed"], variant=variant))
+    full = {name: {seed: pd.concat([shared, table], axis=1) for seed, table in sorted(by_seed.items(), key=str)}
+            for name, by_seed in tables.items()}  # fmt: skip
+    history = pd.concat([h for h in histories if len(h)] or histories, ignore_index=True)
+    history = history[history.variant == ""].drop(columns="variant")
+    seeds = sorted({passport["seed"] for passport in summary["passports"].values()})
+    summary |= {"profile": profile, "seeds": seeds, "pictures": truth.about["images"]}
+    summary |= {"test_data": truth.about["test_data"], "prior": truth.about["prior"]}
+    summary["systems"] = {name: {"seeds": [s for s in by if s is not None]} for name, by in full.items()}
+    return Results(summary | _pooled(facts, truth.about["truth"]), history, full)
+
+
+def _pooled(facts: dict, truth: list[int]) -> dict:
+    """Counts of all seeds together, as shares."""
+    confusion = {n: metrics.confusion(sum(pd.DataFrame(c).T for c in parts)) for n, parts in facts["confusion"].items()}
+    calibration = {n: metrics.calibration(sum(map(pd.DataFrame, parts))) for n, parts in facts["calibration"].items()}
+    counts = {n: np.sum(parts, 0) for n, parts in facts["histograms"].items()}
+    histograms = {n: (c / c.sum()).tolist() for n, c in {"truth": np.array(truth), **counts}.items()}
+    divergence = {n: metrics.histogram_distance(c, np.array(truth)) for n, c in counts.items()}
+    return {
+        "confusion": {n: shares.to_dict("index") for n, shares in confusion.items()},
+        "calibration": {n: curve.to_dict("list") for n, curve in calibration.items()},
+        "histograms": histograms | {"divergence": divergence},
+    }
+
+
+def recorded(folder: Path | None = None) -> list[str]:
+    """Names of the profiles with recorded results."""
+    root = folder or BOOK / "results"
+    return sorted({p.parent.name for pattern in ("*/summary.json", "*/truth.parquet") for p in root.glob(pattern)})
+
+
+def load(
+    profile: str, seeds: tuple[int, ...] | None = None, folder: Path | None = None, usual: Config | None = None
+) -> Results:
+    """Read the recorded results of a profile, of all seeds or of some. usual: see `assemble`.
+
+    Raises FileNotFoundError saying how to make them, and ValueError for seeds that were not recorded.
+    """
+    folder = folder or BOOK / "results" / profile
+    if (folder / "truth.parquet").exists():
+        runs = [Record.read(path) for path in sorted((folder / "runs").glob("*.parquet"))]
+        have = sorted({run.about["passport"]["seed"] for run in runs})
+        if missing := set(seeds or ()) - set(have):
+            raise ValueError(f"seeds={sorted(missing)} of {profile!r} are not recorded; there are: {have}")
+        kept = [run for run in runs if not seeds or run.about["passport"]["seed"] in seeds]
+        return assemble(profile, Record.read(folder / "truth.parquet"), kept, usual)
+    if not (folder / "summary.json").exists():
+        have = recorded(folder.parent)
+        raise FileNotFoundError(
+            f"no recorded results for profile {profile!r} (recorded: {', '.join(have) or 'none'}); name a data set to "
+            f"train on, for example `colorize train --profile {profile} --data FOLDER`"
+        )
+    return _load_frozen(profile, seeds, folder)
+
+
+def _load_frozen(profile: str, seeds: tuple[int, ...] | None, folder: Path) -> Frozen:
+    summaries = [json.loads(path.read_text()) for path in sorted(folder.glob("summary*.json"))]
+    by_seeds = {tuple(s["seeds"]): s for s in summaries}
+    wanted = tuple(seeds) if seeds else max(by_seeds, key=len)
+    if wanted not in by_seeds:
+        raise ValueError(
+            f"seeds={list(wanted)} of {profile!r} are not recorded; there are: {sorted(map(list, by_seeds))}"
+        )
+    parts = []
+    for path in sorted((folder / "history").glob("*.csv")):
+        arm, _, seed = path.stem.rpartition("-s")
+        if int(seed) in wanted:
+            parts.append(pd.read_csv(path).assign(arm=arm, seed=int(seed)))
+    return Frozen(by_seeds[wanted], pd.concat(parts, ignore_index=True))
