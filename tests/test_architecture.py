@@ -43,6 +43,7 @@ LAYERS = [
     {"evaluation.measuring"},
     {"evaluation.results"},
     {"evaluation.records"},
+    {"evaluation.effects"},
     {"evaluation.claims"},
     {"book.examples"},
     {"book.figures"},

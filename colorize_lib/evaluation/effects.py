@@ -22,7 +22,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
 from ..config import PROFILES, Config
 from . import metrics
@@ -74,7 +73,7 @@ class Term:
         if self.profile and self.profile not in (*PROFILES, *SIDE_RECORDS):
             raise ValueError(f"profile {self.profile!r} is unknown; allowed: {', '.join((*PROFILES, *SIDE_RECORDS))}")
         settings = {part.partition("=")[0] for part in System.parse(self.system).variant.split(",") if part}
-        if unknown := settings - {field.name for field in dataclasses.fields(Config)} - {"from", "prior"}:
+        if unknown := settings - {field.name for field in dataclasses.fields(Config)} - {"from"}:
             raise ValueError(f"setting {sorted(unknown)[0]!r} of system {self.system!r} is unknown")
         if self.subset and self.subset not in SUBSETS:
             raise ValueError(f"subset {self.subset!r} is unknown; allowed: {', '.join(SUBSETS)}")
@@ -184,14 +183,14 @@ class Effect:
         """Seed by seed from the curves, with an interval over seeds by Student's t."""
         if strange := [term.metric for term in self.terms if term.metric not in CURVES]:
             raise ValueError(f"effect {self.text!r} mixes {strange[0]} with what is read from curves")
-        by_term = [_by_seed(found.history, term) for term in self.terms]
+        history = pd.concat([found.history.assign(variant=""), found.other_history])
+        by_term = [_by_seed(history, term) for term in self.terms]
         seeds = sorted(set.intersection(*map(set, by_term)))
         if len(seeds) < 2:
             raise ValueError(f"{self.text} has {len(seeds)} seed(s) in common, but its interval is over seeds")
         values = np.array([self(*(values[seed] for values in by_term)) for seed in seeds])
-        se, value = float(values.std(ddof=1) / math.sqrt(len(values))), float(values.mean())
-        half = float(student.ppf(0.975, len(seeds) - 1)) * se
-        return Interval(value, value - half, value + half, len(seeds), 0, se=se, df=len(seeds) - 1)
+        se = float(values.std(ddof=1)) / math.sqrt(len(seeds))
+        return Interval.of(float(values.mean()), se, len(seeds) - 1, len(seeds), 0)
 
 
 def title_of(metric: str) -> str:
@@ -213,8 +212,7 @@ def _value(node: ast.expr, values: np.ndarray):
 def _by_seed(history: pd.DataFrame, term: Term) -> dict[int, float]:
     """What a term reads from the curve of each seed; ValueError if there is no such run or column."""
     system = System.parse(term.system)
-    variants = history["variant"].fillna("") if "variant" in history else pd.Series("", history.index)
-    mine = history[(history.arm == system.arm) & (variants == system.variant)]
+    mine = history[(history.arm == system.arm) & (history.variant == system.variant)]
     if mine.empty:
         raise ValueError(f"no curve of {system.arm} {system.variant}".strip())
     try:

@@ -213,22 +213,31 @@ class Estimator:
         """A metric of system a less the same (or the metric `other`) of system b."""
         return self.effect(lambda x, y: x - y, [(a, name), (b, other or name)], rows)
 
-    def effect(self, f: Callable, terms: Sequence[tuple[str, str]], rows: np.ndarray | None = None) -> Interval:
-        """A smooth function f(value, value, ...) of several metrics, given as pairs (system, metric).
+    def effect(self, f: Callable, terms: Sequence[tuple], rows: np.ndarray | None = None) -> Interval:
+        """A smooth function f(value, value, ...) of several metrics, given as (system, metric), or as (system, metric,
+        rows) where one is that of some of the images only.
 
         Raises ValueError for a system or a metric that is unknown, for columns that the tables lack, and for systems
         with no seed in common.
         """
-        seeds = self.shared(*(system for system, _ in terms))
+        seeds = self.shared(*(system for system, *_ in terms))
         if not seeds:
-            has = " and ".join(str(list(self.tables[system])) for system in dict.fromkeys(s for s, _ in terms))
-            raise ValueError(f"{' and '.join(s for s, _ in terms)} have no seed in common: {has}")
+            has = " and ".join(str(list(self.tables[system])) for system in dict.fromkeys(s for s, *_ in terms))
+            raise ValueError(f"{' and '.join(s for s, *_ in terms)} have no seed in common: {has}")
+        rows = self._mask(rows)
+        sums = []
+        for system, name, *own in terms:
+            m, a, b = self._sums(system, name, seeds, rows)
+            kept = self._mask(*own)[rows]  # the other images carry nothing of this term
+            sums.append((m, a * kept, b * kept))
+        found = (float(x) for x in estimate(f, sums)) if rows.any() else (np.nan, np.nan, np.nan)
+        return Interval.of(*found, len(seeds), int(rows.sum()))
+
+    def _mask(self, rows: np.ndarray | None = None) -> np.ndarray:
         rows = np.ones(self.images, bool) if rows is None else np.asarray(rows)
         if rows.dtype != bool or rows.shape != (self.images,):
             raise ValueError(f"rows of type {rows.dtype} and shape {rows.shape}; must be {self.images} booleans")
-        sums = [self._sums(system, name, seeds, rows) for system, name in terms]
-        found = (float(x) for x in estimate(f, sums)) if rows.any() else (np.nan, np.nan, np.nan)
-        return Interval.of(*found, len(seeds), int(rows.sum()))
+        return rows
 
     def _sums(self, system: str, name: str, seeds: list, rows: np.ndarray) -> Term:
         by_seed, m = self.tables[system], metric(name)

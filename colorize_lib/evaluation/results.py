@@ -60,12 +60,14 @@ class Results:
 
     summary: plain values: profile, seeds, pictures (number of test images), test_data, passports, systems (with their
     seeds), confusion, histograms, calibration, validation, gains. history: one row a validation of the runs with the
-    profile's own settings. tables: per-image sums of every system and seed.
+    profile's own settings. tables: per-image sums of every system and seed. other_history: the history of runs with
+    other settings, which the column variant names.
     """
 
     summary: dict
     history: pd.DataFrame
     tables: Tables | None = None
+    other_history: pd.DataFrame | None = None
 
     @property
     def profile(self) -> str:
@@ -140,14 +142,15 @@ class Results:
         self._need(system, metric)
         return self.estimator.interval(system, metric, rows=self._rows(name))
 
-    def effect(self, f: Callable[..., float], terms: Iterable[tuple[str, str]], subset: str = "") -> Interval:
-        """A smooth function of several metrics, `f(*values)`, each given as (system, metric); paired by image and seed.
+    def effect(self, f: Callable[..., float], terms: Iterable[tuple[str, ...]], subset: str = "") -> Interval:
+        """A smooth function of several metrics, `f(*values)`, each given as (system, metric), or as (system, metric,
+        subset) where one is that of a subset only; paired by image and seed.
 
         A system may be that of another recorded profile, measured on the same test images ("laptop/l2"). subset: only
         the images of one of `SUBSETS`. Raises ValueError naming what is missing.
         """
         tables, named = dict(self.tables), []
-        for system, metric in terms:
+        for system, metric, *own in terms:
             profile, _, name = system.rpartition("/")
             found = load(profile) if profile and profile != self.profile else self
             if found.tables is None or found.summary["test_data"] != self.summary["test_data"]:
@@ -155,7 +158,7 @@ class Results:
             found._need(name, metric)
             if found is not self:
                 tables[system] = found.tables[name]
-            named.append((system if found is not self else name, metric))
+            named.append((system if found is not self else name, metric, *(self._rows(part) for part in own if part)))
         estimator = self.estimator if tables.keys() == self.tables.keys() else Estimator(tables)
         return estimator.effect(f, named, rows=self._rows(subset) if subset else None)
 
@@ -241,7 +244,7 @@ class Frozen(Results):
         found = self.summary["contrasts"][system]
         return {name: self._interval(recorded, self.seeds(system)) for name, recorded in found.items()}
 
-    def effect(self, f: Callable[..., float], terms: Iterable[tuple[str, str]], subset: str = "") -> Interval:
+    def effect(self, f: Callable[..., float], terms: Iterable[tuple[str, ...]], subset: str = "") -> Interval:
         raise ValueError(f"of profile {self.profile!r} no sums of single images were recorded")
 
     def _interval(self, recorded: list, seeds: list) -> Interval:
@@ -281,19 +284,21 @@ def assemble(profile: str, truth: Record, runs: Iterable[Record], usual: Config 
             for name, table in record.tables.items():
                 tables.setdefault(name_of[name], {})[passport["seed"]] = table
             run = passport["run"]
-            summary["passports"][run], summary["gains"][run] = passport, record.about["gains"]
+            summary["passports"][run] = passport | {"variant": variant}
+            summary["gains"][run] = record.about["gains"]
             summary["validation"][run] = record.about["validation"]
             curve = pd.DataFrame(record.about.get("history", {"step": []}))
             histories.append(curve.assign(arm=passport["arm"], seed=passport["seed"], variant=variant))
     full = {name: {seed: pd.concat([shared, table], axis=1) for seed, table in sorted(by_seed.items(), key=str)}
             for name, by_seed in tables.items()}  # fmt: skip
     history = pd.concat([h for h in histories if len(h)] or histories, ignore_index=True)
-    history = history[history.variant == ""].drop(columns="variant")
+    usual_runs = history.variant == ""
     seeds = sorted({passport["seed"] for passport in summary["passports"].values()})
     summary |= {"profile": profile, "seeds": seeds, "pictures": truth.about["images"]}
     summary |= {"test_data": truth.about["test_data"], "prior": truth.about["prior"]}
     summary["systems"] = {name: {"seeds": [s for s in by if s is not None]} for name, by in full.items()}
-    return Results(summary | _pooled(facts, truth.about["truth"]), history, full)
+    summary |= _pooled(facts, truth.about["truth"])
+    return Results(summary, history[usual_runs].drop(columns="variant"), full, history[~usual_runs])
 
 
 def _pooled(facts: dict, truth: list[int]) -> dict:

@@ -41,9 +41,9 @@ def test_division_by_nothing_is_no_error():
 
 
 def test_terms_know_their_profile_system_and_subset():
-    terms = Effect("skill(evening/ce@1~0.5:median+gain steps=4000,from=ce; dark) - skill(laptop/l2)").terms
+    terms = Effect("skill(evening/ce@1~0.5:median+gain from=ce,steps=4000; dark) - skill(laptop/l2)").terms
     assert [(t.metric, t.profile, t.system, t.subset) for t in terms] == [
-        ("skill", "evening", "ce@1~0.5:median+gain steps=4000,from=ce", "dark"),
+        ("skill", "evening", "ce@1~0.5:median+gain from=ce,steps=4000", "dark"),
         ("skill", "laptop", "l2", ""),
     ]
 
@@ -102,6 +102,9 @@ def test_the_rest_is_measured_from_the_sums(results):
     blue, red = "chroma_ratio_blue", "chroma_ratio_red"
     contrast = Effect(f"{blue}(l2) - {red}(l2)").measure(results)
     assert contrast == results.contrasts("l2")[f"{blue} - {red}"]
+    some = Effect("auc(l2; vivid) - auc(l2; all)").measure(results)
+    parts = [results.subset(name, "l2", "auc").value for name in ("vivid", "all")]
+    assert some.value == pytest.approx(parts[0] - parts[1])
     whole = Effect("2 * auc(l2; all) - auc(ce@1; all)").measure(results)
     assert whole.value == pytest.approx(2 * results.value("l2", "auc") - results.value("ce@1", "auc"))
 
@@ -136,7 +139,9 @@ def curves(ends: dict, variant: str = "") -> pd.DataFrame:
 
 
 def of_curves(*parts: pd.DataFrame) -> Results:
-    return Results({"profile": "ablation"}, pd.concat(parts, ignore_index=True))
+    history = pd.concat(parts, ignore_index=True)
+    usual = history.variant == ""
+    return Results({"profile": "ablation"}, history[usual].drop(columns="variant"), None, history[~usual])
 
 
 def test_an_interval_over_seeds_is_students():
