@@ -375,6 +375,7 @@ def _run_row(entry: dict, parameters: dict, done: list[dict]) -> dict:
     config = load_config(entry["profile"], arms=arms, seeds=seeds, **parameters)
     wanted = {arm: json.loads(json.dumps({**identity(config.for_arm(arm)), "side": config.side})) for arm in arms}
     same = [p for p in done if {k: v for k, v in p["config"].items() if k != "temperature"} == wanted.get(p["arm"])]
+    same = [p for p in same if "parent" not in p and p.get("prior", "") == parameters.get("prior", "")]
     have = {(p["arm"], p["seed"]) for p in same} & set(itertools.product(arms, seeds))
     have = set() if "lacking" in entry else have
     command = [
