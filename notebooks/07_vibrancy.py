@@ -34,6 +34,7 @@ from colorize_lib import quantize
 from colorize_lib.book import examples, figures
 from colorize_lib.config import load_config
 from colorize_lib.evaluation import claims, measuring, metrics, records
+from colorize_lib.evaluation.systems import system_title
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 found = records.for_config(config)
@@ -185,7 +186,8 @@ figures.plot_sweep(first, ["chroma_ratio", "colourfulness", "auc", "ciede2000"],
 # grows from the first step and chroma falls all the way.
 
 # %%
-plain = {f"{t:g}": measuring.system_name("ce", t) for t in (1.0, config.temperature, *measuring.SWEEP)}
+swept = (1.0, config.temperature, *(readout.temperature for readout in measuring.SWEEP))
+plain = {f"{t:g}": f"ce@{t:g}" for t in swept}
 coolest, peak = min(plain, key=float), max(plain, key=lambda t: first.value(plain[t], "auc"))
 glue("peak", peak, display=False)
 for name, t in {"warm": "1", "peak": peak, "anneal": "0.38", "cool": coolest}.items():
@@ -276,7 +278,7 @@ steps_shown = curve.iloc[[len(curve) // 4, len(curve) // 2, -1]]
 for arm in config.arms:
     glue(f"{arm}_half", float(steps_shown[arm].iloc[1]), display=False)
     glue(f"{arm}_end", float(steps_shown[arm].iloc[2]), display=False)
-steps_shown.rename(columns=measuring.system_title).round(2)
+steps_shown.rename(columns=system_title).round(2)
 
 # %% [markdown]
 # The table must not be taken for more than it is. The learning rate falls to zero towards the end, and under a falling
@@ -308,7 +310,7 @@ figures.image_grid(rows)
 # %%
 example = examples.colorize_systems(examples.choose_images(config, "any", 1), networks, ["l2", "ce_rebal@0.38"])
 pair = next(iter(example.values()))
-names = (measuring.system_title("l2"), measuring.system_title("ce_rebal@0.38"))
+names = (system_title("l2"), system_title("ce_rebal@0.38"))
 HTML(figures.before_after(pair["l2"], pair["ce_rebal@0.38"], names))
 
 # %% [markdown]

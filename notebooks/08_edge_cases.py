@@ -30,11 +30,12 @@ from myst_nb import glue
 from colorize_lib.book import examples, figures
 from colorize_lib.config import load_config
 from colorize_lib.evaluation import claims, measuring, records
+from colorize_lib.evaluation.systems import system_title
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 found = records.for_config(config)
 h7 = claims.decide("H7", found)
-kinds = list(measuring.SUBSETS)
+kinds = ["all", "dark", "bright", "muted", "vivid"]
 systems = ["grey", "student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@0.38"]
 
 # %% [markdown]
@@ -68,7 +69,7 @@ systems = ["grey", "student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@0.38"]
 # ones.
 
 # %%
-rules = {kind: rule for kind, (rule, _) in measuring.SUBSETS.items()}
+rules = {kind: rule for kind, (rule, _) in measuring.SUBSETS.items() if kind in kinds}
 counts = {kind: found.subset(kind, "grey", "ab_error").images for kind in kinds}
 chromas = {kind: found.subset(kind, "grey", "ab_error").value for kind in kinds}
 for kind in kinds:
@@ -143,7 +144,7 @@ figures.plot_intervals(panels, dict.fromkeys(kinds, 0.0))
 # numbers for cross entropy, shown as a mean and at the original's temperature.
 
 # %%
-table = {measuring.system_title(s): {k: f"{found.subset(k, s, 'skill'):+.3f}" for k in kinds} for s in systems[1:]}
+table = {system_title(s): {k: f"{found.subset(k, s, 'skill'):+.3f}" for k in kinds} for s in systems[1:]}
 pd.DataFrame(table).T
 
 # %% [markdown]

@@ -419,7 +419,10 @@ def plot_sweep(found: Results, names: list[str], others: list[str]) -> Figure:
 
 def _sweep(found: Results, arm: str) -> list[float]:
     """The temperatures at which a classifier was measured, rising."""
-    seeds = {float(s.partition("@")[2]): found.seeds(s) for s in found.systems if s.startswith(f"{arm}@")}
+    asked = {name: System.parse(name) for name in found.systems}
+    swept = {s.readout.temperature: name for name, s in asked.items() if s == System(arm, s.readout) and s.readout
+             and s.readout == Readout(s.readout.temperature)}  # fmt: skip
+    seeds = {temperature: found.seeds(name) for temperature, name in swept.items()}
     if len(set(map(tuple, seeds.values()))) > 1:
         listed = "; ".join(f"T = {t:g} of {sorted(s)}" for t, s in sorted(seeds.items()))
         raise ValueError(f"the temperatures of {arm} come from different seeds ({listed}); give results of one seed")

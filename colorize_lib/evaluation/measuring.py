@@ -35,12 +35,14 @@ from .systems import System
 ASKED = ("@1", "@0.38", "@1:median", "@1:mode", "@1:sample", "@1~0.5", "@0.38~0.5", "@1~0.5:median")
 ASKED = tuple(map(Readout.parse, ASKED))
 """Read-outs that are recorded of `ce`; only the first two of `ce_rebal`, and of runs with unusual settings."""
+SWEEP = tuple(map(Readout, (0.77, 0.58, 0.29, 0.14, 0.01)))
+"""The paper's other temperatures, the last standing for 0; of them only what `DIALED` needs is recorded."""
 GAINED = ("l2", "ce@1", "ce@0.38")
 """Systems that are also recorded with the truth's mean chroma."""
 DIALS = {"temperature": (1.0, 0.77, 0.58, 0.38, 0.29, 0.14), "lambda_": (1.0, 0.9, 0.75, 0.5, 0.25, 0.0)}
 """Read-outs of `ce` whose mean is tried on validation images: every temperature with every tilt."""
 DIALED = ("auc", "auc_balanced", "chroma_ratio", "true_hue_ratio", "colourfulness", "ciede2000", "ab_rmse")
-"""What is recorded of them."""
+"""What is recorded of them, and of the sweep."""
 LOST_HUES = tuple(f"confusion_{true}_{seen}" for true in ("red", "yellow") for seen in ("blue", "gray"))
 """Where the student paper says that reds and yellows go; recorded besides the metrics of `METRICS`."""
 RECORDED = (*metrics.METRICS, *LOST_HUES)
@@ -223,6 +225,7 @@ def _rounded(values: np.ndarray) -> np.ndarray:
 
 _TRUE = ("images", "n", "n_unseen", "bal_w", "err_mean", "mean_L", "share_white", "mean_chroma", "spread", "n_vivid")
 _NEEDED = {column for name in RECORDED for column in metrics.metric(name).columns}
+_BRIEF = {column for name in DIALED for column in metrics.metric(name).columns}
 
 
 def _is_true(column: str) -> bool:
@@ -231,9 +234,11 @@ def _is_true(column: str) -> bool:
     return column in (*_TRUE, *hues) or column.endswith("_true")
 
 
-def _kept(measured: metrics.Measured) -> pd.DataFrame:
-    """The columns of a system that some recorded metric needs and that the truth does not give."""
-    return measured.table[[c for c in measured.table if c in _NEEDED and not _is_true(c)]]
+def _kept(measured: dict[str, metrics.Measured]) -> dict[str, pd.DataFrame]:
+    """Of each system the columns that some recorded metric needs and that the truth does not give."""
+    needed = {name: _BRIEF if System.parse(name).readout in SWEEP else _NEEDED for name in measured}
+    tables = {name: found.table for name, found in measured.items()}
+    return {n: t[[c for c in t if c in needed[n] and not _is_true(c)]] for n, t in tables.items()}
 
 
 def _facts(measured: dict[str, metrics.Measured]) -> dict:
@@ -287,7 +292,7 @@ class ImageSet:
                  "truth": measured["grey"].hist_true.tolist()} | _facts(measured)  # fmt: skip
         truth = measured["grey"].table
         shared = truth[[c for c in truth if _is_true(c)]]
-        return Record(about, {"": shared} | {name: _kept(m) for name, m in measured.items()})
+        return Record(about, {"": shared} | _kept(measured))
 
     def run(self, weights: Path, truth: Record, readouts: Iterable[Readout], log=None) -> Record:
         """Measure the network of a run's folder or file; what an earlier call measured is read from the folder."""
@@ -311,13 +316,13 @@ class ImageSet:
         measured = measure_systems(colorizer, self.images, prior, readouts, gains, log)
         about = {"key": self.key, "test_data": truth.about["test_data"], "images": len(self.rows),
                  "passport": colorizer.passport, "gains": gains, "validation": dialed} | _facts(measured)  # fmt: skip
-        return Record(about, {name: _kept(m) for name, m in measured.items()})
+        return Record(about, _kept(measured))
 
 
 def _dials(colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, readouts: tuple[Readout, ...]) -> dict:
     """`DIALED` on validation images for each system, and for `ce` at every setting of `DIALS`: {system: {metric:
     value}}."""
-    if readouts == ASKED:
+    if colorizer.is_classifier and set(ASKED) <= set(readouts):
         readouts = dict.fromkeys(Readout(t, lambda_) for t in DIALS["temperature"] for lambda_ in DIALS["lambda_"])
     measured = metrics.measure(predictor(colorizer, readouts), images, prior)
     values = {name: {m: metrics.value(found.table, m) for m in DIALED} for name, found in measured.items()}

@@ -26,7 +26,7 @@ from ..data.store import Store
 from ..readout import Readout
 from ..training.loop import RUNS, train_run
 from . import metrics
-from .measuring import ASKED, ImageSet, Record, finished_runs
+from .measuring import ASKED, SWEEP, ImageSet, Record, finished_runs
 from .results import BOOK, Results, assemble, load, variant_of
 from .systems import System
 
@@ -174,9 +174,11 @@ def _measured(
 
 
 def questions(weights: Path, usual: Config) -> tuple[Readout, ...]:
-    """What is asked of a run: every read-out of plain classifiers with the usual settings, else the main two."""
+    """What is asked of a run: the main two read-outs, with the usual settings also the sweep, and all of `ce`."""
     passport = load_run(weights, "cpu").passport
-    return ASKED if passport["arm"] == "ce" and not variant_of(passport, usual) else ASKED[:2]
+    if variant_of(passport, usual):
+        return ASKED[:2]
+    return (ASKED if passport["arm"] == "ce" else ASKED[:2]) + SWEEP
 
 
 def _recorded(config: Config) -> Results:

@@ -22,8 +22,9 @@ from colorize_lib import quantize
 from colorize_lib.book import figures
 from colorize_lib.color import chroma, rgb_to_lab, to_unit
 from colorize_lib.config import ARMS
-from colorize_lib.evaluation import metrics, records
+from colorize_lib.evaluation import metrics
 from colorize_lib.evaluation.intervals import Interval
+from colorize_lib.evaluation.results import Results, load
 from colorize_lib.networks import receptive_field
 
 RNG = np.random.default_rng(0)
@@ -48,8 +49,8 @@ def history(seeds=(0, 1)) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def one_seed() -> records.Results:
-    return records.load("smoke", (0,), tiny.experiment().folder)
+def one_seed() -> Results:
+    return load("smoke", (0,), tiny.experiment().folder, tiny.experiment().config)
 
 
 CALLS = {
@@ -201,14 +202,15 @@ def test_the_sweep_runs_from_the_mean_to_the_mode_of_one_network(drawn):
     axis = drawn.axes[0]
     assert axis.xaxis_inverted()
     curve = next(line for line in axis.lines if line.get_color() == figures.arm_colour("ce"))
-    of_seed_0 = {name: rows[0]["auc"] for name, rows in tiny.experiment().results.summary["by_seed"].items()}
-    assert curve.get_ydata() == pytest.approx([of_seed_0[f"ce@{t:g}"] for t in (0.14, 0.38, 1)])
+    systems = [f"ce@{t}" for t in ("0.01", "0.14", "0.29", "0.38", "0.58", "0.77", "1")]
+    of_seed_0 = [tiny.experiment().results.values_by_seed(system, "auc")[0] for system in systems]
+    assert curve.get_ydata() == pytest.approx(of_seed_0)
 
 
 def test_a_sweep_over_different_seeds_is_refused():
-    message = r"ce come from different seeds \(T = 0.14 of \[0\]; T = 0.38 of \[0, 1\]; T = 1 of \[0, 1\]\)"
+    message = r"ce come from different seeds \(T = 0.01 of \[0\]; .*T = 0.38 of \[0, 1, 2\]; .*T = 1 of \[0, 1, 2\]\)"
     with pytest.raises(ValueError, match=message):
-        figures.plot_sweep(tiny.experiment().results, ["auc"], [])
+        figures.plot_sweep(load("laptop"), ["auc"], [])
 
 
 @draw("plot_hues")

@@ -16,7 +16,7 @@ from colorize_lib.color import chroma, rgb_to_lab, to_unit
 from colorize_lib.colorizer import load_run
 from colorize_lib.data.store import Store
 from colorize_lib.evaluation import measuring, metrics, records
-from colorize_lib.evaluation.measuring import ASKED, ImageSet, Record
+from colorize_lib.evaluation.measuring import ASKED, SWEEP, ImageSet, Record
 from colorize_lib.evaluation.systems import System, system_title
 from colorize_lib.readout import Readout
 
@@ -43,7 +43,10 @@ def images(made):
 def test_every_system_is_measured_and_named(made):
     asked = {f"ce{readout}" for readout in ASKED}
     treated = {"student_mse+L", "l2+gain", "ce@1+gain", "ce@0.38+gain"}
-    assert set(made.results.systems) == {*MAIN, *BASELINES, *asked, *treated}
+    swept = {f"{arm}{readout}" for arm in ("ce", "ce_rebal") for readout in SWEEP}
+    assert set(made.results.systems) == {*MAIN, *BASELINES, *asked, *treated, *swept}
+    assert set(made.results.available("ce@0.14")) >= {"auc", "chroma_ratio"} - {"ssim"}
+    assert "ssim" not in made.results.available("ce@0.14")
     assert made.results.main_systems == [*MAIN, *BASELINES]
     assert all(system_title(name) for name in made.results.systems)
     assert made.results.summary["pictures"] == tiny.LIMIT
