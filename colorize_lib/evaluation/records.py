@@ -26,7 +26,7 @@ from ..data.store import Store
 from ..readout import Readout
 from ..training.loop import RUNS, train_run
 from . import metrics
-from .measuring import ASKED, SWEEP, ImageSet, Record, finished_runs
+from .measuring import ASKED, SWEEP, ImageSet, Record, choose_readout, finished_runs
 from .results import BOOK, Results, assemble, load, variant_of
 from .systems import System
 
@@ -226,8 +226,10 @@ def benches() -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(bench_file("").parent.glob("*.json"))}
 
 
-def export(config: Config, store: Store, out: Path, runs: Path = RUNS) -> list[Path]:
+def export(config: Config, store: Store, out: Path, runs: Path = RUNS, log=print) -> list[Path]:
     """Write the finished runs of the first seed as weights to ship, with their recorded metrics in the passport.
+
+    With `ce` goes the read-out that `choose_readout` finds, and a line that says why.
 
     Raises ValueError for an arm that is not trained, FileNotFoundError if nothing is recorded yet.
     """
@@ -240,7 +242,11 @@ def export(config: Config, store: Store, out: Path, runs: Path = RUNS) -> list[P
     for arm in config.arms:
         mine = [name for name in recorded.systems if System.parse(name).arm == arm]
         measured = {n: {m: float(f"{recorded.value(n, m):.6g}") for m in recorded.available(n)} for n in mine}
-        paths.append(export_weights(found[arm, seed], out, measured=measured))
+        dials, readout = recorded.summary["validation"][found[arm, seed].name], None
+        if arm == "ce":
+            readout, why = choose_readout(dials)
+            log(f"{arm}: {why}")
+        paths.append(export_weights(found[arm, seed], out, measured=measured, readout=readout))
     return paths
 
 

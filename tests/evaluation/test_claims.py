@@ -640,9 +640,10 @@ def test_a_claim_shows_its_verdict_first_and_version_1_folded(decided):
     assert "Compared two errors instead of two pictures." in fold and "\N{MINUS SIGN}" in fold
 
 
-def test_an_open_claim_says_what_is_missing_and_shows_the_rest_as_provisional(decided):
+def test_an_open_claim_says_what_is_missing_and_shows_the_rest_as_provisional(decided, monkeypatch):
     text = decided.Claim.source(bare(decided.Claim), "P3")
     assert text.startswith("**Verdict.** {verdict}`open`\n\nMissing: `smoke/l2_rebal`. Waits for: all arms on")
+    monkeypatch.setattr(results, "BOOK", Path("no book"))
     alone = decided.Claim.source(bare(decided.Claim), "H9")
     assert "Missing: profile `ablation` is not recorded. " in alone and "**Provisional**" not in alone
     (h1,) = (h for h in RULES if h.id == "H1")
