@@ -327,7 +327,7 @@ class Rules(Source):
         """A paragraph and a folded one."""
         first, second = (claims.read()[f"version{number}"] for number in (1, 2))
         fixed = (
-            f"Rules have versions. Version 1 was written on {first['date']} and committed on {first['committed']} as "
+            f"Rules have versions. Version 1 was written and committed on {first['committed']} as "
             f"`{first['commit']}`, before any result; its verdicts stand as they came out of `laptop`. Version 2 was "
             f"written on {second['date']} and committed on {second['committed']} as `{second['commit']}`, before any "
             "network of profile `evening` had been measured on test photographs. Version 2 decides. Version 1 is shown "
