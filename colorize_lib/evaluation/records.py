@@ -226,6 +226,14 @@ def benches() -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(bench_file("").parent.glob("*.json"))}
 
 
+def coverage() -> pd.DataFrame:
+    """How often 95 % intervals held the true value in simulations: a row a case, a column a number of seeds, each the
+    least and the greatest share over the kinds of statistics, as pairs."""
+    table = pd.read_csv(BOOK / "results" / "coverage.csv")
+    ends = table.groupby(["case", "seeds"], sort=False).coverage.agg(["min", "max"])
+    return ends.apply(tuple, axis=1).unstack("seeds").loc[table.case.unique()]
+
+
 def export(config: Config, store: Store, out: Path, runs: Path = RUNS, log=print) -> list[Path]:
     """Write the finished runs of the first seed as weights to ship, with their recorded metrics in the passport.
 
