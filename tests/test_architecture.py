@@ -43,7 +43,7 @@ LAYERS = [
     {"evaluation.measuring"},
     {"evaluation.results"},
     {"evaluation.records"},
-    {"evaluation.claims"},
+    {"evaluation.claims", "evaluation.diagnosis"},
     {"book.examples"},
     {"book.figures"},
     {"book.oracle"},
