@@ -367,10 +367,14 @@ def doctor(options) -> None:
         if network is None:
             raise ValueError(f"{options.path} is not finished and cannot be measured yet; leave out --data")
         store = open_data(options.data, network.side)
-        facts = diagnosis.measure(network, facts, store, options.split, log=_show)
-        _show("")
+    _log(diagnosis.describe(facts))
+    if options.data:
+        more = diagnosis.measure(network, facts, store, options.split, log=_show)
+        _show("\r")
+        _log(diagnosis.describe(more, facts))
+        facts = more
     found = diagnosis.diagnose(facts)
-    print(f"{diagnosis.describe(facts)}\n\n{found}")
+    print(f"\n{found}")
     if options.json:
         save_json(found.plain(), Path(options.json))
 

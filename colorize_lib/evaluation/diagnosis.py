@@ -41,12 +41,12 @@ NEAR_GREY = 15
 VIVID = 0.8
 """Chroma ratio from which on images are no longer dull. One constant colour has 0.73 where rebalancing chooses it, and
 the mean of a network that was trained on MiniPlaces without rebalancing up to 0.6."""
-HUE = 0.5
-"""Share of the shown chroma that lies along the true colour, from which on hues are more than guesses: one constant
-colour has 0.3 on MiniPlaces, networks after 128,000 views 0.4 to 0.5."""
+HUE = 0.75
+"""Of the chroma shown where the truth is vivid, the share along the true hue from which on hues are more than guesses:
+half way between one constant colour, which has 0.5 on MiniPlaces, and the truth."""
 NOTHING = 0.01
 """What `learnt` is of a network that has learnt nothing: as much as two sets of images differ in their prior."""
-LITTLE = {"ce": 0.04, "ce_rebal": 0.04, "l2": 0.12, "l2_rebal": 0.2, "student_mse": 0.05}
+LITTLE = {"ce": 0.04, "ce_rebal": 0.04, "l2": 0.1, "l2_rebal": 0.15, "student_mse": 0.05}
 """What `learnt` is between the recorded trials of 600 steps and runs of 4,000, both of 32 images."""
 TRIAL_STEPS, ENOUGH_VIEWS, FEW_PHOTOS = 600, 128_000, 4_800
 """Steps of the recorded trials; image views of the profiles laptop and ablation; a third of their images."""
@@ -56,7 +56,7 @@ ORIGINAL_DECAY, STRONG_DECAY = 1e-3, 10
 """Weight decay beside a loss that is a sum over positions (the original's Caffe files; with a mean it is as many times
 stronger as there are positions, because Adam scales the loss away), and how many times it counts as strong."""
 DEAD = 0.75
-"""Share of a layer's channels without variance; networks that work have up to 0.45."""
+"""Share of a layer's channels without variance; networks that work have up to 0.5."""
 VIVID_PRIOR, SAME_SHAPE = 50, 0.02
 """Mean chroma that no prior of photographs has (ImageNet's 18, equal shares 72, a wrong one in public code 108), and
 Jensen-Shannon divergence in nats up to which two priors have one shape."""
@@ -101,13 +101,14 @@ REASONS = (
          "views give more than {little:.0%}.",
          "Train longer, on more images."),
     Rule("brown", lambda f: f["ratio"] >= VIVID and f["hue"] < HUE,
-         "It is vivid ({ratio:.2f} of the truth's chroma), but its hues are mostly guesses: {hue:.0%} of its colour "
-         "lies along the true one, of a constant colour {constant_hue:.0%}. That looks brown.",
+         "It is vivid ({ratio:.2f} of the truth's chroma), but its hues are mostly guesses: where the truth is vivid "
+         "{hue:.0%} of its colour lies along the true hue, of a constant colour {constant_hue:.0%}. That looks brown.",
          "Train longer, on more images; meanwhile a plain classifier's mean is duller and less often wrong."),
     Rule("fine", lambda f: f["ratio"] >= VIVID and f["hue"] >= HUE,
-         "Nothing is wrong: it has {ratio:.2f} of the truth's chroma, and {hue:.0%} of it lies along the true colour.",
+         "Nothing is wrong: it has {ratio:.2f} of the truth's chroma, and where the truth is vivid {hue:.0%} of it "
+         "lies along the true hue.",
          "None is needed."),
-    Rule("vivid", lambda f: f["ratio"] >= VIVID,
+    Rule("vivid", lambda f: f["ratio"] >= VIVID and math.isnan(f["hue"]),
          "It is not grey: it has {ratio:.2f} of the truth's chroma. Whether its hues are right only images tell.",
          "Give some with --data."),
     Rule("decoder", lambda f: f["arm"] == "ce" and f["temperature"] < 1 and f["mean_ratio"] < VIVID,
@@ -136,7 +137,7 @@ CAUSES = (
          "the learning rate {lr:g} is far above {best_lr:g}, which the recorded trials chose",
          "Train with lr={best_lr:g}."),
     Rule("unstable", lambda f: f["rising"] > 0.02 and not f["memorises"],
-         "the validation loss ends {rising:.0%} above its best",
+         "the {followed} ends {rising:.0%} above its best",
          "Train with a lower lr, or with the schedule one_cycle."),
     Rule("decay", lambda f: f["decay"] > STRONG_DECAY,
          "weight decay {weight_decay:g} beside a loss that is a {reduction} over positions is {decay:.0f} times as "
@@ -152,13 +153,13 @@ CAUSES = (
          "{photos:,.0f} training images are few",
          "Train on more images."),
     Rule("memorises", lambda f: f["memorises"] == 1,
-         "the validation loss ends {rising:.0%} above its best while the training loss falls",
+         "the {followed} ends {rising:.0%} above its best while the training loss falls",
          "Train on more images, or for fewer steps."),
     Rule("start", lambda f: f.get("init") != f.get("best_init"),
          "it began with init={init}, where the recorded trials chose {best_init}",
          "Train with init={best_init}."),
     Rule("still falling", lambda f: f["falling"] > 0.01 and f["schedule"] in ("constant", "steps"),
-         "the validation loss fell by {falling:.1%} in the last quarter",
+         "the {followed} fell by {falling:.1%} in the last quarter",
          "Train for more steps, or with the schedule one_cycle."),
     Rule("overconfident", lambda f: f["arm"] == "ce" and f["overconfidence"] > 0.05,
          "it is more sure than right, by {overconfidence:.2f}",
@@ -178,8 +179,8 @@ LINES = (
     ("prior_sum", "prior: sum {prior_sum:.4f}, {prior_entropy:.2f} nats, {prior_near_grey:.0%} within 15 of grey, mean "
                   "chroma {prior_chroma:.1f}, {prior_distance:.3f} nats from MiniPlaces'; most: {prior_top}"),
     ("dead", "network: at most {dead:.0%} of a layer's channels are dead"),
-    ("val_loss", "history: validation loss {val_loss:.4g} at step {step:,.0f}, {falling:.1%} below that at three "
-                 "quarters, {rising:.1%} above its best; chroma ratio of the mean {mean_ratio:.2f}"),
+    ("val_loss", "history: validation loss {val_loss:.4g} at step {step:,.0f}; the {followed} fell by {falling:.1%} in "
+                 "the last quarter and ends {rising:.1%} above its best; chroma ratio of the mean {mean_ratio:.2f}"),
     ("constant_loss", "learnt: loss {loss:.4g}, that of the best constant answer {constant_loss:.4g}, {learnt:.1%} "
                       "below it"),
     ("near_grey", "distributions: {near_grey:.0%} of the probability within 15 of grey (truth {near_grey_true:.0%}, "
@@ -233,12 +234,14 @@ def diagnose(facts: Facts) -> Diagnosis:
     return Diagnosis(facts, reasons[0], tuple(r for r in CAUSES if r.holds(facts)), tuple(reasons[1:-1]))
 
 
-def describe(facts: Facts) -> str:
-    """The facts in lines, those of read-outs as a table."""
+def describe(facts: Facts, before: Facts | None = None) -> str:
+    """The facts in lines, and those of read-outs as a table; only what `before`, told already, has not."""
     top = ", ".join(f"({a}, {b}) {share:.0%}" for a, b, share in facts.get("prior_top", ()))
     words = Facts(facts | {"prior_top": top})
-    lines = [f"{facts['run']} ({facts['arm']}, profile {facts.get('profile', 'not known')})"]
-    lines += [text.format_map(words) for name, text in LINES if name in facts]
+    lines = [] if before else [f"{facts['run']} ({facts['arm']}, profile {facts.get('profile', 'not known')})"]
+    lines += [
+        text.format_map(words) for name, text in LINES if name in facts and facts[name] != (before or {}).get(name)
+    ]
     if "systems" in facts:
         table = pd.DataFrame(facts["systems"]).T.rename(columns=lambda name: metrics.metric(name).title)
         lines += ["", table.to_string(float_format="{:.2f}".format)]
@@ -304,7 +307,7 @@ def prior_facts(prior: Tensor) -> dict:
         "prior_near_grey": moments["within 15 of grey"],
         "prior_chroma": moments["mean chroma"],
         "prior_top": [[*colour, float(share)] for colour, share in zip(colours, top.values, strict=True)],
-        "prior_distance": metrics.histogram_distance(p.numpy(), load_prior(PRIOR).numpy()),
+        "prior_distance": abs(metrics.histogram_distance(p.numpy(), load_prior(PRIOR).numpy())),
         "prior_problem": prior_problem(prior),
     }
 
@@ -336,12 +339,13 @@ def _history_facts(history: pd.DataFrame, facts: Facts) -> dict:
     of its prior, which is what the prior itself would have."""
     if history.empty:
         return {}
-    last, best = history.iloc[-1], history.loc[history.val_plain.idxmin()]
-    before, rising = history[history.step <= 0.75 * last.step].tail(1), float(last.val_plain / best.val_plain - 1)
+    followed = "loss" if facts["arm"] in REBALANCED else "val_plain"  # what is minimised; there is no validation of it
+    last, best = history.iloc[-1], history.loc[history[followed].idxmin()]
+    before, rising = history[history.step <= 0.75 * last.step].tail(1), float(last[followed] / best[followed] - 1)
     found = {"step": int(last.step), "rate": float(last.lr), "rising": rising, "val_loss": float(last.val_plain)}
     found |= {"above_floor": float(last.val_excess), "memorises": int(rising > 0.02 and last.plain < best.plain)}
-    found |= {"mean_ratio": float(last.val_chroma_ratio)}
-    found |= {"falling": float(1 - last.val_plain / before.val_plain.iloc[0])} if len(before) else {}
+    found |= {"mean_ratio": float(last.val_chroma_ratio), "followed": followed.replace("val_plain", "validation loss")}
+    found |= {"falling": float(1 - last[followed] / before[followed].iloc[0])} if len(before) else {}
     if facts["arm"] != "ce":
         return found | {"ratio": found["mean_ratio"]}
     found["shown"] = f"its mean has {last.val_chroma_ratio:.2f} of the truth's chroma"
@@ -358,9 +362,12 @@ def measure(network: Colorizer, facts: Facts, store: Store, split: str = "val", 
     """The facts and what the first images of a split add to them; log: called with progress."""
     images = StoredImages(store, store.rows(split, VALIDATION_PHOTOS))
     config, weights = from_identity(network.passport["config"]), getattr(network.objective, "weights", None)
+    if weights is not None and not torch.isfinite(weights).all():
+        return facts  # nothing can be asked of a network with such a prior
     truth = data_prior(store, images.rows, config, torch.device("cpu"))
     asked = truth if weights is None else truth * weights.cpu() / (truth @ weights.cpu())
-    constant, predict = constant_prediction(asked @ ab_gamut_centers()), predictor(network, READOUTS)
+    readouts = dict.fromkeys((*READOUTS, Readout(config.temperature)))
+    constant, predict = constant_prediction(asked @ ab_gamut_centers()), predictor(network, readouts)
 
     def with_constant(pixels: Tensor) -> tuple[dict[str, metrics.Answer], Tensor | None]:
         answers, logits = predict(pixels)
@@ -373,7 +380,7 @@ def measure(network: Colorizer, facts: Facts, store: Store, split: str = "val", 
     systems = {system: {n: metrics.value(m.table, n) for n in names} for system, m in found.items()}
     facts = Facts(facts | {"images": len(images), "systems": systems})
     facts |= _answered(network.arm, config.temperature, {name: v["chroma_ratio"] for name, v in systems.items()})
-    facts |= {"hue": _hue(systems[facts["usual"]]), "constant_hue": _hue(systems["constant"])}
+    facts |= {"hue": _hue(found[facts["usual"]].table), "constant_hue": _hue(found["constant"].table)}
     if network.is_classifier:
         table = found[f"{network.arm}@1"].table
         told = {"above_floor": "nll_excess", "overconfidence": "overconfidence"}
@@ -390,19 +397,23 @@ def _answered(arm: str, temperature: float, ratios: dict[str, float]) -> dict:
     if usual not in ratios:
         return {}
     told = [name for name in dict.fromkeys((usual, mean, f"{arm}@1~0.5")) if name in ratios]
-    shown = ", ".join(f"{ratios[name]:.2f} of the truth's chroma with {name}" for name in told)
+    shown = ", ".join(f"{ratios[name]:.2f} with {name}" for name in told) + " of the truth's chroma"
     return {"usual": usual, "ratio": ratios[usual], "mean_ratio": ratios.get(mean, math.nan), "shown": shown}
 
 
-def _hue(values: dict[str, float]) -> float:
-    """Share of the shown chroma that lies along the true colour; NaN where none is shown."""
-    return values["true_hue_ratio"] / values["chroma_ratio"] if values["chroma_ratio"] else math.nan
+def _hue(table: pd.DataFrame) -> float:
+    """Of the chroma that is shown where the truth is vivid, the share along the true hue; NaN where none is shown."""
+    along, shown = (sum(table[f"{c}_{s}"].sum() for s in metrics.SECTORS) for c in ("along", "cp"))
+    return float(along / shown) if shown else math.nan
 
 
 @torch.no_grad()
 def _losses(network: Colorizer, images: StoredImages, truth: Tensor, asked: Tensor) -> dict:
     """How far the loss is below that of the best constant answer, and of a classifier how much probability is near
-    grey. truth: the images' own prior [313]; asked: the same as the loss weighs it."""
+    grey, and how far its mean distribution is on the way from the one that the loss asks for (0) to the images' (1).
+
+    truth: the images' own prior [313]; asked: the same as the loss weighs it.
+    """
     objective, centers = network.objective, ab_gamut_centers()
     answer = asked.clamp_min(1e-12).log() if network.is_classifier else asked @ centers / AB_SCALE
     sums, seen = torch.zeros(2), torch.zeros(len(centers))
@@ -417,7 +428,8 @@ def _losses(network: Colorizer, images: StoredImages, truth: Tensor, asked: Tens
     found = {"loss": own, "constant_loss": best, "learnt": 1 - own / best}
     if not network.is_classifier:
         return found
-    near = torch.linalg.vector_norm(centers, dim=1) <= NEAR_GREY
-    shown, true, wanted = (float(p[near].sum()) for p in (seen / len(images), truth, asked))
-    found |= {"near_grey": shown, "near_grey_true": true, "near_grey_asked": wanted}
-    return found | ({"unweighted": (shown - wanted) / (true - wanted)} if true - wanted > 0.1 else {})
+    seen, near = seen / len(images), torch.linalg.vector_norm(centers, dim=1) <= NEAR_GREY
+    names = ("near_grey", "near_grey_true", "near_grey_asked")
+    found |= {name: float(p[near].sum()) for name, p in zip(names, (seen, truth, asked), strict=True)}
+    way, length = truth - asked, float((truth - asked).square().sum())
+    return found | ({"unweighted": float((seen - asked) @ way) / length} if length > 1e-6 else {})
