@@ -87,8 +87,7 @@ REASONS = (
          "The prior is broken, and with it every weight of the rebalancing: it {prior_problem}.",
          "Train again with the data's own prior, which is the default."),
     Rule("nothing", lambda f: f["learnt"] < NOTHING,
-         "It has learnt nothing yet: it answers the same for everything, as the prior does (its loss is {learnt:.1%} "
-         "below that of the best constant answer).",
+         "It has learnt nothing yet: it is no better ({learnt:.1%}) than one answer for everything, such as the prior.",
          "Look at images and labels, and at the loss after some hundred steps: it must be below a constant's."),
     Rule("weights", lambda f: f["arm"] in REBALANCED and (f["lambda_"] > 0.9 or f["unweighted"] > 0.5),
          "The weights are missing from the loss: it should be rebalanced, and counts every colour alike.",
@@ -97,8 +96,8 @@ REASONS = (
          "The run is not finished: its rate at step {step:,.0f} is {rate:.2g}, and much is learnt while it falls.",
          "Go on with the command that began it."),
     Rule("little", lambda f: f["learnt"] < f["little"],
-         "It has learnt little yet: its loss is {learnt:.1%} below that of the best constant answer, and 128,000 "
-         "views give more than {little:.0%}.",
+         "It has learnt little yet: it is {learnt:.1%} better than one answer for everything, and 128,000 views give "
+         "more than {little:.0%}.",
          "Train longer, on more images."),
     Rule("brown", lambda f: f["ratio"] >= VIVID and f["hue"] < HUE,
          "It is vivid ({ratio:.2f} of the truth's chroma), but its hues are mostly guesses: where the truth is vivid "
@@ -111,7 +110,8 @@ REASONS = (
     Rule("vivid", lambda f: f["ratio"] >= VIVID and math.isnan(f["hue"]),
          "It is not grey: it has {ratio:.2f} of the truth's chroma. Whether its hues are right only images tell.",
          "Give some with --data."),
-    Rule("decoder", lambda f: f["arm"] == "ce" and f["temperature"] < 1 and f["mean_ratio"] < VIVID,
+    Rule("decoder", lambda f: f["arm"] == "ce" and f["temperature"] < 1 and (
+             f["ratio"] < VIVID or f["mean_ratio"] < VIVID),
          "It is the decoder: T = {temperature:g} on a plain classifier follows the majority, which is near grey "
          "({shown}).",
          "Nothing has to be trained: ask for the tilted mean, `--temperature 1 --lambda 0.5`, or for the mean, "
@@ -167,6 +167,12 @@ CAUSES = (
     Rule("prior of the tilt", lambda f: f["arm"] == "ce" and f.get("prior_problem"),
          "its prior, which a tilt would use, {prior_problem}",
          "Train with the data's own prior, which is the default, or do not tilt."),
+    Rule("sum of the prior", lambda f: abs(f["prior_sum"] - 1) > 1e-4,
+         "its prior has the sum {prior_sum:.4f}, as if something were added after it was scaled",
+         "Scale the prior last; a small difference does no harm, because weights are scaled again."),
+    Rule("peak of the prior", lambda f: f["prior_peak"] > 10,
+         "its prior is greatest at a chroma of {prior_peak:.0f}, where that of photographs is greatest at grey",
+         "Compare the prior with a histogram of the images' colours."),
 )  # fmt: skip
 """What keeps a network from learning, most harmful first; the first that holds is named where it learnt little."""
 WEAK = ("nothing", "little")
@@ -284,7 +290,9 @@ def _file_facts(network: Colorizer) -> Facts:
               "decay": config.weight_decay * positions / ORIGINAL_DECAY}  # fmt: skip
     facts |= {name: about[name] for name in ("run", "profile", "steps", "photos") if name in about}
     facts["views"] = facts["steps"] * config.batch
-    measured = {name: values["chroma_ratio"] for name, values in about.get("measured", {}).items()}
+    measured = {
+        name: values["chroma_ratio"] for name, values in about.get("measured", {}).items() if "chroma_ratio" in values
+    }
     facts |= _answered(arm, config.temperature, measured)
     prior = getattr(network.objective, "prior", None)
     return facts if prior is None else Facts(facts | prior_facts(prior.cpu()))
@@ -306,6 +314,7 @@ def prior_facts(prior: Tensor) -> dict:
         "prior_entropy": float(-torch.special.xlogy(p, p).sum()),
         "prior_near_grey": moments["within 15 of grey"],
         "prior_chroma": moments["mean chroma"],
+        "prior_peak": math.hypot(*colours[0]),
         "prior_top": [[*colour, float(share)] for colour, share in zip(colours, top.values, strict=True)],
         "prior_distance": abs(metrics.histogram_distance(p.numpy(), load_prior(PRIOR).numpy())),
         "prior_problem": prior_problem(prior),
@@ -315,8 +324,7 @@ def prior_facts(prior: Tensor) -> dict:
 def prior_problem(prior: Tensor) -> str:
     """What is wrong with a prior [313], "" if nothing is.
 
-    Public code has one with a mean chroma of 108, one that is smoothed along the list of the 313 colours, and one to
-    which something was added after it was scaled.
+    Public code has one with a mean chroma of 108, and one that is smoothed along the list of the 313 colours.
     """
     good, total = load_prior(PRIOR).numpy(), float(prior.sum())
     if not bool(((prior >= 0) & (prior < math.inf)).all()) or total <= 0:
@@ -331,7 +339,7 @@ def prior_problem(prior: Tensor) -> str:
     for problem, shape in wrong.items():
         if metrics.histogram_distance(prior.numpy(), shape) < limit:
             return problem
-    return "" if abs(total - 1) <= 1e-4 else f"has the sum {total:.4f}, as if something were added after scaling"
+    return ""
 
 
 def _history_facts(history: pd.DataFrame, facts: Facts) -> dict:
@@ -345,7 +353,7 @@ def _history_facts(history: pd.DataFrame, facts: Facts) -> dict:
     found = {"step": int(last.step), "rate": float(last.lr), "rising": rising, "val_loss": float(last.val_plain)}
     found |= {"above_floor": float(last.val_excess), "memorises": int(rising > 0.02 and last.plain < best.plain)}
     found |= {"mean_ratio": float(last.val_chroma_ratio), "followed": followed.replace("val_plain", "validation loss")}
-    found |= {"falling": float(1 - last[followed] / before[followed].iloc[0])} if len(before) else {}
+    found["falling"] = float(1 - last[followed] / before[followed].iloc[0]) if len(before) else 0.0
     if facts["arm"] != "ce":
         return found | {"ratio": found["mean_ratio"]}
     found["shown"] = f"its mean has {last.val_chroma_ratio:.2f} of the truth's chroma"

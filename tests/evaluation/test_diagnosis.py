@@ -53,7 +53,7 @@ def test_a_healthy_network_passes():
     ("name", "changes"),
     [
         ("dead", {"dead": 0.8, "learnt": 0.0}),
-        ("prior", {"arm": "ce_rebal", "prior_problem": "has the sum 2", "learnt": 0.0}),
+        ("prior", {"arm": "ce_rebal", "prior_problem": "is wrong", "learnt": 0.0}),
         ("nothing", {"learnt": 0.002, "ratio": 0.2}),
         ("weights", {"arm": "ce_rebal", "lambda_": 1.0, "ratio": 0.5}),
         ("weights", {"arm": "ce_rebal", "unweighted": 0.9, "ratio": 0.5}),
@@ -63,6 +63,8 @@ def test_a_healthy_network_passes():
         ("brown", {"arm": "ce_rebal", "ratio": 1.05, "hue": 0.6}),
         ("vivid", {"arm": "l2_rebal", "ratio": 1.05, "hue": math.nan}),
         ("decoder", {"ratio": 0.3, "mean_ratio": 0.55}),
+        ("decoder", {"ratio": 0.3, "mean_ratio": 0.85}),
+        ("decoder", {"ratio": math.nan, "mean_ratio": 0.55, "hue": math.nan}),
         ("mean", {"temperature": 1.0, "ratio": 0.55, "mean_ratio": 0.55}),
         ("squared error", {"arm": "l2", "ratio": 0.55}),
         ("squared error", {"arm": "student_mse", "ratio": 0.55, "learnt": math.nan}),
@@ -89,7 +91,9 @@ def test_each_reason_is_the_first_where_it_should_be(name, changes):
         ("start", {"init": "default"}),
         ("still falling", {"falling": 0.05, "schedule": "constant"}),
         ("overconfident", {"overconfidence": 0.2}),
-        ("prior of the tilt", {"prior_problem": "has the sum 2"}),
+        ("prior of the tilt", {"prior_problem": "is wrong"}),
+        ("sum of the prior", {"prior_sum": 1.0003}),
+        ("peak of the prior", {"prior_peak": 14}),
     ],
 )
 def test_each_cause_is_named_with_little_learning_alone(name, changes):
@@ -139,7 +143,6 @@ def b_before_a() -> torch.Tensor:
     [
         (concentrated((-90, 90), (90, 70)), "has a mean chroma of 10"),
         (torch.full((313,), 1 / 313), "has a mean chroma of 72"),
-        (GOOD + 1e-6, "has the sum 1.0003"),
         (smoothed_along_the_list(), "is smoothed along the list"),
         (b_before_a(), "in another order, b before a"),
         (GOOD.clone().index_fill_(0, torch.tensor(7), torch.nan), "not finite"),
@@ -154,6 +157,10 @@ def test_a_right_prior_passes(made):
     scenes = data_prior(made.store, made.store.rows("train"), made.config, torch.device("cpu"))
     for prior in (GOOD, imagenet_prior(GOOD), scenes):
         assert diagnosis.prior_problem(prior) == ""
+        told = [rule.name for rule in diagnose(Facts(HEALTHY | diagnosis.prior_facts(prior))).causes]
+        assert told == (["peak of the prior"] if prior is scenes else []), "scenes have one, and it is told as such"
+    added = diagnose(Facts(HEALTHY | diagnosis.prior_facts(GOOD + 1e-6)))
+    assert "its prior has the sum 1.0003" in str(added) and added.reason.name == "fine"
     facts = diagnosis.prior_facts(GOOD)
     assert facts["prior_top"][0] == [0, 0, pytest.approx(float(GOOD.max()))]
     assert facts["prior_entropy"] == pytest.approx(3.28, abs=0.01) and facts["prior_distance"] < 1e-9
@@ -314,7 +321,7 @@ def test_a_plain_classifier_is_dulled_by_the_decoder(mixed):
 def test_a_rebalanced_classifier_that_is_right_passes(clear):
     good = diagnosed(clear, "ce_rebal", lambda prior: logits(posterior(CLEAR) * rebalancing_weights(prior, 0.5)))
     assert good.reason.name == "fine" and not good.also
-    assert good.facts["unweighted"] == pytest.approx(0, abs=0.05)
+    assert good.facts["unweighted"] == pytest.approx(0, abs=0.1)
 
 
 def test_forgotten_weights_are_seen_in_the_answers(clear):
