@@ -271,6 +271,7 @@ def examine(path: Path | str) -> tuple[Facts, Colorizer | None]:
                 f"{path} holds no finished run, and its name does not begin with an arm: {', '.join(ARMS)}"
             )
         facts, network = Facts(run=path.resolve().name, arm=arm, little=LITTLE[arm], finished=0), None
+        facts["best_lr"] = load_config("evening").for_arm(arm).lr
     else:
         network = load_run(path)
         facts = _file_facts(network)
@@ -350,7 +351,13 @@ def _history_facts(history: pd.DataFrame, facts: Facts) -> dict:
     followed = "loss" if facts["arm"] in REBALANCED else "val_plain"  # what is minimised; there is no validation of it
     last, best = history.iloc[-1], history.loc[history[followed].idxmin()]
     before, rising = history[history.step <= 0.75 * last.step].tail(1), float(last[followed] / best[followed] - 1)
-    found = {"step": int(last.step), "rate": float(last.lr), "rising": rising, "val_loss": float(last.val_plain)}
+    found = {
+        "lr": facts.get("lr", float(history.lr.max())),
+        "rate": float(last.lr),
+        "step": int(last.step),
+        "rising": rising,
+        "val_loss": float(last.val_plain),
+    }
     found |= {"above_floor": float(last.val_excess), "memorises": int(rising > 0.02 and last.plain < best.plain)}
     found |= {"mean_ratio": float(last.val_chroma_ratio), "followed": followed.replace("val_plain", "validation loss")}
     found["falling"] = float(1 - last[followed] / before[followed].iloc[0]) if len(before) else 0.0

@@ -218,10 +218,10 @@ def test_the_settings_are_those_of_the_run(made, tmp_path):
     assert "rebalanced with lambda = 1" in diagnosis.describe(facts)
 
 
-def history(path, losses, plain=None, ratio=0.5):
+def history(path, losses, plain=None, ratio=0.5, lr=1e-3):
     """A run that is not finished, of which there is only a history."""
     path.mkdir()
-    rows = {"step": range(100, 100 * len(losses) + 1, 100), "lr": 1e-3, "plain": plain or losses, "val_plain": losses}
+    rows = {"step": range(100, 100 * len(losses) + 1, 100), "lr": lr, "plain": plain or losses, "val_plain": losses}
     pd.DataFrame(rows | {"loss": plain or losses, "val_excess": 1.0, "val_chroma_ratio": ratio}).to_csv(
         path / "history.csv", index=False
     )
@@ -234,7 +234,9 @@ def test_a_history_alone_says_something(tmp_path):
     assert facts["learnt"] == pytest.approx(1 - 3.0 / 3.2806, abs=1e-3), "below the entropy of MiniPlaces' prior"
     assert diagnose(facts).reason.name == "unfinished" and "nan" not in diagnosis.describe(facts)
     blind = history(tmp_path / "ce-s1-1f0c2a9b7d", [3.3, 3.28], ratio=0.3)
-    assert diagnose(blind).reason.name == "nothing"
+    assert diagnose(blind).reason.name == "nothing" and not diagnose(blind).causes
+    fast = history(tmp_path / "ce-s2-1f0c2a9b7d", [3.3, 3.28], lr=0.1)
+    assert "Most likely because the learning rate 0.1 is far above 0.001" in diagnose(fast).sentence
     with pytest.raises(ValueError, match="does not begin with an arm: student_mse, l2"):
         history(tmp_path / "mine", [3.0])
     (tmp_path / "empty").mkdir()
