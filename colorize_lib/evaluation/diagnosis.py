@@ -95,7 +95,7 @@ REASONS = (
     Rule("unfinished", lambda f: f["finished"] == 0,
          "The run is not finished: its rate at step {step:,.0f} is {rate:.2g}, and much is learnt while it falls.",
          "Go on with the command that began it."),
-    Rule("little", lambda f: f["learnt"] < f["little"],
+    Rule("little", lambda f: NOTHING <= f["learnt"] < f["little"],
          "It has learnt little yet: it is {learnt:.1%} better than one answer for everything, and 128,000 views give "
          "more than {little:.0%}.",
          "Train longer, on more images."),

@@ -76,6 +76,7 @@ def test_each_reason_is_the_first_where_it_should_be(name, changes):
     bad = found(**changes)
     assert bad.reason.name == name
     assert "nan" not in f"{bad.sentence} {bad.remedy}"
+    assert name != "nothing" or "little" not in [rule.name for rule in bad.also]
 
 
 @pytest.mark.parametrize(
