@@ -1,4 +1,4 @@
-"""The command `colorize`: prepare, train, sweep, evaluate, photo, run, book, bench, record, tune, export.
+"""The command `colorize`: prepare, train, sweep, evaluate, doctor, photo, run, book, bench, record, tune, export.
 
 Every command only reads its options and calls the library; heavy imports wait until a command needs them.
 
@@ -138,6 +138,13 @@ def _parser() -> argparse.ArgumentParser:
         option("--split", default="test", help="split of the data (default: test)"),
         option("--limit", type=int, default=0, help="only the first so many images"),
         *readout,
+    )
+    command(
+        doctor,
+        option("path", metavar="RUN", help="folder of a run, also of an unfinished one, or file of a network"),
+        option("--data", help="images to measure on as well: store, Parquet files or folder, folder of images"),
+        option("--split", default="val", help="split of the data, of which the first 512 are taken (default: val)"),
+        option("--json", help="file to write"),
     )
     command(
         photo,
@@ -350,6 +357,29 @@ def _readout(options):
     from .readout import Readout
 
     return Readout(**{"temperature": 1.0} | given)
+
+
+def doctor(options) -> None:
+    """Say why a network's images are grey or brown: what its run tells and, with --data, what images tell."""
+    from .data.prepare import open_data
+    from .evaluation import diagnosis
+    from .evaluation.records import save_json
+
+    facts, network = diagnosis.examine(options.path)
+    if options.data:
+        if network is None:
+            raise ValueError(f"{options.path} is not finished and cannot be measured yet; leave out --data")
+        store = open_data(options.data, network.side)
+    _log(diagnosis.describe(facts))
+    if options.data:
+        more = diagnosis.measure(network, facts, store, options.split, log=_show)
+        _show("\r")
+        _log(diagnosis.describe(more, facts))
+        facts = more
+    found = diagnosis.diagnose(facts)
+    print(f"\n{found}")
+    if options.json:
+        save_json(found.plain(), Path(options.json))
 
 
 def photo(options) -> int:

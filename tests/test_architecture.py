@@ -44,7 +44,7 @@ LAYERS = [
     {"evaluation.results"},
     {"evaluation.records"},
     {"evaluation.effects"},
-    {"evaluation.claims"},
+    {"evaluation.claims", "evaluation.diagnosis"},
     {"book.examples"},
     {"book.figures"},
     {"book.oracle"},

@@ -40,7 +40,7 @@ HEAVY = {"torch", "numpy", "pandas", "scipy", "PIL", "yaml"}
 def test_help_loads_nothing_heavy():
     modules, done = loaded("--help")
     assert not HEAVY & modules
-    for name in ("prepare", "train", "evaluate", "photo", "run", "book", "bench", "record", "export"):
+    for name in ("prepare", "train", "evaluate", "photo", "run", "book", "bench", "record", "export", "doctor"):
         assert f"\n    {name} " in done.stdout
 
 
