@@ -14,6 +14,7 @@ _WHERE = {
     "read_image": "data.images",
     "train_run": "training.loop",
     "Colorizer": "colorizer",
+    "Readout": "readout",
     "load_colorizer": "colorizer",
     "load_run": "colorizer",
 }

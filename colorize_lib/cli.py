@@ -108,9 +108,9 @@ def _parser() -> argparse.ArgumentParser:
             _add_settings(sub)
         sub.set_defaults(call=call, parser=sub)
 
-    arm = option("--arm", default="ce_rebal", choices=ARMS, help="shipped network to use (default: ce_rebal)")
+    arm = option("--arm", default="ce", choices=ARMS, help="shipped network to use (default: ce)")
     readout = (
-        option("--temperature", type=float, help="of a classifier's distributions (default: 0.38, and 1 with --kind)"),
+        option("--temperature", type=float, help="of a classifier's distributions; below 1 it is bolder"),
         option(
             "--lambda", type=float, dest="lambda_", help="count rare colours more: 0 most, 1 not at all (default: 1)"
         ),
@@ -336,7 +336,10 @@ def _show(line: str) -> None:
 
 
 def _readout(options):
-    """The read-out that the options ask for, None where they leave it open; ValueError for a network without any."""
+    """The read-out that the options ask for, None where all of it is left to the network; ValueError for a regression.
+
+    What is not given is then plain: temperature 1, no tilt, the mean.
+    """
     given = {name: getattr(options, name) for name in ("temperature", "lambda_", "kind")}
     given = {name: value for name, value in given.items() if value is not None}
     if not given:
@@ -346,7 +349,7 @@ def _readout(options):
         raise ValueError(f"--{name} is for classifiers (ce, ce_rebal); {options.arm} has one answer")
     from .readout import Readout
 
-    return Readout(**({"temperature": 1.0} if "kind" in given else {}) | given)
+    return Readout(**{"temperature": 1.0} | given)
 
 
 def photo(options) -> int:

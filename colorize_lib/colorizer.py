@@ -54,6 +54,14 @@ class Colorizer:
         return self.network.head.weight.device
 
     @property
+    def readout(self) -> Readout | None:
+        """What is asked of a classifier unless something else is: what its file names, else the annealed mean."""
+        if not self.is_classifier:
+            return None
+        named = self.passport.get("readout")
+        return Readout.parse(named) if named else Readout(self.objective.temperature)
+
+    @property
     def is_classifier(self) -> bool:
         """Whether it predicts distributions, of which different things can be asked, or one colour."""
         return isinstance(self.objective, CrossEntropy)
@@ -61,7 +69,7 @@ class Colorizer:
     def predict(self, pixels: np.ndarray | Tensor, readout: Readout | None = None) -> tuple[Tensor, Tensor | None]:
         """Colorize images uint8 [b, h, w, 3] (h, w multiples of 8).
 
-        readout: what is asked of a classifier's distributions; by default the annealed mean of its configuration.
+        readout: what is asked of a classifier's distributions; by default its own, see `readout`.
         Returns Lab [b, 3, h, w], unclipped, and the logits [b, 313, h/4, w/4] (None for a regression arm).
         """
         (lab,), logits = self.answers(pixels, [readout])
@@ -76,7 +84,7 @@ class Colorizer:
         output = self.network(self.objective.network_input(rgb)).float()
         if not self.is_classifier:
             return [self.objective.decode(output, rgb) for _ in readouts], None
-        return [self.objective.decode(output, rgb, readout) for readout in readouts], output
+        return [self.objective.decode(output, rgb, readout or self.readout) for readout in readouts], output
 
     def photo(
         self, image: np.ndarray, readout: Readout | None = None, gain: float = 1.0, side: int | None = None
@@ -277,7 +285,7 @@ def load_run(folder: Path | str, device: str = "auto") -> Colorizer:
     return Colorizer.load(path, device)
 
 
-def load_colorizer(arm: str = "ce_rebal", device: str = "auto") -> Colorizer:
+def load_colorizer(arm: str = "ce", device: str = "auto") -> Colorizer:
     """The network of `arm` that ships with the package (profile laptop, see its passport)."""
     with resources.as_file(resources.files(__package__) / "weights" / f"{arm}.safetensors") as path:
         if not path.exists():
@@ -287,14 +295,17 @@ def load_colorizer(arm: str = "ce_rebal", device: str = "auto") -> Colorizer:
 
 
 def export_weights(
-    folder: Path | str, out: Path | str, terms: str = TERMS, measured: dict | None = None, name: str = ""
-) -> Path:
+    folder: Path | str, out: Path | str, terms: str = TERMS, measured: dict | None = None, name: str = "",
+    readout: Readout | None = None
+) -> Path:  # fmt: skip
     """Write a finished run's network as fp16 to `out`/<name, or the arm>.safetensors.
 
-    Its passport gains the terms of the training data and what was measured ({system: {metric: value}}).
+    Its passport gains the terms of the training data, what was measured ({system: {metric: value}}) and, of a
+    classifier, the read-out that it is used with from then on.
     """
     colorizer = load_run(folder, "cpu")
     colorizer.passport |= {"terms": terms, "measured": measured or {}}
+    colorizer.passport |= {"readout": str(readout)} if readout else {}
     Path(out).mkdir(parents=True, exist_ok=True)
     path = Path(out) / f"{name or colorizer.arm}.safetensors"
     colorizer.save(path, torch.float16)

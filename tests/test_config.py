@@ -131,6 +131,7 @@ IMPOSSIBLE = [
     ("lr_factor", 0, "a finite number above 0"),
     ("eval_every", 0, "1 or more"),
     ("checkpoint_seconds", -1, "0 or more"),
+    ("test_photos", -1, "0 or more"),
     ("init_part", "trunk", "whole where init_from is not given"),
     ("lr_values", [1e-5], "none, or one for each of lr_steps"),
     *((name, "other", ", ".join(choices)) for name, choices in CHOICES.items()),
@@ -149,6 +150,15 @@ def test_a_value_of_the_wrong_kind_is_refused_with_an_example(name, value):
 def test_an_impossible_value_is_refused_with_what_is_allowed(name, value, allowed):
     with pytest.raises(ValueError, match=rf"^{name}=.* is not possible; allowed: .*{re.escape(allowed)}"):
         load_config(**{name: value})
+
+
+def test_an_arm_has_its_own_recipe_unless_one_is_given():
+    usual = load_config("evening")
+    assert usual.for_arm("ce") == usual and usual.for_arm("student_mse").lr == 2 * usual.lr
+    assert usual.for_arm("student_mse").init == "default" != usual.init
+    given = load_config("evening", lr=usual.lr)
+    assert given.for_arm("student_mse") == given, "what was asked for is trained, for trials of rates"
+    assert run_id(usual.for_arm("ce"), "ce", 0, "x") == run_id(given, "ce", 0, "x")
 
 
 def test_weights_of_another_network_are_not_scaled_by_data():

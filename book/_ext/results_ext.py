@@ -13,7 +13,7 @@ one number, `H/decided` that of all but the open ones, and `H/all` that of all.
 
 The directives draw tables: `{verdicts}` all claims, `{predictions}` ours, `{claim} H5` one of either in full, `{rules}`
 when both versions of the rules were fixed, `{passports}` what each run cost, `{runs}` what is to be trained and how
-much of it is recorded, `{benches}` what `colorize bench` measured on each machine, `{costs}` (with `:price:`, dollars
+much of it is recorded, `{benches}` what `colorize bench` measured on each machine, `{coverage}` how often intervals cover, `{costs}` (with `:price:`, dollars
 an hour) what whole trainings would cost there. `{shown}` is a figure glued from a notebook, with alternative text,
 which `{glue}` cannot give across pages. A place that does not exist is a warning, and the book is built with warnings
 as errors.
@@ -327,7 +327,7 @@ class Rules(Source):
         """A paragraph and a folded one."""
         first, second = (claims.read()[f"version{number}"] for number in (1, 2))
         fixed = (
-            f"Rules have versions. Version 1 was written on {first['date']} and committed on {first['committed']} as "
+            f"Rules have versions. Version 1 was written and committed on {first['committed']} as "
             f"`{first['commit']}`, before any result; its verdicts stand as they came out of `laptop`. Version 2 was "
             f"written on {second['date']} and committed on {second['committed']} as `{second['commit']}`, before any "
             "network of profile `evening` had been measured on test photographs. Version 2 decides. Version 1 is shown "
@@ -412,6 +412,19 @@ class Runs(Source):
         links = [link(name) for name in row["decides"]]
         wanted = f" ({counted(row['wanted'], 'run')})" if row["state"] != "part" else ""
         return [row["about"], ", ".join(links), command, state[row["state"]] + wanted]
+
+
+class Coverage(Source):
+    """`{coverage}`: how often the 95 % intervals cover, in simulations."""
+
+    optional_arguments = 0
+
+    def source(self, argument: str) -> str:
+        """The table."""
+        found = records.coverage()
+        columns = {"Simulated case": 40} | {counted(seeds, "seed"): 12 for seeds in found if seeds > 1}
+        rows = [[case, *(f"{low:.1%} to {high:.1%}" for low, high in row.drop(1))] for case, row in found.iterrows()]
+        return table(columns, rows)
 
 
 # --------------------------------------------------------------------------------------------------------------- speed
@@ -514,7 +527,7 @@ def setup(app) -> dict:
     app.add_role("result", Result())
     app.add_role("verdict", Verdict())
     app.add_role("verdict_counts", VerdictCounts())
-    for directive in (Verdicts, Claim, Rules, Predictions, Passports, Runs, Benches, Costs, Shown):
+    for directive in (Verdicts, Claim, Rules, Predictions, Coverage, Passports, Runs, Benches, Costs, Shown):
         app.add_directive(directive.__name__.lower(), directive)
     app.add_post_transform(Describe)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -54,6 +54,7 @@ class Check:
     family: str = ""
     floor: tuple[str, ...] = ()
     report: bool = False
+    digits: int = 0
 
     def __post_init__(self):
         for text in filter(None, (self.must, self.refuted)):
@@ -151,7 +152,7 @@ class Finding:
 
     def __str__(self) -> str:
         """Value and 95 % interval, and what decides besides: the 90 % interval of an equivalence, a corrected p."""
-        form = f"+.{self.check.effect.digits}f"
+        form = f"+.{self.check.digits or self.check.effect.digits}f"
         text = format(self.effect, form)
         if not math.isfinite(self.effect.value):
             return text

@@ -329,6 +329,19 @@ def _dials(colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, re
     return {name: {m: float(f"{v:.6g}") for m, v in row.items()} for name, row in values.items()}
 
 
+def choose_readout(validation: dict[str, dict]) -> tuple[Readout, str]:
+    """The read-out to use a classifier with, and the criterion: of the dials tried on validation images
+    ({system: {metric: value}}), the highest class-balanced AuC among those that are at most as vivid as the truth."""
+    allowed = {name: row for name, row in validation.items() if row["chroma_ratio"] <= 1}
+    best = max(allowed, key=lambda name: allowed[name]["auc_balanced"])
+    shown = ", ".join(f"{m} {allowed[best][m]:.3f}" for m in ("auc_balanced", "auc", "chroma_ratio", "true_hue_ratio"))
+    chosen = System.parse(best).readout
+    return chosen, (
+        f"{chosen} has the highest class-balanced AuC of {len(validation)} read-outs on validation images whose chroma "
+        f"ratio is at most 1: {shown}"
+    )
+
+
 def finished_runs(config: Config, store: Store, runs: Path = RUNS) -> dict[tuple[str, int], Path]:
     """Folders of the finished runs of a configuration, {(arm, seed): folder}."""
     found = {}

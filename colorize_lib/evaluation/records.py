@@ -26,7 +26,7 @@ from ..data.store import Store
 from ..readout import Readout
 from ..training.loop import RUNS, train_run
 from . import metrics
-from .measuring import ASKED, SWEEP, ImageSet, Record, finished_runs
+from .measuring import ASKED, SWEEP, ImageSet, Record, choose_readout, finished_runs
 from .results import BOOK, Results, assemble, load, variant_of
 from .systems import System
 
@@ -236,8 +236,18 @@ def benches() -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(bench_file("").parent.glob("*.json"))}
 
 
-def export(config: Config, store: Store, out: Path, runs: Path = RUNS) -> list[Path]:
+def coverage() -> pd.DataFrame:
+    """How often 95 % intervals held the true value in simulations: a row a case, a column a number of seeds, each the
+    least and the greatest share over the kinds of statistics, as pairs."""
+    table = pd.read_csv(BOOK / "results" / "coverage.csv")
+    ends = table.groupby(["case", "seeds"], sort=False).coverage.agg(["min", "max"])
+    return ends.apply(tuple, axis=1).unstack("seeds").loc[table.case.unique()]
+
+
+def export(config: Config, store: Store, out: Path, runs: Path = RUNS, log=print) -> list[Path]:
     """Write the finished runs of the first seed as weights to ship, with their recorded metrics in the passport.
+
+    With `ce` goes the read-out that `choose_readout` finds, and a line that says why.
 
     Raises ValueError for an arm that is not trained, FileNotFoundError if nothing is recorded yet.
     """
@@ -250,7 +260,11 @@ def export(config: Config, store: Store, out: Path, runs: Path = RUNS) -> list[P
     for arm in config.arms:
         mine = [name for name in recorded.systems if System.parse(name).arm == arm]
         measured = {n: {m: float(f"{recorded.value(n, m):.6g}") for m in recorded.available(n)} for n in mine}
-        paths.append(export_weights(found[arm, seed], out, measured=measured))
+        dials, readout = recorded.summary["validation"][found[arm, seed].name], None
+        if arm == "ce":
+            readout, why = choose_readout(dials)
+            log(f"{arm}: {why}")
+        paths.append(export_weights(found[arm, seed], out, measured=measured, readout=readout))
     return paths
 
 

@@ -394,10 +394,13 @@ def train_all(config: Config, store: Store, runs: Path = RUNS, log=print) -> dic
 
 @torch.no_grad()
 def validation_scores(run: Run) -> dict:
-    """Plain score, excess, mean ab error and chroma ratio (T = 1 for classifiers) on the first validation images."""
+    """Plain score, excess, ab error and chroma ratios (T = 1 for classifiers) on the first validation images.
+
+    The true-hue ratio takes of each predicted colour only what points in the direction of the true one.
+    """
     rows = run.validation
     flush_running_means(run.network.eval())
-    sums = torch.zeros(5)
+    sums = torch.zeros(6)
     for i in range(0, len(rows), 64):
         rgb = read_rgb(run.store, rows[i : i + 64], run.device).to(run.dtype)
         spare = (rgb.shape[-1] - run.config.side) // 2
@@ -406,9 +409,11 @@ def validation_scores(run: Run) -> dict:
         score = run.objective.score(output, rgb)
         extra = {"readout": Readout(1.0)} if isinstance(run.objective, CrossEntropy) else {}
         ab, true = run.objective.decode(output, rgb, **extra)[:, 1:], rgb_to_lab(rgb)[:, 1:]
-        values = [score.plain, score.excess, chroma(ab - true).mean(), chroma(ab).mean(), chroma(true).mean()]
+        along = ((ab * true).sum(1) / chroma(true).clamp_min(1e-6)).mean()
+        values = [score.plain, score.excess, chroma(ab - true).mean(), chroma(ab).mean(), along, chroma(true).mean()]
         sums += torch.stack(values).cpu() * len(rgb)
     run.network.train()
-    plain, excess, error, predicted, true = (sums / len(rows)).tolist()
-    ratio = predicted / true if true else math.nan  # of grey images there is none
-    return {"val_plain": plain, "val_excess": excess, "val_ab_error": error, "val_chroma_ratio": ratio}
+    *values, predicted, along, true = (sums / len(rows)).tolist()
+    ratios = [predicted / true, along / true] if true else [math.nan] * 2  # of grey images there are none
+    names = "val_plain", "val_excess", "val_ab_error", "val_chroma_ratio", "val_true_hue_ratio"
+    return dict(zip(names, values + ratios, strict=True))

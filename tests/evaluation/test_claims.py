@@ -481,6 +481,10 @@ def test_version_1_says_of_laptop_what_it_said():
         assert rows == said["findings"]
 
 
+def test_a_small_effect_may_be_shown_with_more_digits():
+    assert str(claims.Finding(check(digits=5), effect(-0.0006, 0.0014), "")) == "+0.00040 [-0.00060, +0.00140]"
+
+
 def test_every_claim_has_a_verdict(measured):
     found = {h.id: verdict(h, measured) for h in FIRST}
     assert {name for name in IDS if found[name].verdict == "open"} == {h.id for h in FIRST if not h.checks}
@@ -559,9 +563,11 @@ def extension(monkeypatch):
 
 
 @pytest.fixture
-def decided(extension, monkeypatch):
-    """The extension with verdicts that tiny runs give."""
-    found = {h.id: verdict(h, tiny.experiment().results if h.profile == "evening" else None) for h in RULES}
+def decided(extension, monkeypatch, tmp_path):
+    """The extension with verdicts that tiny runs give; nothing else is recorded."""
+    with monkeypatch.context() as now:
+        now.setattr(results, "BOOK", tmp_path)
+        found = {h.id: verdict(h, tiny.experiment().results if h.profile == "evening" else None) for h in RULES}
     monkeypatch.setattr(extension, "verdict", found.__getitem__)
     return extension
 
@@ -625,7 +631,7 @@ def test_the_words_of_version_2_are_those_that_were_fixed():
 
 def test_the_page_says_when_the_rules_were_fixed(extension):
     text = " ".join(extension.Rules.source(bare(extension.Rules), "").split())
-    assert "Version 1 was written on 2026-11-24 and committed on 2026-11-24 as `ffecb8b`, before any result" in text
+    assert "Version 1 was written and committed on 2026-11-24 as `ffecb8b`, before any result" in text
     assert "committed on 2026-11-26 as `93a7be3`, before any network of profile `evening`" in text
 
 
@@ -640,9 +646,10 @@ def test_a_claim_shows_its_verdict_first_and_version_1_folded(decided):
     assert "Compared two errors instead of two pictures." in fold and "\N{MINUS SIGN}" in fold
 
 
-def test_an_open_claim_says_what_is_missing_and_shows_the_rest_as_provisional(decided):
+def test_an_open_claim_says_what_is_missing_and_shows_the_rest_as_provisional(decided, monkeypatch):
     text = decided.Claim.source(bare(decided.Claim), "P3")
     assert text.startswith("**Verdict.** {verdict}`open`\n\nMissing: `smoke/l2_rebal`. Waits for: all arms on")
+    monkeypatch.setattr(results, "BOOK", Path("no book"))
     alone = decided.Claim.source(bare(decided.Claim), "H9")
     assert "Missing: profile `ablation` is not recorded. " in alone and "**Provisional**" not in alone
     (h1,) = (h for h in RULES if h.id == "H1")

@@ -217,6 +217,18 @@ def test_a_subset_is_a_mask_of_images():
 # --------------------------------------------------------------------------------------------------- edge cases
 
 
+def test_a_term_may_be_of_some_images_only():
+    """A subset less its complement: for independent images the variances add up."""
+    found, few = Estimator({"x": arm(1, by_image=2.0)}), np.arange(300) < 90
+    parts = [found.interval("x", "ab_error", rows=rows) for rows in (few, ~few)]
+    apart = found.effect(lambda a, b: a - b, [("x", "ab_error", few), ("x", "ab_error", ~few)])
+    assert apart.value == pytest.approx(parts[0].value - parts[1].value)
+    assert apart.se == pytest.approx(math.hypot(parts[0].se, parts[1].se), rel=0.02)
+    assert found.effect(lambda a: a, [("x", "ab_error", few)]).value == pytest.approx(parts[0].value)
+    with pytest.raises(ValueError, match="must be 300 booleans"):
+        found.effect(lambda a: a, [("x", "ab_error", few[:10])])
+
+
 def test_what_no_image_holds_has_no_value_and_what_one_holds_no_interval():
     table = table_of([1.0, 2.0, 3.0, 4.0])
     table["hit_red"], table["n_red"] = 0.0, [0.0, 0.0, 0.0, 2.0]
