@@ -23,7 +23,7 @@ from ..colorizer import Colorizer
 from ..config import Config
 from ..evaluation.claims import Verdict, wording
 from ..evaluation.intervals import Interval
-from ..evaluation.measuring import DIALS
+from ..evaluation.measuring import DIALS, choose_readout
 from ..evaluation.metrics import SECTORS, VIVID, hue_sector, metric
 from ..evaluation.results import Results
 from ..evaluation.systems import System, system_title
@@ -45,14 +45,11 @@ MISSING = Interval(math.nan, math.nan, math.nan, 0, 0)
 """The interval of what was not measured."""
 UNKNOWN = "not measured yet"
 PURPOSES = {
-    "least error": ("the highest AuC", lambda t: t.auc),
-    "rare colours count": ("the highest balanced AuC", lambda t: t.auc_balanced),
-    "as vivid as photographs": (
-        "of the settings with a chroma ratio within a tenth of one the highest balanced AuC",
-        lambda t: t.auc_balanced.where((t.chroma_ratio - 1).abs() <= 0.1),
-    ),
+    "least error": "the highest AuC",
+    "rare colours count": "the highest balanced AuC",
+    "images to show": "the highest balanced AuC among settings with a chroma ratio of at most one",
 }
-"""What an image may be for: the criterion by which the dials are set on validation images, and its score."""
+"""What an image may be for, and the criterion by which the dials are set for it on validation images."""
 
 
 # ------------------------------------------------------------------------------------------------------- one position
@@ -265,13 +262,13 @@ def dial_table(tried: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose(dials: pd.DataFrame) -> pd.DataFrame:
-    """The setting that each criterion of `PURPOSES` takes: a row a purpose; without rows where nothing was tried."""
-    rows = {}
-    for purpose, (_, score) in PURPOSES.items():
-        scores = score(dials).dropna() if len(dials) else ()
-        if len(scores):
-            rows[purpose] = dials.loc[scores.idxmax()]
-    return pd.DataFrame(rows).T
+    """The setting that the criterion of each purpose takes, the last by `measuring.choose_readout`: a row each of
+    `PURPOSES`; without rows where nothing was tried."""
+    if dials.empty:
+        return dials
+    chosen, _ = choose_readout(dials.to_dict("index"))
+    rows = (dials.auc.idxmax(), dials.auc_balanced.idxmax(), str(System("ce", chosen)))
+    return dials.loc[list(rows)].set_axis(list(PURPOSES))
 
 
 def plot_dials(dials: pd.DataFrame, names: Iterable[str]) -> Figure:
@@ -314,12 +311,14 @@ def _heat(axis, table: pd.DataFrame, about) -> None:
 
 
 POINTS = {
+    "0.38+gain": {"marker": "P", "ms": 9, "mfc": "none", "mew": 1.3},
+    "~0.5:median": {"marker": "s", "ms": 7},
     "+gain": {"marker": "P", "ms": 9},
     ":median": {"marker": "s", "ms": 7, "mfc": "none", "mew": 1.6},
     ":mode": {"marker": "^", "ms": 8, "mfc": "none", "mew": 1.6},
     ":sample": {"marker": "*", "ms": 11},
 }
-"""How systems are marked on the plane by the end of their name; baselines are crosses, trained arms large discs."""
+"""How systems are marked on the plane, by the end of their name; baselines are crosses, trained arms large discs."""
 
 
 def plot_plane(values: pd.DataFrame, points: Iterable[str], vividness: str = "true_hue_ratio") -> Figure:
@@ -405,14 +404,18 @@ def measured(found: Results, systems: Iterable[str], metrics: Iterable[str]) -> 
     return pd.DataFrame.from_dict(rows, orient="index", columns=metrics)
 
 
-def told(interval: Interval, form: str = "+.3f") -> str:
-    """An interval as text, or that it was not measured."""
-    return format(interval, form) if math.isfinite(interval.value) else UNKNOWN
+def said(effect: Interval, form: str, words: tuple[str, str, str] = ("higher", "lower", "not told apart")) -> str:
+    """The word of `claims.wording` with the interval behind it, or that nothing was measured."""
+    return f"{wording(effect, words=words)} ({effect:{form}})" if math.isfinite(effect.value) else UNKNOWN
 
 
-def worded(interval: Interval, words: tuple[str, str, str] = ("higher", "lower", "not told apart")) -> str:
-    """`claims.wording`, or that it was not measured."""
-    return wording(interval, words=words) if math.isfinite(interval.value) else UNKNOWN
+def sorted_out(effects: dict[str, Interval]) -> tuple[str, str]:
+    """The names of effects that are certainly above zero, and of those below, as lists in words."""
+    if not any(math.isfinite(effect.value) for effect in effects.values()):
+        return UNKNOWN, UNKNOWN
+    above = ", ".join(name for name, effect in effects.items() if effect.low > 0)
+    below = ", ".join(name for name, effect in effects.items() if effect.high < 0)
+    return above or "none", below or "none"
 
 
 def standing(verdict: Verdict) -> str:
@@ -421,5 +424,12 @@ def standing(verdict: Verdict) -> str:
         return verdict.verdict
     counts = pd.Series([f.verdict for f in verdict.findings if f.verdict], dtype=str).value_counts(sort=False)
     so_far = "; ".join(f"{n} {word}" for word, n in counts.items())
-    missing = "; ".join(verdict.missing).replace("`", "")
+    missing = "; ".join(text.partition(";")[0].replace("`", "") for text in verdict.missing)
     return f"open (findings so far: {so_far or 'none'}; missing: {missing or 'nothing'})"
+
+
+def findings_table(verdicts: dict[str, Verdict]) -> pd.DataFrame:
+    """`Verdict.table` of several claims under each other, by id; a row that says so where nothing was measured."""
+    nothing = pd.DataFrame([(UNKNOWN, "", "", "", "open")], columns=["measure", "of", "measured", "must be", "finding"])
+    tables = {name: one.table().reset_index() if one.findings else nothing for name, one in verdicts.items()}
+    return pd.concat(tables, names=["", "row"]).droplevel("row")
