@@ -126,9 +126,9 @@ costs.round(1)
 # %% [markdown]
 # *Expected* means under the network's own distribution. There the mean has the least root mean squared distance of
 # all, with a chroma of {glue:text}`mean_chroma:.1f`, and of the six the *{glue:text}`least_distance:s`* has the least
-# mean distance. The tilted mean has a chroma of {glue:text}`tilted_chroma:.1f`; to be vivid it has to leave the place
-# where the expected error is least. The last column is luck: it compares with the one colour that this pixel happens to
-# have. Dullness is no failure of the mean. It is what the question asks for.
+# mean distance. The tilted mean has a chroma of {glue:text}`tilted_chroma:.1f`; an answer that departs from
+# the mean pays with squared error, whatever it gains. The last column is luck: it compares with the one colour that
+# this pixel happens to have. Dullness is no failure of the mean. It is what the question asks for.
 #
 # These images come from the network of `ce` that is at hand, of profile {glue:text}`shown_profile:s`. All that follows
 # is measured, on profile {glue:text}`profile_name:s`. The arms trained for it so far are {glue:text}`there:s`; not
@@ -227,9 +227,8 @@ for arm, place in answers.THEORY.items():
 # `ce`.
 
 # %% mystnb={"figure": {"name": "fig-controls", "caption": "The plane again, on test images, with what costs nothing: one colour for all pixels (crosses) and the gain controls (plus signs). The dots are means of plain cross entropy without a tilt at all temperatures and with one at two. Levels of the balanced AuC depend on the choice of images, so compare points within this figure, not with the figure of validation images."}, "image": {"alt": "Points in a plane of AuC and class-balanced AuC: trained arms, read-outs of cross entropy, gain controls as plus signs and constant colours as crosses"}}
-systems = [name for name in found.systems if name not in ("ceiling", "random")]
-values = answers.measured(found, systems, ["auc", "auc_balanced", "true_hue_ratio"])
-answers.plot_plane(values, systems)
+values = answers.measured(found, found.systems, ["auc", "auc_balanced", "true_hue_ratio"])
+answers.plot_plane(values, answers.BESIDE)
 
 # %% mystnb={"figure": {"name": "fig-tilt-or-gain", "caption": "The tilted mean less the gain controls, which are about as vivid: F1 of each hue, that is precision and recall together, within 20 ab units. To the right of the dotted line the tilt finds more of this hue. A gain can only strengthen the hue that the mean has; a tilt can choose another."}, "image": {"alt": "Six panels of differences with intervals around a zero line, one for each hue, two rows each: the tilted mean less L2 with a gain, and less cross entropy with a gain"}}
 tilted, controls = "ce@1~0.5", ("l2+gain", "ce@1+gain")

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from ..color import lab_to_rgb, lightness, to_unit
 from ..colorizer import Colorizer
-from ..config import Config
+from ..config import ARMS, Config
 from ..evaluation.claims import Verdict, wording
 from ..evaluation.intervals import Interval
-from ..evaluation.measuring import DIALS, choose_readout
+from ..evaluation.measuring import choose_readout
 from ..evaluation.metrics import SECTORS, VIVID, hue_sector, metric
 from ..evaluation.results import Results
 from ..evaluation.systems import System, system_title
@@ -41,6 +41,11 @@ THEORY = {
     "ce_rebal@0.38": "ce@0.38~0.5",
 }
 """Trained systems, and the setting of the dials that should give the same."""
+BESIDE = (
+    *THEORY, "student_mse+L", "ce@1:median", "ce@1:mode", "ce@1:sample", "ce@1~0.5:median",
+    "l2+gain", "ce@1+gain", "ce@0.38+gain", "grey", "mean", "weighted",
+)  # fmt: skip
+"""What stands on the plane of test images beside the means of `ce`."""
 MISSING = Interval(math.nan, math.nan, math.nan, 0, 0)
 """The interval of what was not measured."""
 UNKNOWN = "not measured yet"
@@ -253,12 +258,14 @@ def validated(found: Results) -> pd.DataFrame:
     return pd.concat(tables).groupby(level=0, sort=False).mean() if tables else pd.DataFrame()
 
 
-def dial_table(tried: pd.DataFrame) -> pd.DataFrame:
-    """Those rows of `validated` that are settings of the dials, with the columns temperature and lambda_."""
-    names = {str(System("ce", Readout(t, lambda_))): (t, lambda_)
-             for lambda_ in DIALS["lambda_"] for t in DIALS["temperature"]}  # fmt: skip
-    rows = tried.loc[[name for name in names if name in tried.index]]
-    return rows.assign(temperature=[names[n][0] for n in rows.index], lambda_=[names[n][1] for n in rows.index])
+def dial_table(values: pd.DataFrame) -> pd.DataFrame:
+    """Those rows of a table of systems that are means of `ce` at some setting of the dials, with the columns
+    temperature and lambda_; both falling."""
+    asked = {name: System.parse(name) for name in values.index}
+    plain = {name: s.readout for name, s in asked.items() if s == System("ce", s.readout) and s.readout.kind == "mean"}
+    rows = values.loc[list(plain)]
+    places = {field: [getattr(readout, field) for readout in plain.values()] for field in ("temperature", "lambda_")}
+    return rows.assign(**places).sort_values(["lambda_", "temperature"], ascending=False)
 
 
 def choose(dials: pd.DataFrame) -> pd.DataFrame:
@@ -277,9 +284,10 @@ def plot_dials(dials: pd.DataFrame, names: Iterable[str]) -> Figure:
     The colours of a map span what tilts up to the last but one give; full tilts may lie far outside.
     """
     names = list(names)
-    rows = -(-len(names) // 2)
-    figure, axes = plt.subplots(rows, 2, figsize=(WIDTH, 0.6 + 2.55 * rows), squeeze=False, sharex=True, sharey=True)
-    for axis, name in zip(axes.flat, names, strict=True):
+    rows, columns = -(-len(names) // 2), min(2, len(names))
+    size = (WIDTH, 0.6 + 2.55 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
+    for axis, name in zip(axes.flat, names, strict=False):
         axis.set_title(metric(name).title)
         axis.grid(False)
         if dials.empty:
@@ -333,7 +341,7 @@ def plot_plane(values: pd.DataFrame, points: Iterable[str], vividness: str = "tr
     if values.empty:
         axis.text(0.5, 0.5, UNKNOWN, ha="center", va="center")
         return _done(figure)
-    dials = _curves(values)
+    dials = dial_table(values)
     points = [name for name in points if name in values.index and name not in dials.index]
     shown = dials[dials.lambda_ > 0]
     corners = pd.concat([shown, values.loc[points]])[["auc", "auc_balanced"]]
@@ -346,17 +354,6 @@ def plot_plane(values: pd.DataFrame, points: Iterable[str], vividness: str = "tr
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2 if len(labels) > 5 else 4)
     return _done(figure)
-
-
-def _curves(values: pd.DataFrame) -> pd.DataFrame:
-    """Rows that are plain means of `ce` at some setting, with temperature and lambda_."""
-    rows = {}
-    for name in values.index:
-        system = System.parse(name)
-        if system.arm == "ce" and system == System("ce", system.readout) and system.readout.kind == "mean":
-            rows[name] = (system.readout.temperature, system.readout.lambda_)
-    places = pd.DataFrame.from_dict(rows, orient="index", columns=["temperature", "lambda_"])
-    return values.loc[list(rows)].join(places).sort_values(["lambda_", "temperature"], ascending=False)
 
 
 def _fan(axis, dials: pd.DataFrame, vivid: pd.Series, vividness: str, figure: Figure) -> None:
@@ -378,8 +375,8 @@ def _point(axis, name: str, values: pd.DataFrame) -> None:
     colour = ARM_COLOURS.get(system.arm, "#777777")
     style = next((mark for end, mark in POINTS.items() if name.endswith(end)), None)
     if style is None:
-        style = {"marker": "o", "ms": 11} if name in THEORY or system.arm == "student_mse" else {"marker": "X", "ms": 8}
-        style |= {"mec": "black", "mew": 0.8}
+        style = {"marker": "o", "ms": 11} if system.arm in ARMS else {"marker": "X", "ms": 8}
+        style |= {"mfc": "white", "mew": 2.6} if name.endswith("@1") else {"mec": "black", "mew": 0.8}
     if THEORY.get(name) in values.index:
         there = values.loc[THEORY[name]]
         axis.plot([at.auc, there.auc], [at.auc_balanced, there.auc_balanced], color=colour, lw=1.6, ls=":", zorder=2)
