@@ -13,10 +13,10 @@ one number, `H/decided` that of all but the open ones, and `H/all` that of all.
 
 The directives draw tables: `{verdicts}` all claims, `{predictions}` ours, `{claim} H5` one of either in full, `{rules}`
 when both versions of the rules were fixed, `{passports}` what each run cost, `{runs}` what is to be trained and how
-much of it is recorded, `{benches}` what `colorize bench` measured on each machine, `{coverage}` how often intervals cover, `{costs}` (with `:price:`, dollars
-an hour) what whole trainings would cost there. `{shown}` is a figure glued from a notebook, with alternative text,
-which `{glue}` cannot give across pages. A place that does not exist is a warning, and the book is built with warnings
-as errors.
+much of it is recorded, `{coverage}` how often intervals cover, `{benches}` what `colorize bench` measured on each
+machine, `{costs}` (with `:price:`, dollars an hour) what whole trainings would cost there. `{shown}` is a figure glued
+from a notebook, with alternative text, which `{glue}` cannot give across pages. A place that does not exist is a
+warning, and the book is built with warnings as errors.
 """
 
 import itertools

@@ -32,8 +32,10 @@ from . import baselines, metrics
 from .intervals import Estimator, Interval
 from .systems import System
 
-ASKED = ("@1", "@0.38", "@1:median", "@1:mode", "@1:sample", "@1~0.5", "@0.38~0.5", "@1~0.5:median")
-ASKED = tuple(map(Readout.parse, ASKED))
+ASKED = tuple(
+    Readout.parse(text)
+    for text in ("@1", "@0.38", "@1:median", "@1:mode", "@1:sample", "@1~0.5", "@0.38~0.5", "@1~0.5:median")
+)
 """Read-outs that are recorded of `ce`; only the first two of `ce_rebal`, and of runs with unusual settings."""
 SWEEP = tuple(map(Readout, (0.77, 0.58, 0.29, 0.14, 0.01)))
 """The paper's other temperatures, the last standing for 0; of them only what `DIALED` needs is recorded."""
@@ -267,9 +269,9 @@ class ImageSet:
 
     @property
     def key(self) -> str:
-        """What changes where anything measured on these images would."""
+        """What changes where a number measured on these images would; a new metric changes no other one's."""
         trained_on = self.store.fingerprint(self.store.rows("train"))
-        what = (metrics.VERSION, self.store.fingerprint(self.rows), trained_on, RECORDED)
+        what = (metrics.VERSION, self.store.fingerprint(self.rows), trained_on)
         return hashlib.sha256(repr(what).encode()).hexdigest()[:12]
 
     def truth(self, runs: Path = RUNS, log=None) -> Record:
@@ -297,7 +299,7 @@ class ImageSet:
     def run(self, weights: Path, truth: Record, readouts: Iterable[Readout], log=None) -> Record:
         """Measure the network of a run's folder or file; what an earlier call measured is read from the folder."""
         readouts = tuple(readouts)
-        asked = hashlib.sha256(repr((self.key, *map(str, readouts))).encode()).hexdigest()[:12]
+        asked = hashlib.sha256(repr((self.key, RECORDED, *map(str, readouts))).encode()).hexdigest()[:12]
         kept = weights / f"measured-{asked}.parquet"
         if weights.is_dir() and kept.exists():
             return Record.read(kept)
