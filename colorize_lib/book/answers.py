@@ -394,6 +394,11 @@ def difference(found: Results, a: str, b: str, metric: str) -> Interval:
         return MISSING
 
 
+def panels(found: Results, pairs: dict[str, tuple[str, str]], names: Iterable[str]) -> dict[str, dict[str, Interval]]:
+    """Differences of metrics for `figures.plot_intervals`: {title: {row: a - b}}. pairs: {row: (a, b)}."""
+    return {metric(n).title: {row: difference(found, a, b, n) for row, (a, b) in pairs.items()} for n in names}
+
+
 def measured(found: Results, systems: Iterable[str], metrics: Iterable[str]) -> pd.DataFrame:
     """Values on test images: those of the systems that are there in rows; NaN for a metric that one lacks."""
     systems, metrics = [s for s in systems if s in found.systems], list(metrics)
@@ -429,4 +434,4 @@ def findings_table(verdicts: dict[str, Verdict]) -> pd.DataFrame:
     """`Verdict.table` of several claims under each other, by id; a row that says so where nothing was measured."""
     nothing = pd.DataFrame([(UNKNOWN, "", "", "", "open")], columns=["measure", "of", "measured", "must be", "finding"])
     tables = {name: one.table().reset_index() if one.findings else nothing for name, one in verdicts.items()}
-    return pd.concat(tables, names=["", "row"]).droplevel("row")
+    return pd.concat(tables).droplevel(1)

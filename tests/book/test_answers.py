@@ -201,6 +201,8 @@ def test_full_tilts_do_not_stretch_the_plane():
 def test_what_was_not_measured_is_said(found):
     assert answers.difference(found, "l2", "ce@1", "auc") == found.difference("l2", "ce@1", "auc")
     missing = answers.difference(found, "l2_rebal", "ce@1", "auc")
+    shown = answers.panels(found, {"one": ("l2", "ce@1"), "other": ("l2_rebal", "ce@1")}, ["auc"])["AuC"]
+    assert shown["one"] == found.difference("l2", "ce@1", "auc") and math.isnan(shown["other"].value)
     assert answers.said(missing, "+.2f") == answers.UNKNOWN
     assert answers.said(Interval(1, 0.5, 1.5, 1, 10), "+.1f") == "higher (+1.0 [+0.5, +1.5])"
     up, down = Interval(1, 0.5, 1.5, 1, 10), Interval(-1, -1.5, -0.5, 1, 10)
