@@ -279,10 +279,10 @@ glue("gain_finds", worse, display=False)
 #
 # ## The six predictions
 #
-# **What theory says was written down as six predictions before the main results existed.** Rules, and the verdicts on the
-# profile that they were made for, stand in {doc}`/book/claims`; here they are applied to profile
-# {glue:text}`profile_name:s`. The intervals cover {glue:text}`covers:s`. A rule wants at least two seeds, else it stays
-# open, and what was found so far is provisional.
+# **What theory says was written down as six predictions before the main results existed.** Rules, and the verdicts on
+# the profile that they were made for, stand in {doc}`/book/claims`; here they are applied to profile
+# {glue:text}`profile_name:s`. The intervals cover {glue:text}`covers:s`. A rule wants at least two seeds, else it
+# stays open, and what was found so far is provisional.
 
 # %% tags=["hide-input"]
 ids = ("P1", "P2", "P3", "P4", "P5", "P6")
