@@ -97,11 +97,15 @@ class Colorizer:
         gain: factor on the predicted ab.
         Raises ValueError for anything but uint8 [h, w, 3] with at least one pixel.
         """
+        lab, _ = self.predict(self.seen(image, side), readout)
+        return recolor(image, gain * lab[0, 1:])
+
+    def seen(self, image: np.ndarray, side: int | None = None) -> Tensor:
+        """What the network is shown of an image by `photo`: uint8 [1, h, w, 3]. Raises ValueError as `photo`."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or not image.size:
             raise ValueError(f"an image must be uint8 [h, w, 3] and not empty; got {image.dtype} {image.shape}")
         size = network_size(*image.shape[:2], side or self.side)
-        lab, _ = self.predict(to_uint8(_reduced(image, size, self.device)).cpu(), readout)
-        return recolor(image, gain * lab[0, 1:])
+        return to_uint8(_reduced(image, size, self.device)).cpu()
 
     def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
         """Write weights, prior and provenance as one safetensors file, through a temporary file.

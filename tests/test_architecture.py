@@ -48,6 +48,7 @@ LAYERS = [
     {"book.examples"},
     {"book.figures"},
     {"book.oracle"},
+    {"book.answers"},
     {"book.build"},
     {"bench"},
     {"cli"},

@@ -63,12 +63,13 @@ def book(values: dict) -> int:
 
     Raises ValueError for a parameter that no notebook can take, before any is executed.
     """
-    root, jobs, taken = repository(), [], set()
+    root, jobs, taken, profiles = repository(), [], set(), {}
     _log("reading the notebooks")
     for name in notebooks_of(root):
         known = defaults_of(root / f"notebooks/{name}.py")
         given = {key: value for key, value in values.items() if key in _taken(known)}
         jobs.append((name, check_parameters(name, known, given)))
+        profiles[name] = given.get("profile", known.get("profile"))
         taken |= _taken(known)
     if unknown := set(values) - taken:
         raise ValueError(f"no notebook has a parameter {', '.join(map(repr, unknown))}")
@@ -76,7 +77,7 @@ def book(values: dict) -> int:
     shutil.rmtree(executed, ignore_errors=True)
     if execute_all(root, jobs, executed):
         return 1
-    stage(root, executed, root / "_build/stage", values.get("profile") or known["profile"])
+    stage(root, executed, root / "_build/stage", profiles)
     return build(root)
 
 
@@ -205,10 +206,11 @@ def _redirect_stderr(log: Path) -> None:
         os.dup2(file.fileno(), 2)
 
 
-def stage(root: Path, executed: Path, out: Path, profile: str) -> None:
+def stage(root: Path, executed: Path, out: Path, profiles: dict[str, str]) -> None:
     """Lay out what Sphinx reads: configuration, pages, and the executed notebooks with the run's traces taken off.
 
-    On top of a notebook with results stands of which profile they are; with `smoke`, a banner on every page.
+    On top of a notebook with results stands of which profile they are, by its name; with `smoke`, a banner on every
+    page.
     """
     import nbformat
     import yaml
@@ -217,7 +219,7 @@ def stage(root: Path, executed: Path, out: Path, profile: str) -> None:
     shutil.copytree(root / "book", out / "book", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(root / "_toc.yml", out)
     config = yaml.safe_load((root / "_config.yml").read_text())
-    if profile == "smoke":
+    if "smoke" in profiles.values():
         config.setdefault("html", {})["announcement"] = SMOKE_BANNER
     (out / "_config.yml").write_text(yaml.safe_dump(config))
     (out / "notebooks").mkdir()
@@ -229,7 +231,7 @@ def stage(root: Path, executed: Path, out: Path, profile: str) -> None:
         if any(
             "colorize_lib.evaluation" in cell.source for cell in notebook.cells
         ):  # else its numbers are of no profile
-            notebook.cells.insert(1, nbformat.v4.new_markdown_cell(PROFILE_NOTE.format(profile=profile)))
+            notebook.cells.insert(1, nbformat.v4.new_markdown_cell(PROFILE_NOTE.format(profile=profiles[path.stem])))
         nbformat.write(notebook, out / "notebooks" / path.name)
 
 

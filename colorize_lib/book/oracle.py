@@ -349,7 +349,7 @@ def odds_table(toys: list[Toy], plain: Toy, prior: Tensor) -> pd.DataFrame:
 
 # -------------------------------------------------------------------------------------------------------------- figures
 
-_MARKS = {
+MARKS = {
     "mean": {"marker": "o", "ms": 7},
     "median": {"marker": "s", "ms": 12, "mfc": "none", "mew": 1.6},
     "mode": {"marker": "^", "ms": 17, "mfc": "none", "mew": 1.6},
@@ -357,6 +357,7 @@ _MARKS = {
     "T = 0.38": {"marker": "D", "ms": 4.5},
     "tilted mean": {"marker": "+", "ms": 15, "mew": 1.6},
 }
+"""How the answers are marked on a plane."""
 _SYSTEM_LINES = {
     "l2": (ARM_COLOURS["l2"], ARM_LINES["l2"]),
     "ce@1": (ARM_COLOURS["ce"], ARM_LINES["ce"]),
@@ -382,7 +383,7 @@ def plot_posteriors(found: dict[str, Tensor], names: list[str], reach: float = 7
         axis.axvline(0, color="#bbbbbb", lw=0.8, zorder=0)
         axis.scatter(*centers[seen].T, s=1500 * share[seen], c=_colours_of(centers[seen]), edgecolor="white", lw=0.6)
         for answer, ab in found.items():
-            axis.plot(*ab[number].numpy(), ls="", color="black", label=answer, **_MARKS[answer])
+            axis.plot(*ab[number].numpy(), ls="", color="black", label=answer, **MARKS[answer])
         axis.label_outer()
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

@@ -153,6 +153,16 @@ def for_config(config: Config, runs: Path = RUNS) -> Results:
     return collect(config, open_data(config.data, config.side), runs)
 
 
+def arms_there(config: Config, runs: Path = RUNS) -> tuple[str, ...]:
+    """Those of a configuration's arms that `for_config` finds: recorded ones where no data is named, else finished."""
+    if config.data:
+        there = {arm for arm, _ in finished_runs(config, open_data(config.data, config.side), runs)}
+    else:
+        named = map(System.parse, _recorded(config).systems)
+        there = {system.arm for system in named if not system.variant}
+    return tuple(arm for arm in config.arms if arm in there)
+
+
 def collect(config: Config, store: Store, runs: Path = RUNS, limit: int = 0, log=None) -> Results:
     """Measure the finished runs of a configuration on the test images of a store; what was measured before is read.
 

@@ -53,17 +53,20 @@ def test_staging_takes_the_traces_of_a_run_off(clone):
     notebook = nbformat.v4.new_notebook(metadata={"papermill": {"input_path": "x"}})
     notebook.cells = [nbformat.v4.new_code_cell("1", metadata={"papermill": {"duration": 1.0}, "tags": ["a"]})]
     nbformat.write(notebook, executed / "01_good.ipynb")
-    stage(clone, executed, clone / "_build/stage", "laptop")
+    nbformat.write(notebook, executed / "02_other.ipynb")
+    profiles = {"01_good": "laptop", "02_other": "ablation"}
+    stage(clone, executed, clone / "_build/stage", profiles)
     staged = nbformat.read(clone / "_build/stage/notebooks/01_good.ipynb", 4)
     assert "papermill" not in staged.metadata and staged.cells[0].metadata == {"tags": ["a"]}
     assert len(staged.cells) == 1, "without results its numbers are of no profile"
     notebook.cells.append(nbformat.v4.new_code_cell("from colorize_lib.evaluation import records"))
-    nbformat.write(notebook, executed / "01_good.ipynb")
-    stage(clone, executed, clone / "_build/stage", "laptop")
-    staged = nbformat.read(clone / "_build/stage/notebooks/01_good.ipynb", 4)
-    assert "Numbers on this page are of profile `laptop`" in staged.cells[1].source
+    for name, profile in profiles.items():
+        nbformat.write(notebook, executed / f"{name}.ipynb")
+        stage(clone, executed, clone / "_build/stage", profiles)
+        staged = nbformat.read(clone / f"_build/stage/notebooks/{name}.ipynb", 4)
+        assert f"Numbers on this page are of profile `{profile}`" in staged.cells[1].source
     assert "html" not in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())
-    stage(clone, executed, clone / "_build/stage", "smoke")
+    stage(clone, executed, clone / "_build/stage", dict.fromkeys(profiles, "smoke"))
     assert "smoke" in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())["html"]["announcement"]
 
 

@@ -13,7 +13,7 @@ import pytest
 import tiny
 import torch
 
-from colorize_lib.config import load_config
+from colorize_lib.config import ARMS, PAPER_ARMS, load_config
 from colorize_lib.evaluation import metrics, records, results
 from colorize_lib.evaluation.measuring import LOST_HUES, SUBSETS, ImageSet
 from colorize_lib.evaluation.records import Results
@@ -199,6 +199,18 @@ def test_the_notebooks_read_what_is_recorded_or_what_they_are_given(made, monkey
             read(dataclasses.replace(recorded, width=0.5))
     given = records.for_config(dataclasses.replace(made.config, arms=("l2",)), made.runs)
     assert given.main_systems == ["l2", *BASELINES]
+
+
+def test_which_arms_are_there(made, monkeypatch):
+    every = dataclasses.replace(made.config, arms=ARMS)
+    assert records.arms_there(every, made.runs) == PAPER_ARMS
+    assert records.arms_there(dataclasses.replace(every, seeds=(9,)), made.runs) == ()
+    recorded = results.load("smoke", folder=made.folder, usual=made.config)
+    variant = dict(recorded.summary["systems"], **{"l2_rebal init=he": {"seeds": [0]}})
+    monkeypatch.setattr(records, "load", lambda *_: dataclasses.replace(
+        recorded, summary=recorded.summary | {"systems": variant}))  # fmt: skip
+    asked = load_config("student", arms=["ce", "l2_rebal", "l2"])
+    assert records.arms_there(asked) == ("ce", "l2"), "with other settings it is another network"
 
 
 def test_names_of_recorded_profiles(made, tmp_path):

@@ -1,0 +1,362 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # One posterior, many answers
+#
+# All five objectives of this book ask about the same thing, the colours that are possible given a grey image.
+# **If one network has learned how likely each colour is, does anything else have to be trained, or can the rest be
+# asked of it afterwards?**
+
+# %% tags=["parameters"]
+profile = "ablation"
+data = ""  # none: recorded results
+seeds = []  # none: all that are recorded, or 0 where networks are trained
+arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
+settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
+photo = "rocket"  # of the images that may be shown; else the first of them
+
+# %%
+from dataclasses import replace
+
+import pandas as pd
+from myst_nb import glue
+
+from colorize_lib.book import answers, figures
+from colorize_lib.config import load_config
+from colorize_lib.evaluation import claims, metrics, records
+
+config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
+there = records.arms_there(config)
+found = records.for_config(replace(config, arms=there))
+networks = answers.networks(config)
+image = answers.one_image(config, photo)
+view = answers.View.of(image, networks["ce"])
+places = answers.telling_places(view)
+pd.options.display.max_colwidth = 90
+
+# %% tags=["hide-input"]
+missing = [arm for arm in config.arms if arm not in there]
+glue("profile_name", found.profile, display=False)
+glue("there", ", ".join(there), display=False)
+glue("missing", ", ".join(missing) or "none", display=False)
+glue("covers", found.covers, display=False)
+glue("shown_profile", networks["ce"].passport["profile"], display=False)
+glue("pictures", found.summary["pictures"], display=False)
+
+# %% [markdown]
+# ## One network, six images
+#
+# **Nothing was trained between these images.** One network, plain cross entropy, looked at the grey image once and
+# gave, for every fourth pixel, a probability to each of the 313 colours. What differs is the question.
+
+# %% mystnb={"figure": {"name": "fig-answers", "caption": "Grey input, truth, and six answers of one and the same network to it. The mean hesitates in dull colours; the median and the annealed mean at T = 0.38 lean towards the majority; the mode decides, and leaves hard borders; the tilted mean gives rare colours more weight; the sample has all the colour of a real photograph, in the wrong places, as every position draws for itself. The circles mark two positions that are looked at below."}, "image": {"alt": "Eight versions of one image: grey with two circles, true colours with the same circles, and painted with mean, median, mode, sample, annealed mean and tilted mean"}}
+painted = answers.paint(image, networks["ce"])
+answers.plot_paintings(painted, places, view.L.shape)
+
+# %% [markdown]
+# ## Questions and answers
+#
+# A classifier that is trained with plain cross entropy estimates the distribution $p$ of the colours of a pixel given
+# the grey image: the *posterior*. Every way of judging an answer has one that is best under $p$.
+#
+# | what is asked | best answer under the posterior | who was trained to give just this |
+# |---|---|---|
+# | least squared error | the mean | `l2` |
+# | least distance, what AuC counts | the geometric median | nobody |
+# | the compromise of {cite:t}`zhang2016colorful` | the mean of $p^{1/T}$ (normalised), $T = 0.38$ | nobody |
+# | rare colours count more | the mean of $p$ tilted by the weights $w$ | `l2_rebal`; `ce_rebal` at $T = 1$ |
+# | the likeliest colour | the mode | nobody |
+# | an image as vivid as real ones | a sample | nobody |
+#
+# The last column is the point of this chapter. Three of the five arms are trained for an answer that could be read
+# from a fourth, `ce`. `l2` gives the mean and forgets what it was the mean of. Rebalancing multiplies each colour's
+# probability by its weight, $p(c) \to w(c)\,p(c)$, up to a factor, and that is a change of prior: it can be made after
+# training by adding $\log w$ to the logits {cite:p}`saerens2002adjusting,menon2021long`. The fifth arm,
+# `student_mse`, answers with red, green and blue, lightness included; it has no place in the table, but the mean comes
+# closest.
+#
+# A read-out has two dials. The **temperature** $T$ sharpens the distribution: one leaves it alone, towards zero the mean
+# becomes the mode. The **tilt** $\lambda$ is that of eq. 4 of {cite:t}`zhang2016colorful`: at one all colours count
+# alike, at a half as in their training, at zero each by the inverse of its frequency. If the idea is right, five
+# trainings collapse into one network and two dials.
+#
+# ## One position worked through
+#
+# **The answers differ where the distribution is wide, and only there.** Of the positions in the image above whose true
+# colour is vivid, *open* is the one with the widest distribution; *certain* has the narrowest of all. Positions
+# at the border are left out.
+
+# %% mystnb={"figure": {"name": "fig-one-position", "caption": "What the network holds possible at the two positions, on the ab plane. The area of a disc is the probability of its colour; black marks are the answers read from it, five of them samples; pentagons what other networks answer that were trained to give one colour only (classifiers: their mean). At the open position every question has its own answer. At the certain one most of the probability lies in a few discs, and the answers move together. The strips show the same colours as they are painted, in the order of the marks."}, "image": {"alt": "Two planes of coloured discs. On the large one, of the open position, marks for the truth, mean, median, mode, samples, annealed mean and tilted mean lie far apart; on the small one, of the certain position, close together. Below each a strip of patches in these colours"}}
+answers.plot_places(view, places, networks)
+
+# %% tags=["hide-input"]
+at = {name: view.at(place) for name, place in places.items()}
+shares = pd.DataFrame({name: answers.hue_shares(p) for name, p in at.items()})
+likely = shares.drop("grey").open.idxmax()
+glue("open_grey", float(shares.open["grey"]), display=False)
+glue("open_hue", likely, display=False)
+glue("open_hue_share", float(shares.open[likely]), display=False)
+glue("certain_grey", float(shares.certain["grey"]), display=False)
+shares.round(2)
+
+# %% [markdown]
+# The table sums the discs by hue; *grey* are the nine colours in the middle. At the open position
+# {glue:text}`open_grey:.2f` of the probability lies there and {glue:text}`open_hue_share:.2f` on
+# {glue:text}`open_hue:s`. The mean of such a distribution need not be among the colours that it holds likely. At the
+# certain position the middle has {glue:text}`certain_grey:.2f`. *Certain* is what the network is; whether it is right
+# is another matter, and the white cross shows it.
+#
+# What each answer costs at the open position, in ab units:
+
+# %% tags=["hide-input"]
+costs = answers.cost_table(view, places["open"])
+glue("mean_chroma", float(costs.chroma["mean"]), display=False)
+glue("tilted_chroma", float(costs.chroma["tilted mean"]), display=False)
+glue("least_distance", costs["expected distance"].idxmin(), display=False)
+costs.round(1)
+
+# %% [markdown]
+# *Expected* means under the network's own distribution. There the mean has the least root mean squared distance of
+# all, with a chroma of {glue:text}`mean_chroma:.1f`, and of the six the *{glue:text}`least_distance:s`* has the least
+# mean distance. The tilted mean has a chroma of {glue:text}`tilted_chroma:.1f`; an answer that departs from
+# the mean pays with squared error, whatever it gains. The last column is luck: it compares with the one colour that
+# this pixel happens to have. Dullness is no failure of the mean. It is what the question asks for.
+#
+# These images come from the network of `ce` that is at hand, of profile {glue:text}`shown_profile:s`. All that follows
+# is measured, on profile {glue:text}`profile_name:s`. The arms trained for it so far are {glue:text}`there:s`; not
+# trained yet: {glue:text}`missing:s`.
+#
+# ## Two dials
+#
+# **Each measure has its own place on the dials.** The network of `ce` was asked for the mean at every combination of
+# six temperatures and six tilts, on validation images, so that no test image took part in any choice.
+
+# %% tags=["hide-input"]
+tried = answers.validated(found)
+dials = answers.dial_table(tried)
+names = ["auc", "auc_balanced", "true_hue_ratio", "colourfulness"]
+
+# %% mystnb={"figure": {"name": "fig-dials", "caption": "Four measures of one network over both dials, on validation images. The top left cell is the plain mean. A row further down is more tilt, a column further to the right a cooler distribution; the tilt that the original trains with is a lambda of a half. Frames mark the best cell where more is better. Bright is more; the colours do not follow the numbers of the last row, in which the rarest colours take over, to their ends."}, "image": {"alt": "Four heat maps with a number in each cell, temperature by lambda: AuC, class-balanced AuC, true-hue chroma ratio and colourfulness. The frames of the first two stand in different rows"}}
+answers.plot_dials(dials, names)
+
+# %% tags=["hide-input"]
+coolest = dials[dials.lambda_ == 1].auc.idxmax() if len(dials) else "none"
+glue("coolest", coolest, display=False)
+forms = {"auc": "+.4f", "auc_balanced": "+.3f", "true_hue_ratio": "+.2f"}
+steps = {
+    "cool": (coolest, "ce@1"),
+    "median": (coolest, "ce@1:median"),
+    "tilt": ("ce@1~0.5", "ce@1"),
+}
+for step, pair in steps.items():
+    for metric, form in forms.items():
+        effect = answers.difference(found, *pair, metric)
+        glue(f"{step}_{metric}", answers.said(effect, form), display=False)
+
+# %% [markdown]
+# **The tilt moves the answer towards rare colours.** On test images the tilted mean ($T = 1$, $\lambda = 0.5$) against
+# the plain one: balanced AuC {glue:text}`tilt_auc_balanced:s`, true-hue chroma ratio
+# {glue:text}`tilt_true_hue_ratio:s`, AuC {glue:text}`tilt_auc:s`. The true-hue ratio counts only chroma that
+# points at the true hue, so a random hue earns nothing.
+#
+# **Cooling follows the bulk.** AuC counts the mean distance, whose best answer is the median; a
+# cooler mean moves towards the bulk of the distribution as the median does, and where the bulk is grey, colour goes.
+# Of the temperatures tried without a tilt {glue:text}`coolest:s` has the highest AuC on validation images. On test
+# images, against $T = 1$, its AuC is {glue:text}`cool_auc:s` and its true-hue ratio
+# {glue:text}`cool_true_hue_ratio:s`. Against the median itself, its AuC is
+# {glue:text}`median_auc:s`; {doc}`11_the_oracle` shows one reason why a median need
+# not win at its own question: it is read off a grid and soft labels. With a tilt the bulk may be coloured, and then the
+# same dial works the other way: compare the rows of the figure.
+#
+# ## Where the trained arms lie
+#
+# **A trained arm should lie on the point of the map that theory gives it.** Each was measured on the same
+# validation images, and so has a place between AuC and balanced AuC.
+
+# %% mystnb={"figure": {"name": "fig-plane", "caption": "The two accuracies against each other, on validation images; better is up and to the right. Each grey line is one lambda, from T = 1 (largest dot) to the coolest; the colour of a dot is its vividness. Large discs are the trained arms, and a dotted line leads from each to the setting that theory gives it. The shorter the line, the better the collapse. The line of lambda 0 leaves the picture."}, "image": {"alt": "Curves of dots in a plane of AuC and class-balanced AuC, one for each lambda, which run from the lower right, dull, to the upper left, vivid. Large discs for trained arms, joined to dots by dotted lines"}}
+answers.plot_plane(tried, answers.THEORY)
+
+# %% [markdown]
+# The same comparison on test images, with intervals. Every row should be zero.
+
+# %% mystnb={"figure": {"name": "fig-collapse", "caption": "Each trained arm less the read-out of plain cross entropy that should replace it, on test images. At the dotted line the two are the same. An empty row is an arm that is not trained yet."}, "image": {"alt": "Four panels of differences with intervals around a zero line, a row for each trained arm: AuC, class-balanced AuC, true-hue chroma ratio and colourfulness"}}
+rows = {arm: (arm, place) for arm, place in answers.THEORY.items()}
+panels = answers.panels(found, rows, names)
+figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
+
+# %% tags=["hide-input"]
+forms = {
+    "auc": "+.4f",
+    "auc_balanced": "+.4f",
+    "chroma_ratio": "+.2f",
+    "colourfulness": "+.1f",
+}
+for arm, place in answers.THEORY.items():
+    for metric, form in forms.items():
+        effect = answers.difference(found, arm, place, metric)
+        name = f"{arm}_{metric}".replace("@", "_").replace("0.38", "cool")
+        glue(name, answers.said(effect, form), display=False)
+
+# %% [markdown]
+# As far as it is true, then:
+#
+# - **`l2` and `ce` at its mean.** AuC of `l2` {glue:text}`l2_auc:s`, chroma ratio
+#   {glue:text}`l2_chroma_ratio:s`, colourfulness
+#   {glue:text}`l2_colourfulness:s`. Both aim at the same colour, so what is
+#   left between them is how near training has come.
+# - **`l2_rebal` and `ce` tilted.** AuC {glue:text}`l2_rebal_auc:s`, balanced AuC
+#   {glue:text}`l2_rebal_auc_balanced:s`, chroma ratio
+#   {glue:text}`l2_rebal_chroma_ratio:s`.
+# - **`ce_rebal` and `ce` tilted, at the mean.** AuC {glue:text}`ce_rebal_1_auc:s`, balanced AuC
+#   {glue:text}`ce_rebal_1_auc_balanced:s`, chroma ratio {glue:text}`ce_rebal_1_chroma_ratio:s`.
+# - **The same at $T = 0.38$, the original's system.** AuC {glue:text}`ce_rebal_cool_auc:s`, balanced AuC
+#   {glue:text}`ce_rebal_cool_auc_balanced:s`, chroma ratio {glue:text}`ce_rebal_cool_chroma_ratio:s`.
+#
+# Where a row is not zero, several things may be the reason. Training with weights learns rare colours from few, heavily
+# weighted pixels, so its gradient is noisier. The tilt weighs each of the five grid colours of a soft label by itself,
+# training weighs the label as a whole ({doc}`11_the_oracle`). And rebalanced training leaves out images that are grey
+# throughout, which no tilt does. `student_mse` has no row: it is asked about red, green and
+# blue, and its lightness is part of its answer ({doc}`07_vibrancy`).
+#
+# ## What can be had for nothing
+#
+# **Chroma alone proves nothing.** Multiply the $ab$ of any network by one factor, and it is as vivid as photographs
+# are: the *gain control*, with the factor that gives the truth's mean chroma on validation images. A tilt must show
+# more than that. Below stand, on test images, the gain controls and the constant colours beside all that was asked of
+# `ce`.
+
+# %% mystnb={"figure": {"name": "fig-controls", "caption": "The plane again, on test images, with what costs nothing: one colour for all pixels (crosses) and the gain controls (plus signs). The dots are means of plain cross entropy without a tilt at all temperatures and with one at two. Levels of the balanced AuC depend on the choice of images, so compare points within this figure, not with the figure of validation images."}, "image": {"alt": "Points in a plane of AuC and class-balanced AuC: trained arms, read-outs of cross entropy, gain controls as plus signs and constant colours as crosses"}}
+names = ["auc", "auc_balanced", "true_hue_ratio"]
+values = answers.measured(found, found.systems, names)
+answers.plot_plane(values, answers.BESIDE)
+
+# %% mystnb={"figure": {"name": "fig-tilt-or-gain", "caption": "The tilted mean less the gain controls, which have the mean chroma of photographs: F1 of each hue, that is precision and recall together, within 20 ab units. To the right of the dotted line the tilt finds more of this hue. A gain can only strengthen the hue that the mean has; a tilt can choose another."}, "image": {"alt": "Six panels of differences with intervals around a zero line, one for each hue, two rows each: the tilted mean less L2 with a gain, and less cross entropy with a gain"}}
+tilted, controls = "ce@1~0.5", ("l2+gain", "ce@1+gain")
+rows = {f"less {control}": (tilted, control) for control in controls}
+scores = [f"f1_{hue}" for hue in metrics.SECTORS]
+panels = answers.panels(found, rows, scores)
+figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
+
+# %% tags=["hide-input"]
+forms |= {"ciede2000": "+.2f", "neutral_ciede2000": "+.2f"}
+for control in controls:
+    for metric, form in forms.items():
+        effect = answers.difference(found, tilted, control, metric)
+        name = f"{control}_{metric}".replace("@1+", "_").replace("+", "_")
+        glue(name, answers.said(effect, form), display=False)
+against = {hue: f"f1_{hue}" for hue in metrics.SECTORS}
+hues = {hue: answers.difference(found, tilted, "ce@1+gain", score) for hue, score in against.items()}
+better, worse = answers.sorted_out(hues)
+glue("tilt_finds", better, display=False)
+glue("gain_finds", worse, display=False)
+
+# %% [markdown]
+# The honest balance of the tilted mean against the same network's plain mean with a gain:
+#
+# - chroma ratio {glue:text}`ce_gain_chroma_ratio:s`, AuC {glue:text}`ce_gain_auc:s`, balanced AuC
+#   {glue:text}`ce_gain_auc_balanced:s`, colourfulness
+#   {glue:text}`ce_gain_colourfulness:s`;
+# - CIEDE2000, an error, {glue:text}`ce_gain_ciede2000:s`, and on pixels that
+#   are truly neutral {glue:text}`ce_gain_neutral_ciede2000:s`: a gain
+#   leaves grey where the mean is grey, a tilt need not;
+# - hues that the tilt finds better: {glue:text}`tilt_finds:s`; hues that the gain does: {glue:text}`gain_finds:s`. Each
+#   is judged by its own interval, without a correction for six.
+#
+# Against `l2` with a gain: AuC {glue:text}`l2_gain_auc:s`, balanced AuC
+# {glue:text}`l2_gain_auc_balanced:s`, CIEDE2000
+# {glue:text}`l2_gain_ciede2000:s`, colourfulness
+# {glue:text}`l2_gain_colourfulness:s`.
+#
+# ## The six predictions
+#
+# **What theory says was written down as six predictions before the main results existed.** Rules, and the verdicts on
+# the profile that they were made for, stand in {doc}`/book/claims`; here they are applied to profile
+# {glue:text}`profile_name:s`. The intervals cover {glue:text}`covers:s`. A rule wants at least two seeds, else it
+# stays open, and what was found so far is provisional.
+
+# %% tags=["hide-input"]
+ids = ("P1", "P2", "P3", "P4", "P5", "P6")
+verdicts = {name: claims.decide(name, found, version=2) for name in ids}
+for name, verdict in verdicts.items():
+    glue(name, verdict.verdict, display=False)
+    glue(f"{name}_so_far", answers.standing(verdict), display=False)
+answers.findings_table(verdicts)
+
+# %% [markdown]
+# - {ref}`P1 <claim-p1>`, `ce` at its mean and `l2` paint the same, because both ask for the mean:
+#   **{glue:text}`P1_so_far:s`**.
+# - {ref}`P2 <claim-p2>`, a tilt after training is not worse than rebalancing in training, because both change the
+#   prior: **{glue:text}`P2_so_far:s`**.
+# - {ref}`P3 <claim-p3>`, `l2_rebal` and `ce_rebal` at its mean paint the same, for the reason of the first:
+#   **{glue:text}`P3_so_far:s`**.
+# - {ref}`P4 <claim-p4>`, the student's loss becomes vivid with the weights that the student left out, because the
+#   weights and not the loss decide: **{glue:text}`P4_so_far:s`**.
+# - {ref}`P5 <claim-p5>`, each answer wins at its own question: **{glue:text}`P5_so_far:s`**.
+# - {ref}`P6 <claim-p6>`, a sample is as vivid as the truth, since the posterior is, where it is calibrated:
+#   **{glue:text}`P6_so_far:s`**.
+#
+# *Too weak to tell* is a finding on its own: a network that hardly beats one constant colour cannot show that two
+# losses are equal.
+#
+# ## What to do with it
+#
+# 1. **Train plain cross entropy.** No weights, no temperature, no decision about vividness. From it the other answers
+#    can be asked; from a mean nobody gets a distribution back.
+# 2. **Say what the image is for** before looking at results, and take the read-out that answers it: a mean or a cooler
+#    mean for the least error; a tilt where rare colours count; a sample to show what is possible, spotted as it is,
+#    for its positions are drawn one by one.
+# 3. **Choose $T$ and $\lambda$ on validation images by a criterion that is fixed first.** The dials cost one pass
+#    through the network. The table has three criteria and what they choose here; another network chooses its own.
+# 4. **Hold every gain in vividness against a gain control.** If chroma is all that is wanted, multiply by a factor: any
+#    network can, `l2` too.
+# 5. **Report plain and balanced AuC together.** Along a dial one is paid with the other.
+
+# %% tags=["hide-input"]
+chosen = answers.choose(dials)
+criteria = [f"{purpose}: {rule}" for purpose, rule in answers.PURPOSES.items()]
+columns = {
+    "temperature": "T",
+    "lambda_": "lambda",
+    "auc": "AuC",
+    "auc_balanced": "balanced AuC",
+    "chroma_ratio": "chroma ratio",
+}
+glue("criteria", "; ".join(criteria), display=False)
+last = [f"{row.temperature:g}, {row.lambda_:g}" for row in chosen.itertuples()]
+glue("to_show", last[-1] if last else answers.UNKNOWN, display=False)
+chosen.rename(columns=columns).reindex(columns=list(columns.values())).round(3)
+
+# %% [markdown]
+# The criteria: {glue:text}`criteria:s`. The last is the one by which the shipped network's own read-out is chosen when
+# it is exported.
+#
+# ## What we found
+#
+# - **One network, many images.** Mean, median, mode, sample and tilted mean of one distribution differ where it is wide,
+#   and agree where it is narrow. At the open position the mean has a chroma of {glue:text}`mean_chroma:.1f`, the tilted
+#   mean {glue:text}`tilted_chroma:.1f`.
+# - **Two dials.** Tilting: balanced AuC {glue:text}`tilt_auc_balanced:s`, AuC
+#   {glue:text}`tilt_auc:s`. Cooling to the best temperature: AuC
+#   {glue:text}`cool_auc:s`, true-hue ratio {glue:text}`cool_true_hue_ratio:s`.
+# - **The collapse.** `l2` less `ce` at its mean: AuC {glue:text}`l2_auc:s`, colourfulness
+#   {glue:text}`l2_colourfulness:s`. `l2_rebal` less the tilted `ce`: AuC {glue:text}`l2_rebal_auc:s`. `ce_rebal` less
+#   the tilted `ce`: AuC {glue:text}`ce_rebal_1_auc:s`.
+# - **The gain control.** Against it the tilted mean's AuC is {glue:text}`ce_gain_auc:s`, its balanced AuC
+#   {glue:text}`ce_gain_auc_balanced:s`, its CIEDE2000 {glue:text}`ce_gain_ciede2000:s`. Hues that the tilt
+#   finds better: {glue:text}`tilt_finds:s`; that the gain does: {glue:text}`gain_finds:s`.
+# - **To show images**, the criterion chooses this temperature and lambda for the network of this profile:
+#   {glue:text}`to_show:s`.
+# - **Open.** Arms not trained yet on profile {glue:text}`profile_name:s`: {glue:text}`missing:s`. The predictions stand
+#   at {glue:text}`P1:s`, {glue:text}`P2:s`, {glue:text}`P3:s`, {glue:text}`P4:s`, {glue:text}`P5:s` and
+#   {glue:text}`P6:s`, in their order. All numbers are from {glue:text}`pictures:,d` test images; the intervals cover
+#   {glue:text}`covers:s`.
