@@ -39,7 +39,7 @@ def _methods(thing) -> list:
         (name, getattr(member, "__func__", member))
         for name, member in vars(thing).items()
         if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, classmethod | staticmethod))
-        if inspect.getdoc(getattr(member, "__func__", member))
+        if getattr(member, "__func__", member).__doc__  # what only overrides is described where it is first
     ]
 
 
