@@ -450,7 +450,9 @@ def export(options) -> None:
     store = _store(config)
     from .evaluation import records
 
-    write, out = (records.export_runs, options.out) if options.out else (records.export, PACKAGE / "weights")
+    write, out = records.export, PACKAGE / "weights" / config.profile
+    if options.out:
+        write, out = records.export_runs, options.out
     for path in write(config, store, Path(out)):
         print(path)
 

@@ -24,6 +24,8 @@ from .objectives import HEADS, NEEDS_PRIOR, CrossEntropy, Objective, make_object
 from .readout import Readout
 
 WEIGHTS = "network.safetensors"
+SHIPPED = ("evening", "laptop")
+"""Profiles of which networks ship with the package, the longest training first."""
 TERMS = (
     "Trained on MiniPlaces (a subset of Places2), whose photographs may be used for non-commercial research and "
     "education only and are not distributed here. The weights are offered for the same use; the code is MIT."
@@ -285,13 +287,18 @@ def load_run(folder: Path | str, device: str = "auto") -> Colorizer:
     return Colorizer.load(path, device)
 
 
-def load_colorizer(arm: str = "ce", device: str = "auto") -> Colorizer:
-    """The network of `arm` that ships with the package (profile laptop, see its passport)."""
-    with resources.as_file(resources.files(__package__) / "weights" / f"{arm}.safetensors") as path:
-        if not path.exists():
-            shipped = sorted(p.stem for p in path.parent.glob("*.safetensors"))
-            raise ValueError(f"arm={arm!r} does not ship with this package; allowed: {', '.join(shipped) or 'none'}")
-        return Colorizer.load(path, device)
+def load_colorizer(arm: str = "ce", device: str = "auto", profile: str = "") -> Colorizer:
+    """The network of `arm` that ships with the package, by default the one that was trained longest.
+
+    profile: that of this profile, to compare arms that were trained alike. Raises ValueError naming what ships.
+    """
+    with resources.as_file(resources.files(__package__) / "weights") as folder:
+        for name in (profile,) if profile else SHIPPED:
+            if (folder / name / f"{arm}.safetensors").exists():
+                return Colorizer.load(folder / name / f"{arm}.safetensors", device)
+        there = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("*/*.safetensors"))
+    of = f" of profile {profile!r}" if profile else ""
+    raise ValueError(f"arm={arm!r}{of} does not ship with this package; allowed: {', '.join(there) or 'none'}")
 
 
 def export_weights(

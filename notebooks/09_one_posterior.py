@@ -18,12 +18,12 @@
 # asked of it afterwards?**
 
 # %% tags=["parameters"]
-profile = "ablation"
+profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
-photo = "rocket"  # of the images that may be shown; else the first of them
+photo = "lighthouse"  # of the images that may be shown; else the first of them
 
 # %%
 from dataclasses import replace
@@ -322,7 +322,7 @@ answers.findings_table(verdicts)
 # 5. **Report plain and balanced AuC together.** Along a dial one is paid with the other.
 
 # %% tags=["hide-input"]
-chosen = answers.choose(dials)
+chosen = answers.choose(tried)
 criteria = [f"{purpose}: {rule}" for purpose, rule in answers.PURPOSES.items()]
 columns = {
     "temperature": "T",

@@ -255,7 +255,9 @@ def test_no_picture_or_data_set_is_committed():
     suffixes = {".jpg", ".jpeg", ".webp", ".parquet", ".npy", ".npz", ".pt", ".pth", ".gz", ".zip"}
     measured = ("*/pictures.parquet", "*/truth.parquet", "*/runs/*.parquet")  # sums over single images, no pixels
     kept = {path for pattern in measured for path in ROOT.glob(f"book/results/{pattern}")}
-    assert not [p for p in _tracked() if p.suffix.lower() in suffixes and p not in kept]
+    shown = set(ROOT.glob("book/photos/*.jpg"))  # free ones, see the README there
+    assert len(shown) <= 12 and all(path.stat().st_size < 45_000 for path in shown)
+    assert not [p for p in _tracked() if p.suffix.lower() in suffixes and p not in kept | shown]
     stray = [p for p in _tracked() if p.suffix == ".ipynb" and "tests/reference/notebooks" not in p.as_posix()]
     assert not stray, "notebooks are kept as jupytext scripts"
     assert not [p for p in _tracked() if p.stat().st_size > 5_500_000]

@@ -30,7 +30,7 @@ from ..evaluation.systems import System, system_title
 from ..objectives import label_ab, subsample
 from ..quantize import ab_gamut_centers
 from ..readout import Readout, distribution
-from .examples import colorizers, shippable_images
+from .examples import book_photos, colorizers, shippable_images
 from .figures import ARM_COLOURS, WIDTH, _ab_axis, _colours_of, _done, show_image
 from .oracle import ANSWERS, MARKS
 
@@ -52,7 +52,7 @@ UNKNOWN = "not measured yet"
 PURPOSES = {
     "least error": "the highest AuC",
     "rare colours count": "the highest balanced AuC",
-    "images to show": "the highest balanced AuC among settings with a chroma ratio of at most one",
+    "images to show": "the largest share of chroma along the true hue, among settings as vivid as the truth to a tenth",
 }
 """What an image may be for, and the criterion by which the dials are set for it on validation images."""
 
@@ -100,7 +100,7 @@ class View:
 
 def one_image(config: Config, name: str) -> np.ndarray:
     """The image of a name among those that may be shown; the first where there is none, as with scenes only."""
-    images = shippable_images(config)
+    images = shippable_images(config) | ({} if config.data == "synthetic" else book_photos())
     return np.asarray(images.get(name, next(iter(images.values()))))
 
 
@@ -115,11 +115,17 @@ def networks(config: Config) -> dict[str, Colorizer]:
     return found
 
 
+VISIBLE = (35, 85)
+"""Lightness between which colours are easy to see."""
+
+
 def telling_places(view: View) -> dict[str, tuple[int, int]]:
-    """Two positions away from the border: "open", whose distribution is the widest of those whose true colour is vivid
-    (of all, where none is), and "certain", whose is the narrowest."""
-    inside = torch.zeros_like(view.L, dtype=torch.bool)
-    inside[1:-1, 1:-1] = True
+    """Two positions away from the border and neither dark nor white, so that colours can be seen there: "open", whose
+    distribution is the widest of those whose true colour is vivid (of all, where none is), and "certain", whose is the
+    narrowest."""
+    darkest, lightest = VISIBLE
+    inside = (darkest < view.L) & (lightest > view.L)
+    inside[[0, -1]], inside[:, [0, -1]] = False, False
     vivid = inside & (torch.linalg.vector_norm(view.true, dim=-1) > VIVID)
     widest = view.spread.where(vivid if vivid.any() else inside, -math.inf).argmax()
     narrowest = view.spread.where(inside, math.inf).argmin()
@@ -209,7 +215,7 @@ def plot_places(view: View, places: dict[str, tuple[int, int]], found: dict[str,
     layout = [["plane 0", "plane 1"], ["plane 0", "legend"], ["strip 0", "strip 1"]]
     ratios = {"width_ratios": (1.72, 1), "height_ratios": (1, 0.68, 0.16)}
     figure, axes = plt.subplot_mosaic(layout, figsize=(WIDTH, 5.6), **ratios)
-    for n, ((title, place), reach) in enumerate(zip(places.items(), (68, 40), strict=True)):
+    for n, ((title, place), reach) in enumerate(zip(places.items(), (68, 58), strict=True)):
         _posterior(axes[f"plane {n}"], view, place, trained_at(view.image, place, found), title, reach)
         shown = {"truth": view.true[place][None]} | answers_at(view, place, 1)
         _patches(axes[f"strip {n}"], {name: ab[0] for name, ab in shown.items()}, float(view.L[place]))
@@ -268,9 +274,10 @@ def dial_table(values: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**places).sort_values(["lambda_", "temperature"], ascending=False)
 
 
-def choose(dials: pd.DataFrame) -> pd.DataFrame:
+def choose(tried: pd.DataFrame) -> pd.DataFrame:
     """The setting that the criterion of each purpose takes, the last by `measuring.choose_readout`: a row each of
-    `PURPOSES`; without rows where nothing was tried."""
+    `PURPOSES`; without rows where nothing was tried. tried: see `validated`."""
+    dials = dial_table(tried)
     if dials.empty:
         return dials
     chosen, _ = choose_readout(dials.to_dict("index"))

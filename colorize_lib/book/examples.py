@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from ..color import chroma, hue, lab_to_rgb, rgb_to_lab, to_uint8, to_unit
-from ..colorizer import Colorizer, load_colorizer, load_run
+from ..colorizer import SHIPPED, Colorizer, load_colorizer, load_run
 from ..config import Config
-from ..data.images import bundled_photos
+from ..data.images import bundled_photos, read_image
 from ..data.prepare import open_data
 from ..data.scenes import synthetic_scenes
 from ..evaluation.measuring import finished_runs
+from ..evaluation.results import BOOK
 from ..evaluation.systems import System
 from ..readout import Readout
 from ..training.loop import RUNS
@@ -84,6 +85,11 @@ def _score(score: Callable, image: np.ndarray) -> float:
     return score(rgb_to_lab(to_unit(torch.from_numpy(np.array(image))[None]))[0])
 
 
+def book_photos() -> dict[str, np.ndarray]:
+    """The photographs in book/photos, by name; none where the package is installed without the book."""
+    return {path.stem: read_image(path) for path in sorted((BOOK / "photos").glob("*.jpg"))}
+
+
 def shippable_images(config: Config, scenes: int = 4) -> dict[str, np.ndarray]:
     """Images that may be shown anywhere: scikit-image's photographs (not for synthetic data) and synthetic scenes."""
     n = 12 if config.data == "synthetic" else scenes
@@ -93,9 +99,13 @@ def shippable_images(config: Config, scenes: int = 4) -> dict[str, np.ndarray]:
 
 
 def colorizers(config: Config, runs: Path = RUNS) -> dict[str, Colorizer]:
-    """One trained network an arm: those of the runs on the configured data (first seed), else the shipped ones."""
+    """One trained network an arm: those of the runs on the configured data (first seed), else the shipped ones.
+
+    All are of one profile, the configured one where it ships, else `laptop`, so that they were trained alike.
+    """
     if not config.data:
-        return {arm: load_colorizer(arm) for arm in config.arms}
+        profile = config.profile if config.profile in SHIPPED else "laptop"
+        return {arm: load_colorizer(arm, profile=profile) for arm in config.arms}
     found = finished_runs(config, open_data(config.data, config.side), runs)
     missing = [arm for arm in config.arms if (arm, config.seeds[0]) not in found]
     if missing:

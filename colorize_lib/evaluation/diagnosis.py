@@ -29,11 +29,9 @@ from ..readout import Readout
 from ..training.loop import VALIDATION_PHOTOS
 from . import metrics
 from .baselines import constant_prediction
-from .measuring import StoredImages, predictor
+from .measuring import PRIOR, StoredImages, predictor
 
 READOUTS = tuple(map(Readout.parse, ("@1", "@0.38", "@1:median", "@1:mode", "@1~0.5")))
-PRIOR = Path(__file__).with_name("prior.csv")
-"""Of MiniPlaces' training images."""
 REBALANCED = ("l2_rebal", "ce_rebal")
 NEAR_GREY = 15
 """Chroma up to which a colour is near grey, as in `data.prior.IMAGENET_MOMENTS`."""

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import torch
 
 from ..color import chroma, lightness, rgb_to_lab, to_unit
-from ..colorizer import WEIGHTS, Colorizer, load_colorizer, load_run
+from ..colorizer import WEIGHTS, Colorizer, load_run
 from ..config import Config, from_identity
-from ..data.prior import data_prior
+from ..data.prior import data_prior, load_prior
 from ..data.store import Store
 from ..quantize import ab_gamut_centers, rebalancing_weights
 from ..readout import Readout
@@ -39,6 +39,8 @@ ASKED = tuple(
 """Read-outs that are recorded of `ce`; only the first two of `ce_rebal`, and of runs with unusual settings."""
 SWEEP = tuple(map(Readout, (0.77, 0.58, 0.29, 0.14, 0.01)))
 """The paper's other temperatures, the last standing for 0; of them only what `DIALED` needs is recorded."""
+PRIOR = Path(__file__).with_name("prior.csv")
+"""Of MiniPlaces' training images."""
 GAINED = ("l2", "ce@1", "ce@0.38")
 """Systems that are also recorded with the truth's mean chroma."""
 DIALS = {"temperature": (1.0, 0.77, 0.58, 0.38, 0.29, 0.14), "lambda_": (1.0, 0.9, 0.75, 0.5, 0.25, 0.0)}
@@ -152,12 +154,13 @@ def evaluate(
 ) -> dict:  # fmt: skip
     """Every metric of one network on the images of a store, with intervals over images, as plain JSON values.
 
-    The class-balanced AuC needs a prior. It is that of the shipped `ce` for every network and every store, so that any
-    two files can be compared. readouts: what to ask of a classifier; by default its mean and its annealed mean.
+    The class-balanced AuC needs a prior. It is that of MiniPlaces' training images for every network and every store,
+    so that any two files can be compared. readouts: what to ask of a classifier; by default its mean and its annealed
+    mean.
     """
     rows = store.rows(split, limit)
     config = from_identity(colorizer.passport["config"])
-    images, prior = StoredImages(store, rows), load_colorizer("ce", "cpu").objective.prior
+    images, prior = StoredImages(store, rows), load_prior(PRIOR).float()
     readouts = list(readouts) or [Readout(1.0), Readout(config.temperature)]
     measured = measure_systems(colorizer, images, prior, readouts, log=log) | measure_baselines(images, prior, config)
     found = Estimator({name: {None: m.table} for name, m in measured.items()})
@@ -165,7 +168,7 @@ def evaluate(
         "pictures": len(rows),
         "split": split,
         "data": store.fingerprint(rows),
-        "prior": "ce",
+        "prior": "MiniPlaces",
         "passport": colorizer.passport,
         "systems": {
             name: {n: _plain(found.interval(name, n)) for n in found.available(name, RECORDED)} for name in measured
@@ -314,33 +317,48 @@ class ImageSet:
         prior = torch.tensor(truth.about["prior"])
         validation = StoredImages(self.store, self.store.rows("val", VALIDATION_PHOTOS))
         gains = gain_factors(colorizer, validation, readouts)
-        dialed = _dials(colorizer, validation, prior, readouts)
+        dialed = _dials(colorizer, validation, prior, readouts, gains)
         measured = measure_systems(colorizer, self.images, prior, readouts, gains, log)
         about = {"key": self.key, "test_data": truth.about["test_data"], "images": len(self.rows),
                  "passport": colorizer.passport, "gains": gains, "validation": dialed} | _facts(measured)  # fmt: skip
         return Record(about, _kept(measured))
 
 
-def _dials(colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, readouts: tuple[Readout, ...]) -> dict:
-    """`DIALED` on validation images for each system, and for `ce` at every setting of `DIALS`: {system: {metric:
-    value}}."""
+def _dials(
+    colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, readouts: tuple[Readout, ...], gains: dict
+) -> dict:
+    """`DIALED` on validation images for each system, for `ce` at every setting of `DIALS`, and for plain grey: {system:
+    {metric: value}}."""
     if colorizer.is_classifier and set(ASKED) <= set(readouts):
         readouts = dict.fromkeys(Readout(t, lambda_) for t in DIALS["temperature"] for lambda_ in DIALS["lambda_"])
-    measured = metrics.measure(predictor(colorizer, readouts), images, prior)
+    predict = predictor(colorizer, readouts, gains)
+
+    def with_grey(pixels: torch.Tensor) -> tuple[dict[str, metrics.Answer], torch.Tensor | None]:
+        answers, logits = predict(pixels)
+        return answers | {"grey": metrics.Answer(baselines.grey_prediction(pixels.to(colorizer.device)))}, logits
+
+    measured = metrics.measure(with_grey, images, prior)
     values = {name: {m: metrics.value(found.table, m) for m in DIALED} for name, found in measured.items()}
     return {name: {m: float(f"{v:.6g}") for m, v in row.items()} for name, row in values.items()}
 
 
 def choose_readout(validation: dict[str, dict]) -> tuple[Readout, str]:
-    """The read-out to use a classifier with, and the criterion: of the dials tried on validation images
-    ({system: {metric: value}}), the highest class-balanced AuC among those that are at most as vivid as the truth."""
-    allowed = {name: row for name, row in validation.items() if row["chroma_ratio"] <= 1}
-    best = max(allowed, key=lambda name: allowed[name]["auc_balanced"])
-    shown = ", ".join(f"{m} {allowed[best][m]:.3f}" for m in ("auc_balanced", "auc", "chroma_ratio", "true_hue_ratio"))
+    """The read-out to show images with, and a line that says why.
+
+    Of those tried on validation images ({system: {metric: value}}) that are as vivid as the truth, to a tenth in their
+    chroma ratio, it is the one with the largest share of its chroma along the true hue: true-hue ratio over chroma
+    ratio. Where none is as vivid, the nearest is taken.
+    """
+    tried = {n: row for n, row in validation.items() if System.parse(n).readout and not System.parse(n).treatment}
+    off = {name: abs(row["chroma_ratio"] - 1) for name, row in tried.items()}
+    vivid = [name for name in tried if off[name] <= 0.1] or [min(off, key=off.get)]
+    share = {name: tried[name]["true_hue_ratio"] / tried[name]["chroma_ratio"] for name in vivid}
+    best = max(share, key=share.get)
+    shown = ", ".join(f"{m} {tried[best][m]:.3f}" for m in ("chroma_ratio", "true_hue_ratio", "auc", "auc_balanced"))
     chosen = System.parse(best).readout
     return chosen, (
-        f"{chosen} has the highest class-balanced AuC of {len(validation)} read-outs on validation images whose chroma "
-        f"ratio is at most 1: {shown}"
+        f"{chosen}: of {len(tried)} read-outs on validation images {len(vivid)} are as vivid as the truth to a tenth; "
+        f"this one has most of its chroma along the true hue, {share[best]:.3f} ({shown})"
     )
 
 

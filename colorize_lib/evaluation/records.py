@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from ..color import rgb_to_lab, to_unit
-from ..colorizer import export_weights, load_colorizer, load_run
+from ..colorizer import export_weights, load_run
 from ..config import Config, identity, load_config
 from ..data.prepare import open_data
 from ..data.prior import data_prior
@@ -135,8 +135,7 @@ def data_card(config: Config) -> DataCard:
         run = next(iter(about["passports"].values()))
         images = {"training": run["photos"], "test": about["pictures"]}
         marks = {"training": run["data"], "test": about["test_data"]}
-        prior = torch.tensor(about["prior"]) if "prior" in about else load_colorizer("ce", "cpu").objective.prior
-        return DataCard(prior, torch.tensor(about["histograms"]["truth"]), images, marks)
+        return DataCard(torch.tensor(about["prior"]), torch.tensor(about["histograms"]["truth"]), images, marks)
     store = open_data(config.data, config.side)
     rows = {"training": store.rows("train", config.train_photos), "test": store.rows("test")}
     lab = (rgb_to_lab(to_unit(torch.from_numpy(store.read(part)))) for part in np.array_split(rows["test"], 50))

@@ -143,7 +143,7 @@ def test_validated_means_over_seeds_of_usual_runs_of_arms_that_are_asked(found):
     runs = [run for run, p in found.summary["passports"].items() if p["arm"] == "l2"]
     by_hand = np.mean([found.summary["validation"][run]["l2"]["auc"] for run in runs])
     assert len(runs) == 2 and tried.auc["l2"] == pytest.approx(by_hand)
-    assert set(answers.validated(found.only(["l2"])).index) == {"l2"}
+    assert set(answers.validated(found.only(["l2"])).index) == {"l2", "l2+gain", "grey"}
     passports = {run: p | {"variant": "init=he"} for run, p in found.summary["passports"].items()}
     other = dataclasses.replace(found, summary=found.summary | {"passports": passports})
     assert answers.validated(other).empty
@@ -159,6 +159,10 @@ DIALS = pd.DataFrame(
 def test_each_purpose_takes_the_best_by_its_criterion():
     chosen = answers.choose(DIALS)
     assert chosen.temperature.tolist() == [1, 1, 0.38] and chosen.lambda_.tolist() == [1, 0.5, 0.5]
+    both = answers.choose(DIALS.assign(chroma_ratio=[0.91, 1.0, 1.09])).iloc[-1]
+    assert (both.temperature, both.lambda_) == (1, 0.5), "a larger share of it lies along the true hue"
+    none = answers.choose(DIALS.assign(chroma_ratio=[0.5, 0.6, 1.5])).iloc[-1]
+    assert none.temperature == 0.38, "the nearest"
     assert list(chosen.index) == list(answers.PURPOSES)
     assert answers.choose(pd.DataFrame()).empty
 
