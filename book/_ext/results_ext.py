@@ -129,7 +129,7 @@ class Result(SphinxRole):
 
     def run(self) -> tuple[list, list]:
         """Return the formatted number, or a warning that names what is missing."""
-        place, _, form = self.text.partition(":")
+        place, _, form = self.text.rpartition(":")  # a system may hold one, too
         try:
             text = show(lookup(place), form)
         except MISSING as error:
