@@ -93,8 +93,8 @@ answers.plot_paintings(painted, places, view.L.shape)
 # ## One position worked through
 #
 # **The answers differ where the distribution is wide, and only there.** Of the positions in the image above whose true
-# colour is vivid, *open* is the one with the widest distribution; *certain* has the narrowest of all. Positions
-# at the border are left out.
+# colour is vivid, *open* is the one with the widest distribution; *certain* has the narrowest of all. Left out
+# are the border and what is dark or white.
 
 # %% mystnb={"figure": {"name": "fig-one-position", "caption": "What the network holds possible at the two positions, on the ab plane. The area of a disc is the probability of its colour; black marks are the answers read from it, five of them samples; pentagons what other networks answer that were trained to give one colour only (classifiers: their mean). At the open position every question has its own answer. At the certain one most of the probability lies in a few discs, and the answers move together. The strips show the same colours as they are painted, in the order of the marks."}, "image": {"alt": "Two planes of coloured discs. On the large one, of the open position, marks for the truth, mean, median, mode, samples, annealed mean and tilted mean lie far apart; on the small one, of the certain position, close together. Below each a strip of patches in these colours"}}
 answers.plot_places(view, places, networks)
