@@ -147,14 +147,15 @@ class Colorizer:
         return cls(network, objective.to(network.head.weight.device), about)
 
 
-def _read(path: Path) -> tuple[object, dict[str, Tensor]]:
-    """The provenance and the tensors of a file; ValueError if it has not both."""
+def _read(path: Path, tensors: bool = True) -> tuple[object, dict[str, Tensor]]:
+    """The provenance and the tensors (unless left out) of a file; ValueError if it has not both."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder; expected a file of a network, such as {WEIGHTS}")
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})["passport"])
-            return about, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            names = file.keys() if tensors else ()
+            return about, {key: file.get_tensor(key) for key in names}
     except (SafetensorError, KeyError, json.JSONDecodeError):
         raise ValueError(f"{path} holds no network with a passport; it was not written by this library") from None
 
@@ -281,10 +282,25 @@ def _neighbours(n: int, wanted: int, part: slice, device: torch.device) -> tuple
 
 def load_run(folder: Path | str, device: str = "auto") -> Colorizer:
     """The trained network of a finished run, or of a file of an exported one."""
+    return Colorizer.load(_weights_of(folder), device)
+
+
+def read_passport(folder: Path | str) -> dict:
+    """The provenance of what `load_run` loads, without its tensors. Raises as that does for what is no network."""
+    path = _weights_of(folder)
+    about, _ = _read(path, tensors=False)
+    try:
+        _check_passport(about)
+    except ValueError as error:
+        raise ValueError(f"{path} is no network that can be used here: {error}") from None
+    return about
+
+
+def _weights_of(folder: Path | str) -> Path:
     path = Path(folder) if Path(folder).is_file() else Path(folder) / WEIGHTS
     if not path.exists():
         raise FileNotFoundError(f"{folder} holds no finished run ({WEIGHTS} is missing)")
-    return Colorizer.load(path, device)
+    return path
 
 
 def load_colorizer(arm: str = "ce", device: str = "auto", profile: str = "") -> Colorizer:

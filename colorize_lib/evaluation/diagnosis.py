@@ -29,7 +29,7 @@ from ..readout import Readout
 from ..training.loop import VALIDATION_PHOTOS
 from . import metrics
 from .baselines import constant_prediction
-from .measuring import PRIOR, StoredImages, predictor
+from .measuring import PRIOR, StoredImages, beside, predictor
 
 READOUTS = tuple(map(Readout.parse, ("@1", "@0.38", "@1:median", "@1:mode", "@1~0.5")))
 REBALANCED = ("l2_rebal", "ce_rebal")
@@ -380,12 +380,8 @@ def measure(network: Colorizer, facts: Facts, store: Store, split: str = "val", 
     truth = data_prior(store, images.rows, config, torch.device("cpu"))
     asked = truth if weights is None else truth * weights.cpu() / (truth @ weights.cpu())
     readouts = dict.fromkeys((*READOUTS, Readout(config.temperature)))
-    constant, predict = constant_prediction(asked @ ab_gamut_centers()), predictor(network, readouts)
-
-    def with_constant(pixels: Tensor) -> tuple[dict[str, metrics.Answer], Tensor | None]:
-        answers, logits = predict(pixels)
-        return answers | {"constant": metrics.Answer(constant(pixels.to(network.device)))}, logits
-
+    constant = constant_prediction(asked @ ab_gamut_centers())
+    with_constant = beside(predictor(network, readouts), {"constant": constant})
     progress = (lambda done, n: log(f"{network.arm}: {done}/{n} images")) if log else None
     encoding = {"neighbours": config.neighbours, "sigma": config.sigma}
     found = metrics.measure(with_constant, images, truth, **encoding, progress=progress)

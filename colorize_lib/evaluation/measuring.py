@@ -103,6 +103,17 @@ def predictor(
     return predict
 
 
+def beside(predict: metrics.Predictor, colors: Mapping[str, baselines.Colors]) -> metrics.Predictor:
+    """The answers of a predictor, and of baselines {name: colors} after them."""
+
+    def both(pixels: torch.Tensor) -> tuple[dict[str, metrics.Answer], torch.Tensor | None]:
+        answers, logits = predict(pixels)
+        there = pixels.to(next(iter(answers.values())).lab.device)
+        return answers | {name: metrics.Answer(color(there)) for name, color in colors.items()}, logits
+
+    return both
+
+
 def gain_factors(colorizer: Colorizer, images: metrics.Images, readouts: Iterable[Readout], batch: int = 50) -> dict:
     """For each system of `GAINED` that a network has, the factor that gives it the truth's mean chroma on images."""
     predict, true, shown = predictor(colorizer, readouts), 0.0, {}
@@ -331,12 +342,7 @@ def _dials(
     {metric: value}}."""
     if colorizer.is_classifier and set(ASKED) <= set(readouts):
         readouts = dict.fromkeys(Readout(t, lambda_) for t in DIALS["temperature"] for lambda_ in DIALS["lambda_"])
-    predict = predictor(colorizer, readouts, gains)
-
-    def with_grey(pixels: torch.Tensor) -> tuple[dict[str, metrics.Answer], torch.Tensor | None]:
-        answers, logits = predict(pixels)
-        return answers | {"grey": metrics.Answer(baselines.grey_prediction(pixels.to(colorizer.device)))}, logits
-
+    with_grey = beside(predictor(colorizer, readouts, gains), {"grey": baselines.grey_prediction})
     measured = metrics.measure(with_grey, images, prior)
     values = {name: {m: metrics.value(found.table, m) for m in DIALED} for name, found in measured.items()}
     return {name: {m: float(f"{v:.6g}") for m, v in row.items()} for name, row in values.items()}

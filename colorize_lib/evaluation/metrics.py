@@ -209,7 +209,7 @@ def image_sums(pred_lab: Tensor, true_lab: Tensor, prior: Tensor) -> dict[str, T
 def system_sums(pred_lab: Tensor, truth: Truth, reference: Tensor | None = None) -> dict[str, Tensor]:
     """The sums that depend on what is predicted, Lab [b, 3, h, w]; each float64 [b].
 
-    reference: another prediction, from which the CIEDE2000 difference of the images as shown is taken as well. Raises
+    reference: another prediction as shown, see `as_shown`, from which the CIEDE2000 difference is taken as well. Raises
     ValueError for another shape than the truth's, and for a prediction that is not finite.
     """
     if pred_lab.shape != truth.lab.shape:
@@ -221,13 +221,16 @@ def system_sums(pred_lab: Tensor, truth: Truth, reference: Tensor | None = None)
     distance, chroma = _length(pred - true), _length(pred)
     clipped = distance.clamp(max=REACH)
     sums = {"err": _sum(clipped), "err2": _sum(distance.square()), "bal_err": _sum(truth.weight * clipped)}
-    shown, de = _display_sums(pred_lab, truth)
+    shown, de = _display_sums(pred_lab, truth, reference)
     along = (pred * true).sum(1) / truth.chroma.clamp_min(1e-6)  # a grey pixel has no hue to project on
     sums |= shown | {"chroma_pred": _sum(chroma), "along": _sum(along)}
     sums |= _hue_sums(pred, truth, distance, chroma, along) | _neutral_sums(pred - true, de, distance, chroma, truth)
-    if reference is not None:
-        sums["de_reference"] = _sum(ciede2000(*(rgb_to_lab(_shown(lab) / 255) for lab in (pred_lab, reference))))
     return sums
+
+
+def as_shown(lab: Tensor) -> Tensor:
+    """Lab of the image as a display shows it, [b, 3, h, w]."""
+    return rgb_to_lab(_shown(lab) / 255)
 
 
 def _shown(lab: Tensor) -> Tensor:
@@ -235,16 +238,19 @@ def _shown(lab: Tensor) -> Tensor:
     return (clip_rgb(lab_to_rgb(lab)) * 255).round()
 
 
-def _display_sums(pred_lab: Tensor, truth: Truth) -> tuple[dict[str, Tensor], Tensor]:
+def _display_sums(pred_lab: Tensor, truth: Truth, reference: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
     """Sums from the images as shown, and the map of CIEDE2000 [b, h, w]."""
     pred, true, n = _shown(pred_lab), truth.shown, truth.sums["n"]
-    de = ciede2000(rgb_to_lab(pred / 255), truth.lab)
+    shown_lab = rgb_to_lab(pred / 255)
+    de = ciede2000(shown_lab, truth.lab)
     # a perfect image would have PSNR infinity: count it as one with a single value off by one
     mse = torch.maximum(_sum((pred - true).square()), torch.ones_like(n)) / (3 * n)
     sums = {"psnr": 10 * torch.log10(255**2 / mse), "ssim": ssim(pred / 255, true / 255), "de2000": _sum(de)}
     sums["err_L"] = _sum((pred_lab[:, 0] - truth.lab[:, 0]).abs())
     sums["out_of_gamut"] = out_of_gamut_share(pred_lab).double() * n
     sums["colourfulness"] = colourfulness(pred).double()
+    if reference is not None:
+        sums["de_reference"] = _sum(ciede2000(shown_lab, reference))
     return sums | {"colourfulness_diff": (sums["colourfulness"] - truth.sums["colourfulness_true"]).abs()}, de
 
 
@@ -367,8 +373,8 @@ def measure(
         answers, logits = predict(part)
         device = next(iter(answers.values())).lab.device
         truth = Truth.of(rgb_to_lab(to_unit(part.to(device))), prior)
+        other = as_shown(answers[reference].lab.float()) if reference in answers else None
         for name, answer in answers.items():
-            other = answers[reference].lab if reference in answers else None
             sums = truth.sums | system_sums(answer.lab, truth, other)
             if answer.labels is not None:
                 sums["label_chroma"] = _sum(_length(answer.labels))

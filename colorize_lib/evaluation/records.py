@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from ..color import rgb_to_lab, to_unit
-from ..colorizer import export_weights, load_run
+from ..colorizer import export_weights, read_passport
 from ..config import Config, identity, load_config
 from ..data.prepare import open_data
 from ..data.prior import data_prior
@@ -78,7 +78,7 @@ def training_curves(config: Config, runs: Path = RUNS) -> tuple[pd.DataFrame, pd
         history, passports = found.history, found.summary["passports"].values()
     else:
         folders = finished_runs(config, open_data(config.data, config.side), runs)
-        history, passports = read_histories(folders), [load_run(f, "cpu").passport for f in folders.values()]
+        history, passports = read_histories(folders), [read_passport(f) for f in folders.values()]
     return history, pd.DataFrame([p for p in passports if p["arm"] in config.arms])
 
 
@@ -184,7 +184,7 @@ def _measured(
 
 def questions(weights: Path, usual: Config) -> tuple[Readout, ...]:
     """What is asked of a run: the main two read-outs, with the usual settings also the sweep, and all of `ce`."""
-    passport = load_run(weights, "cpu").passport
+    passport = read_passport(weights)
     if variant_of(passport, usual):
         return ASKED[:2]
     return (ASKED if passport["arm"] == "ce" else ASKED[:2]) + SWEEP
@@ -279,7 +279,7 @@ def record(
     """
     folder, weights = folder or _folder(config.profile), list(weights)
     for path in weights:
-        profile = load_run(path, "cpu").passport["profile"]
+        profile = read_passport(path)["profile"]
         if profile != config.profile:
             raise ValueError(f"{path} is of profile {profile!r}, not {config.profile!r}")
     usual = config if not weights else load_config(config.profile)

@@ -114,8 +114,7 @@ class Results:
 
     def available(self, system: str) -> list[str]:
         """Metrics that a system has."""
-        columns = set.intersection(*(set(table) for table in self.tables[system].values()))
-        return [name for name in RECORDED if metrics.metric(name).columns <= columns]
+        return self.estimator.available(system, RECORDED)
 
     def interval(self, system: str, metric: str) -> Interval:
         """Value and 95 % interval of a metric. Raises ValueError naming what is there."""
