@@ -272,7 +272,7 @@ def test_equivalence_is_the_ninety_percent_interval_that_is_shown():
     checks = [check(f"within {margin}", "ciede2000(ce@1 - l2)") for margin in margins]
     found = [verdict(hypothesis(one), result) for one in checks]
     assert [one.verdict for one in found] == ["confirmed", "undecided"]
-    assert str(found[0].findings[0]) == f"+0.07 [-0.41, +0.55], 90 % [-0.26, +0.40]"
+    assert str(found[0].findings[0]) == "+0.07 [-0.41, +0.55], 90 % [-0.26, +0.40]"
     for margin, one in zip(margins, found, strict=True):
         assert (result.effects[0].p_equivalence(float(margin)) < 0.05) == (one.verdict == "confirmed")
 
