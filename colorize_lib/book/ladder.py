@@ -116,11 +116,14 @@ class Rung:
         return others[others.variant == self.variant]
 
 
-def rungs(found: Results | None = None) -> dict[str, Rung]:
-    """The rungs of `RUNGS` that are recorded, by title; or that of some results alone."""
-    if found is not None:
+def rungs(found: Results, alone: bool = False) -> dict[str, Rung]:
+    """The rungs of `RUNGS` that are recorded, by title; found: results at hand of one of these profiles, or of others.
+
+    alone: only the rung of `found`, as for data of one's own.
+    """
+    if alone:
         return {found.profile: Rung(found.profile, found)}
-    there, profiles = {}, {}
+    there, profiles = {}, {found.profile: found}
     for title, (profile, variant) in RUNGS.items():
         try:
             profiles[profile] = profiles.get(profile) or load(profile)
@@ -128,7 +131,7 @@ def rungs(found: Results | None = None) -> dict[str, Rung]:
             there |= {title: rung} if rung.passport else {}
         except (FileNotFoundError, ValueError):  # not recorded (yet)
             continue
-    return there
+    return there or rungs(found, alone=True)
 
 
 def views_of(profile: str) -> int:
@@ -182,14 +185,13 @@ def course(first: Interval, last: Interval) -> str:
 
 
 def in_words(first: Rung, last: Rung, effect: str = "loss") -> str:
-    """A sentence that says what becomes of an effect between two rungs."""
+    """What becomes of one of `EFFECTS` from one rung to another, as the rest of a sentence that begins with it."""
     said = []
     for name, title, form in (("colourfulness", "colourfulness", "+.1f"), ("auc", "AuC", "+.4f"),
                               ("auc_balanced", "class-balanced AuC", "+.3f")):  # fmt: skip
         ends = [rung.difference(*EFFECTS[effect], name) for rung in (first, last)]
-        values = " to ".join(format(end.value, form) for end in ends)
-        said.append(f"in {title} it {course(*ends)} ({values})")
-    return f"From {first.views:,} to {last.views:,} images seen: {', '.join(said[:-1])}, and {said[-1]}"
+        said.append(f"{course(*ends)} in {title} ({ends[0].value:{form}} to {ends[1].value:{form}})")
+    return f"{', '.join(said[:-1])}, and {said[-1]}"
 
 
 # --------------------------------------------------------------------------------------------------------------- time
@@ -444,9 +446,10 @@ def plot_between(panels: dict[str, dict[str, Interval]]) -> Figure:
             if math.isfinite(v.value):
                 axis.plot([v.low, v.high], [y, y], color="#333333", lw=2)
                 axis.plot(v.value, y, "o", color=ARM_COLOURS[row.partition(" ")[0]], ms=7.5, zorder=3)
-        for x in (0, 1):
-            axis.axvline(x, color="#555555", lw=1, ls="dotted")
-        axis.set(title=title, xlim=(-0.7, 1.7))
+        for x, arm in ((0, "l2"), (1, "ce")):
+            axis.axvline(x, color=ARM_COLOURS[arm], lw=1.3, ls="dotted")
+        axis.set(title=title)
+        axis.margins(0.15)
         axis.set_xticks((0, 1), ("l2", "ce"))
     axes[0, 0].set_yticks(range(len(rows)), rows)
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
