@@ -107,7 +107,7 @@ for name, form in {"true_hue_ratio": "+.3f", "skill_mean": "+.3f"}.items():
     glue(f"loss_{name}", f"{ladder.course(*ends)} ({ends[0]:{form}} to {ends[1]:{form}})", display=False)
 
 # %% [markdown]
-# **Does the effect of the loss vanish, stay or grow?** {glue:text}`loss_sentence:s`. In skill over the mean colour it
+# **Does the effect of the loss vanish, stay or grow? {glue:text}`loss_sentence:s`.** In skill over the mean colour it
 # {glue:text}`loss_skill_mean:s`; in the share of the true chroma that is painted along the true hue it
 # {glue:text}`loss_true_hue_ratio:s`.
 #
@@ -135,7 +135,7 @@ for name, form in {"true_hue_ratio": "+.3f", "skill_mean": "+.3f"}.items():
 # %% tags=["hide-input"]
 for name, form in {"colourfulness": "+.1f", "auc": "+.4f", "skill_mean": "+.3f"}.items():
     value, low, high = ladder.continuation(rungs.values(), "ce@1", "l2", name, far)
-    text = f"{value:{form}} ({low:{form}} to {high:{form}})"
+    text = f"{value:{form}} ({low:{form}} to {high:{form}})" if value == value else answers.UNKNOWN
     glue(f"far_{name}", text, display=False)
 
 # %% [markdown]
@@ -203,7 +203,7 @@ curves.rename(columns=titles_of)[list(titles_of.values())].round(1)
 
 # %% tags=["hide-input"]
 failed = ladder.collapsed(last)
-glue("failed", ", ".join(f"`{arm}`: {count}" for arm, count in failed.items()) or "none", display=False)
+glue("failed", ", ".join(f"{arm}: {count}" for arm, count in failed.items()) or "none", display=False)
 others = {title: ladder.collapsed(rung) for title, rung in rungs.items() if rung is not last}
 glue("failed_elsewhere", ", ".join(title for title, arms in others.items() if arms) or "none", display=False)
 shown = ["mean", "student_mse+L", "l2", "weighted", "l2_rebal"]

@@ -151,8 +151,8 @@ def continuation(ladder: Iterable[Rung], a: str, b: str, name: str, views: float
     """What the straight line through the effects a - b against log(views) says at some views: (value, least, greatest),
     the last two over the lines that leave one rung out. NaN for fewer than three rungs.
 
-    Rungs count alike, whatever their interval: they differ in more than chance. No forecast, as four points of unlike
-    networks give none.
+    Rungs count alike, whatever their interval: they differ in more than chance. It is no forecast, which so few and
+    unlike networks do not bear.
     """
     effects = [(math.log10(rung.views), rung.difference(a, b, name).value) for rung in ladder]
     points = np.array([point for point in effects if math.isfinite(point[1])]).reshape(-1, 2)
@@ -180,7 +180,7 @@ def course(first: Interval, last: Interval) -> str:
     if signs[0] and not signs[1]:
         return "is no longer told from zero"
     if abs(last.value - first.value) <= half:
-        return "stays, as far as the intervals tell"
+        return "does not certainly change"
     return "grows" if abs(last.value) > abs(first.value) else "shrinks"
 
 
@@ -190,7 +190,8 @@ def in_words(first: Rung, last: Rung, effect: str = "loss") -> str:
     for name, title, form in (("colourfulness", "colourfulness", "+.1f"), ("auc", "AuC", "+.4f"),
                               ("auc_balanced", "class-balanced AuC", "+.3f")):  # fmt: skip
         ends = [rung.difference(*EFFECTS[effect], name) for rung in (first, last)]
-        said.append(f"{course(*ends)} in {title} ({ends[0].value:{form}} to {ends[1].value:{form}})")
+        way = f"{course(*ends)} in {title} ({ends[0].value:{form}} to {ends[1].value:{form}})"
+        said.append(f"is {ends[0].value:{form}} in {title}" if first is last else way)
     return f"{', '.join(said[:-1])}, and {said[-1]}"
 
 

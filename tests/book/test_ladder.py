@@ -131,7 +131,7 @@ def test_two_rungs_give_no_continuation():
         (around(3, 0.5), around(-3, 0.5), "changes its sign"),
         (around(3, 0.5), around(0.2, 0.5), "is no longer told from zero"),
         (around(0.2, 0.5), around(0.3, 0.5), "is told from zero at neither end"),
-        (around(2, 0.8), around(3, 0.8), "stays, as far as the intervals tell"),
+        (around(2, 0.8), around(3, 0.8), "does not certainly change"),
         (answers.MISSING, around(3, 0.5), f"is {answers.UNKNOWN}"),
     ],
 )
@@ -144,6 +144,7 @@ def test_a_sentence_names_both_ends(two):
     value = two["short"].difference("ce@1", "l2", "colourfulness").value
     assert f"in colourfulness ({value:+.1f} to {value:+.1f})" in said and said.count(" to ") == 3
     assert answers.UNKNOWN in ladder.in_words(*two.values(), "rebalanced training")
+    assert ladder.in_words(two["short"], two["short"]).startswith(f"is {value:+.1f} in colourfulness, is")
 
 
 # ------------------------------------------------------------------------------------------------- what curves say
