@@ -292,7 +292,8 @@ glue("moved_gain", answers.said(gain, "+.1f"), display=False)
 
 # %% tags=["hide-input"]
 ids = ("H11", "H12", "H15", "H18", "H19", "H21")
-settled = {name: claims.decide(name, None if name == "H19" else small, version=2) for name in ids}  # H19 has its own
+own = {"H19": found if config.data else None}  # judged on images of another size
+settled = {name: claims.decide(name, own.get(name, small), version=2) for name in ids}
 glue("settings_open", ", ".join(name for name in ids if settled[name].verdict == "open") or "none", display=False)
 ladder.settings_table(settled)
 
