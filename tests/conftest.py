@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # notebooks that read the runs of the first of them
 ONE_EXPERIMENT = (
     "04_training", "05_reds_yellows", "06_neutrals", "07_vibrancy", "08_edge_cases", "09_one_posterior",
+    "10_time_and_settings",
 )  # fmt: skip
 
 

@@ -49,6 +49,7 @@ LAYERS = [
     {"book.figures"},
     {"book.oracle"},
     {"book.answers"},
+    {"book.ladder"},
     {"book.build"},
     {"bench"},
     {"cli"},

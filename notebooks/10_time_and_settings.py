@@ -1,0 +1,334 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Time, pictures and settings
+#
+# Most results of this book come from networks that are narrower than the original's and saw fewer images. **Would
+# more time, more photographs, a better start or other settings give another answer to the question of the loss?**
+
+# %% tags=["parameters"]
+profile = "evening"  # where networks went on from each other's trunks
+data = ""  # none: recorded results, of all rungs
+seeds = []  # none: all that are recorded, or 0 where networks are trained
+arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
+settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
+original = "zhang"  # the profile whose budget the straight line is drawn to
+
+# %%
+from dataclasses import replace
+
+import pandas as pd
+from myst_nb import glue
+
+from colorize_lib.book import answers, ladder
+from colorize_lib.config import load_config
+from colorize_lib.evaluation import claims, metrics, records
+
+config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
+found = records.for_config(replace(config, arms=records.arms_there(config)))
+rungs = ladder.rungs(found, alone=bool(config.data))
+small = rungs["ablation"].found if "ablation" in rungs else found
+pd.options.display.max_colwidth = 200
+
+# %% tags=["hide-input"]
+titles = list(rungs)
+first, last = rungs[titles[0]], rungs[titles[-1]]
+far = ladder.views_of(original)
+glue("rungs", "; ".join(rung.about for rung in rungs.values()), display=False)
+glue("first_rung", first.title, display=False)
+glue("last_rung", last.title, display=False)
+glue("first_views", first.views, display=False)
+glue("last_views", last.views, display=False)
+glue("far_views", far, display=False)
+glue("first_tests", first.found.summary["pictures"], display=False)
+glue("last_tests", last.found.summary["pictures"], display=False)
+
+# %% [markdown]
+# ## The ladder
+#
+# The same arms were trained with several budgets. Each is a *rung*, placed by the images that training saw, repeats
+# counted: {glue:text}`rungs:s`. The last has the budget of {cite:t}`psacharopoulos`.
+#
+# **No two rungs differ in length alone.** Width, number of photographs, batch, start and learning rate change along
+# with it, so the figures mark every rung by its own form. Only where a line joins two rungs do they share the width
+# and the photographs. A hollow mark is one network an arm; its interval covers the choice of test images and not the
+# luck of training. Rung {glue:text}`first_rung:s` is measured on {glue:text}`first_tests:,d` test images, the last on
+# {glue:text}`last_tests:,d`, which moves levels, above all those of the class-balanced AuC, more than differences.
+
+# %% mystnb={"figure": {"name": "fig-levels", "caption": "Left how far each system is ahead of one constant colour in squared error; right how colourful its images are, with the true photographs as a dotted line. Colours are systems, forms are rungs; rungs of equal length stand side by side. Three of the four systems are one network, asked differently: the distance between these is the question, the way from left to right the budget."}, "image": {"alt": "Two panels of marks with intervals against the number of images seen, on a logarithmic axis: skill over the mean colour, and colourfulness, for squared error, cross entropy at its mean and at temperature 0.38, and the tilted mean"}}
+ladder.plot_levels(rungs)
+
+# %% tags=["hide-input"]
+for name, rung in {"first": first, "last": last}.items():
+    glue(f"loss_share_{name}", rung.made_up("ce@1"), display=False)
+    glue(f"tilt_share_{name}", rung.made_up("ce@1~0.5"), display=False)
+ends = [rung.interval("l2", "colourfulness").value for rung in (first, last)]
+glue("l2_first", ends[0], display=False)
+glue("l2_last", ends[1], display=False)
+glue("truth", last.interval("grey", "colourfulness_true").value, display=False)
+glue("tilt_gain", f"{first.difference('ce@1~0.5', 'ce@1', 'colourfulness'):+.1f}", display=False)
+
+# %% [markdown]
+# **The question moves the answer further than the budget does.** Over the whole ladder the colourfulness of `l2` goes
+# from {glue:text}`l2_first:.1f` to {glue:text}`l2_last:.1f`. On the first rung alone, without any training, a tilt
+# changes that of `ce` by {glue:text}`tilt_gain:s`.
+#
+# ## The loss, the decoder, the weights
+#
+# Four things distinguish the original from what the student paper built. Each is one row below: the *loss* (`ce` at
+# its mean less `l2`), the *decoder* ($T = 0.38$ less $T = 1$), *rebalancing* in training (`ce_rebal` less `ce`), and
+# what can replace the latter, the *tilt* after training.
+
+# %% mystnb={"figure": {"name": "fig-ladder", "caption": "Each effect on every rung, with its 95 % interval. Form and colour are the rung, darker is wider; hollow marks are one network an arm. A solid line joins rungs of one width and the same photographs. Dashed is an extrapolation: the straight line through all rungs, to the images that the original's training saw; the grey bar there is what becomes of it if any one rung is left out."}, "image": {"alt": "Twelve panels against the number of images seen: the effects of loss, decoder, rebalanced training and tilt in rows, on colourfulness, AuC and class-balanced AuC in columns, each with a dashed straight line to the original's budget"}}
+ladder.plot_ladder(rungs, furthest=far)
+
+# %% tags=["hide-input"]
+for effect in ladder.EFFECTS:
+    glue(f"{effect}_course".replace(" ", "_"), ladder.in_words(first, last, effect), display=False)
+way = f"From {first.views:,} to {last.views:,} images seen, the effect of the loss"
+glue("loss_sentence", f"{way} {ladder.in_words(first, last)}", display=False)
+
+# %% tags=["hide-input"]
+pair = [rungs[title] for title in (ladder.alike(rungs) or [(titles[0], titles[-1])])[-1]]
+glue("shared_views", " to ".join(f"{rung.views:,}" for rung in pair), display=False)
+glue("like_for_like", ladder.in_words(*pair), display=False)
+for name, form in {"true_hue_ratio": "+.3f", "skill_mean": "+.3f"}.items():
+    ends = [rung.difference("ce@1", "l2", name) for rung in (first, last)]
+    glue(f"loss_{name}", f"{ladder.course(*ends)} ({ends[0]:{form}} to {ends[1]:{form}})", display=False)
+
+# %% [markdown]
+# **Does the effect of the loss vanish, stay or grow? {glue:text}`loss_sentence:s`.** In skill over the mean colour it
+# {glue:text}`loss_skill_mean:s`; in the share of the true chroma that is painted along the true hue it
+# {glue:text}`loss_true_hue_ratio:s`.
+#
+# How much that is, the missing colour tells; the truth has a colourfulness of {glue:text}`truth:.1f`. Of what `l2`
+# lacks of it, `ce` at its mean makes up {glue:text}`loss_share_first:.0f` % on the first rung and
+# {glue:text}`loss_share_last:.0f` % on the last, and the tilted mean of the same `ce`
+# {glue:text}`tilt_share_first:.0f` % and {glue:text}`tilt_share_last:.0f` %. The loss is the smaller part at both
+# ends.
+#
+# Three reservations. The last rung is one network an arm, at a constant rate with which some arms failed altogether,
+# and long past the best epoch (both under *Time*), so part of what is seen there is overfitting. It is wider, too;
+# where only the length changes, and the recipe a little, from {glue:text}`shared_views:s` images, the effect
+# {glue:text}`like_for_like:s`. And a few images with rare colours carry the class-balanced AuC, which therefore tells
+# least.
+#
+# The other rows, from the first rung to the last:
+#
+# - The **decoder**'s effect {glue:text}`decoder_course:s`. A classifier that has learned more bets more sharply, and
+#   then there is less for a temperature to sharpen.
+# - That of **rebalanced training** {glue:text}`rebalanced_training_course:s`.
+# - That of a **tilt after training** {glue:text}`tilt_after_training_course:s`.
+#
+# ### The original's budget
+
+# %% tags=["hide-input"]
+for name, form in {"colourfulness": "+.1f", "auc": "+.4f", "skill_mean": "+.3f"}.items():
+    value, low, high = ladder.continuation(rungs.values(), "ce@1", "l2", name, far)
+    text = f"{value:{form}} ({low:{form}} to {high:{form}})" if value == value else answers.UNKNOWN
+    glue(f"far_{name}", text, display=False)
+
+# %% [markdown]
+# The original's training saw {glue:text}`far_views:,d` images, larger ones and more different ones. The straight line
+# through all rungs says of the effect of the loss there: colourfulness {glue:text}`far_colourfulness:s`, AuC
+# {glue:text}`far_auc:s`, skill {glue:text}`far_skill_mean:s`, in brackets the least and the most if any one rung is
+# left out. **This is an extrapolation and not a result.** So few and unlike networks bear no forecast; the brackets
+# show how little they agree.
+#
+# ## Time
+#
+# The claims: squared error is only slower ({ref}`H2 <claim-h2>`), and training has settled by epoch ten
+# ({ref}`H10 <claim-h10>`). Below are the longest trainings, seen epoch by epoch.
+
+# %% mystnb={"figure": {"name": "fig-time", "caption": "Above, the score that an arm is trained for, on validation images and, dashed, on the training images as they came; of cross entropy above its floor. Each is divided by its own best value on validation images. Where the dashed line falls and the solid one does not, the network learns its photographs by heart. Middle, the mean ab error on validation images, the same measure for both. Below, the share of the true chroma along the true hue, of all arms: a flat line near the bottom is a network that paints one colour."}, "image": {"alt": "Curves over epochs in three rows, a column for each long training: score in training and validation of two arms, ab error of both, and true-hue chroma ratio of all arms"}}
+longest = {title: rung for title, rung in rungs.items() if rung.epochs > 10} or {last.title: last}
+ladder.plot_time(longest)
+
+# %% tags=["hide-input"]
+curves = ladder.overfitting(longest.values())
+for place, rung in {"long": next(iter(longest)), "constant": list(longest)[-1]}.items():
+    glue(f"{place}_rung", rung, display=False)
+    for arm in ("l2", "ce"):
+        row = curves.reindex([(rung, arm)]).iloc[0]
+        for column in ("best", "after", "apart", "settled"):
+            glue(f"{place}_{arm}_{column}", float(row[column]), display=False)
+glue("short_rung", pair[0].title, display=False)
+for system in ("ce@1", "l2"):
+    for name in ("chroma_ratio", "ab_rmse"):
+        values = [f"{rung.interval(system, name).value:.2f}" for rung in pair]
+        glue(f"{system[:2]}_{name}", " to ".join(values), display=False)
+
+# %% tags=["hide-input"]
+titles_of = {"best": "best epoch", "after": "end above best, %", "apart": "training below, %", "settled": "settled at"}
+curves.rename(columns=titles_of)[list(titles_of.values())].round(1)
+
+# %% [markdown]
+# *Best epoch* is the one with the best validation score, the next column how far the score had risen above it at the
+# end; *training below* is how far the last score in training lies below that on validation images, and *settled at*
+# the epoch from which on score and true-hue ratio stay within two hundredths of their last values. All scores are
+# without weights.
+#
+# - **The photographs are used up long before the end.** On rung {glue:text}`long_rung:s` the validation score of `ce`
+#   was best at epoch {glue:text}`long_ce_best:.0f` and that of `l2` at {glue:text}`long_l2_best:.0f`; from there on
+#   only the score in training improves.
+# - **Which arm overfits more? That is not told.** At the end of {glue:text}`long_rung:s` the score of `ce` lies
+#   {glue:text}`long_ce_after:.1f` % above its best and that of `l2` {glue:text}`long_l2_after:.1f` %; on
+#   {glue:text}`constant_rung:s` {glue:text}`constant_ce_after:.1f` % and {glue:text}`constant_l2_after:.1f` %. Nats
+#   and squared errors are no common measure, and at a constant rate the last value is partly luck.
+# - **More colour, and more error.** On test images, from {glue:text}`short_rung:s` to {glue:text}`long_rung:s`, the
+#   chroma ratio of `ce` at its mean goes from {glue:text}`ce_chroma_ratio:s` and that of `l2` from
+#   {glue:text}`l2_chroma_ratio:s`; the root mean squared error goes from {glue:text}`ce_ab_rmse:s` and
+#   {glue:text}`l2_ab_rmse:s`. What is learned by heart is said with confidence, and confident means are vivid: part
+#   of the colour that length brings is of this kind.
+# - **A constant rate does not come to rest.** Within two hundredths of their end the curves of
+#   {glue:text}`constant_rung:s` stay from epoch {glue:text}`constant_ce_settled:.0f` on for `ce` and
+#   {glue:text}`constant_l2_settled:.0f` for `l2`; with a rate that falls to nothing, on {glue:text}`long_rung:s`,
+#   from {glue:text}`long_ce_settled:.0f` and {glue:text}`long_l2_settled:.0f`. That is the rate's doing, and no sign
+#   that nothing is left to learn.
+#
+# H10 asks for several networks of `ablation`, trained for thirty epochs at a constant rate: {verdict}`H10`. H2 stands
+# at {verdict}`H2`.
+#
+# ### Where training failed
+
+# %% tags=["hide-input"]
+failed = ladder.collapsed(last)
+glue("failed", ", ".join(f"{arm}: {count}" for arm, count in failed.items()) or "none", display=False)
+others = {title: ladder.collapsed(rung) for title, rung in rungs.items() if rung is not last}
+glue("failed_elsewhere", ", ".join(title for title, arms in others.items() if arms) or "none", display=False)
+shown = ["mean", "student_mse+L", "l2", "weighted", "l2_rebal"]
+table = answers.measured(last.found, shown, ["skill_mean", "chroma_ratio", "true_hue_ratio", "colourfulness"])
+table.rename(columns=lambda name: metrics.metric(name).title).round(3)
+
+# %% [markdown]
+# On rung {glue:text}`last_rung:s`, which follows the student paper as far as it says what it did (else PyTorch's own
+# start, and one constant rate), networks that have hardly more chroma along the true hue than one constant colour:
+# {glue:text}`failed:s`. Other rungs with such networks: {glue:text}`failed_elsewhere:s`. In the table each regression
+# stands below the constant that it must beat: the mean colour of the training images, or, rebalanced, the weighted
+# one. A curve that is flat from the first epochs on gives such a network away. **A failed training looks just like a
+# dull loss**, and who trains one network and looks at its images cannot tell them apart.
+#
+# Short trials beside, which were not recorded and are no more than a hint, point to the start and the rate: another
+# seed, a lower rate and a better start each avoided it, a finer precision did not.
+#
+# ## Photographs
+#
+# The claims: the pictures suffice ({ref}`H9 <claim-h9>`), and yet too few of them are why hues come out wrong
+# ({ref}`H13 <claim-h13>`). The network of `ablation` was trained with a tenth of its photographs up to six times as
+# many, for equally many steps.
+
+# %% mystnb={"figure": {"name": "fig-photos", "caption": "Left, skill over the mean colour; at zero a network is no better than that colour. Right, of the vivid pixels that were painted in some colour, the share in a wrong hue. The axis on top says how often each photograph was seen. Some intervals are from two networks only, and wide."}, "image": {"alt": "Two panels against the number of training photographs for squared error and cross entropy: skill, which rises and then stays level, and the share in a wrong hue, which hardly changes"}}
+names = ["skill_mean", "wrong_hue"]
+ladder.plot_photos(small, ["l2", "ce@1"], names)
+
+# %% tags=["hide-input"]
+for system in ("l2", "ce@1"):
+    there = ladder.by_photos(small, system)
+    for name, form in {"skill_mean": ".3f", "wrong_hue": ".2f"}.items():
+        values = [f"{small.value(named, name):{form}}" for named in there.values()]
+        glue(f"{system[:2]}_{name}", ", ".join(values) or answers.UNKNOWN, display=False)
+numbers = [f"{n:,}" for n in there]
+glue("numbers", ", ".join(numbers), display=False)
+judged = {name: claims.decide(name, small, version=2) for name in ("H9", "H13")}
+answers.findings_table(judged)
+
+# %% [markdown]
+# With {glue:text}`numbers:s` photographs the skill of `l2` is {glue:text}`l2_skill_mean:s` and that of `ce`
+# {glue:text}`ce_skill_mean:s`; the shares in a wrong hue are {glue:text}`l2_wrong_hue:s` and
+# {glue:text}`ce_wrong_hue:s`.
+#
+# - **Photographs matter until they are no longer repeated often.** With few, each is seen dozens of times and learned
+#   by heart, and the network falls behind one constant colour. From there on more photographs bring little at this
+#   length: what is short is time. The long trainings above show the other end, where a wider network with more time
+#   uses up many more. H9: {verdict}`H9`.
+# - **Wrong hues do not follow.** The number of photographs changes the error more plainly than it changes the share
+#   in a wrong hue. H13: {verdict}`H13`.
+#
+# ## Where to begin
+#
+# Suppose that `ce` learns better features and that only the last question of `l2` is at fault. Then a network asked
+# for the mean should do as well as `ce` once it stands on the trunk of `ce`; that is the second half of H2. (The row
+# *L2, fine-tuned* of {cite:t}`zhang2016colorful` asked the same with a rebalanced classifier.) Each arm went on from
+# the other's trunk with a new head, for a quarter of the steps.
+
+# %% mystnb={"figure": {"name": "fig-between", "caption": "Two networks with swapped trunks on the way from plain squared error (left dotted line) to plain cross entropy at its mean (right). If the trunk decides, the upper mark lies at ce and the lower at l2; if the question decides, it is the other way round."}, "image": {"alt": "Three panels, skill, true-hue chroma ratio and colourfulness, with two rows each: squared error on the trunk of cross entropy, and cross entropy on the trunk of squared error, between two dotted lines"}}
+names = ["skill_mean", "true_hue_ratio", "colourfulness"]
+places = {n: {row: ladder.between(found, s, n) for row, s in ladder.TRANSPLANTS.items()} for n in names}
+ladder.plot_between({metrics.metric(name).title: rows for name, rows in places.items()})
+
+# %% tags=["hide-input"]
+for name in names:
+    for row, place in places[name].items():
+        glue(f"{row[:2]}_moved_{name}", f"{place:.2f}", display=False)
+moved, plain = ladder.TRANSPLANTS["l2 on the trunk of ce"], "l2"
+gain = answers.difference(found, moved, plain, "colourfulness")
+glue("moved_gain", answers.said(gain, "+.1f"), display=False)
+
+# %% [markdown]
+# On a scale on which `l2` is 0 and `ce` is 1, `l2` on the trunk of `ce` has a skill of
+# {glue:text}`l2_moved_skill_mean:s`, a true-hue ratio of {glue:text}`l2_moved_true_hue_ratio:s` and a colourfulness
+# of {glue:text}`l2_moved_colourfulness:s`; `ce` on the trunk of `l2` {glue:text}`ce_moved_skill_mean:s`,
+# {glue:text}`ce_moved_true_hue_ratio:s` and {glue:text}`ce_moved_colourfulness:s`.
+#
+# **What little there is between the two goes with the trunk more than with the question.** Both are asked for a mean,
+# and answer with that of the features they stand on. So to begin at `ce` is no cure for the dullness of `l2`: its
+# colourfulness against plain `l2` is {glue:text}`moved_gain:s`, where H2 asks for two units. Two reservations: a
+# quarter of the steps leaves a trunk little time to change, and no arm went on from its own trunk for comparison.
+#
+# ## Settings
+#
+# The student paper chose its settings by eye. What was found of each claim so far, and which runs decide it
+# ({doc}`/book/reproduce` has their commands):
+
+# %% tags=["hide-input"]
+ids = ("H11", "H12", "H15", "H18", "H19", "H21")
+own = {"H19": found if config.data else None}  # judged on images of another size
+settled = {name: claims.decide(name, own.get(name, small), version=2) for name in ids}
+glue("settings_open", ", ".join(name for name in ids if settled[name].verdict == "open") or "none", display=False)
+ladder.settings_table(settled)
+
+# %% [markdown]
+# The largest effect is that furthest from zero, measured by the margin it must keep. For each claim, what is at stake
+# and how it stands:
+#
+# - {ref}`H11 <claim-h11>`, kernels and strides: the student mended shapes by changing some of them: {verdict}`H11`.
+# - {ref}`H12 <claim-h12>`, Adam: whether another rate, momentum or decay beats the paper's by more than a hundredth
+#   of the ab error, judged on validation images: {verdict}`H12`. That the paper's rate can fail outright stands
+#   above.
+# - {ref}`H15 <claim-h15>`, leaky ReLU and the later network with shortcuts, which the paper's words point to:
+#   {verdict}`H15`.
+# - {ref}`H18 <claim-h18>`, weight decay: whether it costs squared error more than cross entropy; with a sum over
+#   positions in place of the mean gradients grow, and decay weighs less: {verdict}`H18`.
+# - {ref}`H19 <claim-h19>`, images of 64 or of 128 pixels, both judged at 128: {verdict}`H19`.
+# - {ref}`H21 <claim-h21>`, the prior to rebalance with, own or ImageNet's: {verdict}`H21`.
+#
+# Open at the time of this page: {glue:text}`settings_open:s`.
+#
+# ## What we found
+#
+# - **The loss.** {glue:text}`loss_sentence:s`. On the first rung this is {glue:text}`loss_share_first:.0f` % of the
+#   colourfulness that `l2` lacks, on the last {glue:text}`loss_share_last:.0f` %; a tilt gives
+#   {glue:text}`tilt_share_last:.0f` % there.
+# - **The original's budget** is out of reach. An extrapolation, no result: colourfulness
+#   {glue:text}`far_colourfulness:s`.
+# - **Time.** At the student paper's length the photographs are used up: validation was best at epoch
+#   {glue:text}`long_ce_best:.0f` for `ce` and {glue:text}`long_l2_best:.0f` for `l2`. What comes after is learned by
+#   heart.
+# - **Failed trainings** on rung {glue:text}`last_rung:s`: {glue:text}`failed:s`. They look like a dull loss and are
+#   none.
+# - **Photographs.** At equal steps skill goes with their number as {glue:text}`ce_skill_mean:s` for `ce`
+#   ({glue:text}`numbers:s` photographs); the share in a wrong hue as {glue:text}`ce_wrong_hue:s`.
+# - **Trunks.** `l2` on the trunk of `ce` against plain `l2`, colourfulness: {glue:text}`moved_gain:s`.
+# - **Settings** still open: {glue:text}`settings_open:s`.
+#
+# All this is of photographs, where nobody knows the right answer. {doc}`11_the_oracle` goes where it is known.
