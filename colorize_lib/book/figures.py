@@ -43,6 +43,7 @@ ARM_COLOURS = {
     "ce_rebal": "#0072B2",
     "grey": "#999999",
     "mean": "#BB9977",
+    "weighted": "#8C6D31",
     "random": "#CC79A7",
     "ceiling": "#444444",
     "truth": "#000000",
@@ -325,6 +326,7 @@ def plot_training(history: pd.DataFrame) -> Figure:
     """
     first = history.groupby(["arm", "seed"])["loss"].transform("first")
     shown = history.assign(relative=history.loss / first, unseen=history.val_excess / history.excess)
+    shown["epoch"] = history.epoch.round(3)  # seeds of one mean may differ in the last digit
     panels = {
         "relative": "training loss, first value = 1", "unseen": "loss on validation / training images",
         "val_ab_error": "mean ab error (validation)", "val_chroma_ratio": "chroma ratio (validation, T = 1)",
@@ -381,7 +383,7 @@ def plot_intervals(panels: dict[str, dict[str, Interval]], marks: dict[str, floa
             axis.plot(v.value, y, ls="", color=_system_colour(name), **_mark(name))
         axis.set_title(title, fontsize=9)
         axis.margins(x=0.12)
-        axis.locator_params(axis="x", nbins=3 if len(panels) > 3 else 6)
+        axis.locator_params(axis="x", nbins={1: 6, 2: 6, 3: 6, 4: 3}.get(len(panels), 2))
     axes[0, 0].set_yticks(range(len(names)), [_system_title(name) for name in names])
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     return _done(figure)
