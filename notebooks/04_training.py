@@ -90,9 +90,9 @@ profiles = {name: load_config(name) for name in ("smoke", "ablation", "evening",
 pd.DataFrame({name: {key: str(getattr(one, key)) for key in shown} for name, one in profiles.items()})
 
 # %% [markdown]
-# (A zero for `steps` means that `epochs` counts, a zero for `train_photos` that all are taken.) The schedule *one_cycle*
-# lets the learning rate rise over the first part of the run and then fall along a cosine to nothing. A constant rate,
-# as in the student paper, stays as coarse at the end as it was in the middle.
+# (A zero for `steps` means that `epochs` counts, a zero for `train_photos` that all are taken.) The schedule
+# *one_cycle* lets the learning rate rise over the first part of the run and then fall along a cosine to nothing. A
+# constant rate, as in the student paper, stays as coarse at the end as it was in the middle.
 #
 # ## One rate and one beginning for all?
 #
@@ -119,13 +119,13 @@ glue("student_at_common", float(excess.loc[common, "student_mse"]), display=Fals
 excess.reindex(columns=[arm for arm in arms if arm in excess]).round(2)
 
 # %% [markdown]
-# These are trials of {glue:text}`trial_steps:,d` steps, one network each, so a few tenths of a per cent may be luck. He's
-# beginning at the rate of `evening` is the best row for {glue:text}`common_best:d` of {glue:text}`tried:d` arms. The
-# exception is `student_mse`, which there ends {glue:text}`student_at_common:.1f` % above what it reaches from PyTorch's
-# weights at twice the rate, and so it has a recipe of its own; with that, {glue:text}`best_used:d` arms use their
-# best row. The optimum is not bracketed: for {glue:text}`lowest_best:d` arms the best rate is the lowest
-# that was tried, and the two other beginnings were tried at one rate only. What a rate, betas and decay are worth is
-# taken up in {doc}`10_time_and_settings`.
+# These are trials of {glue:text}`trial_steps:,d` steps, one network each, so a few tenths of a per cent may be luck.
+# He's beginning at the rate of `evening` is the best row for {glue:text}`common_best:d` of {glue:text}`tried:d` arms.
+# The exception is `student_mse`, which there ends {glue:text}`student_at_common:.1f` % above what it reaches from
+# PyTorch's weights at twice the rate, and so it has a recipe of its own; with that, {glue:text}`best_used:d` arms use
+# their best row. The optimum is not bracketed: for {glue:text}`lowest_best:d` arms the best rate is the lowest that was
+# tried, and the two other beginnings were tried at one rate only. What a rate, betas and decay are worth is taken up in
+# {doc}`10_time_and_settings`.
 #
 # ## A training, live
 #
@@ -147,10 +147,10 @@ pd.DataFrame(untrained).T[["val_plain", "val_ab_error", "val_chroma_ratio"]].rou
 # $\log 313$ is {glue:text}`log_313:.2f`. The first column is the loss without weights, in nats or in squared units, so
 # that it cannot be compared across losses. The mean $ab$ error, the distance from the true colour on the plane, can.
 #
-# Now all of them, one after the other. The lines with an epoch follow a pass over validation images: the mean loss since
-# the line before; how far that is, without weights, above the *floor*, the entropy of the soft targets, which no
-# classifier can get below (for regressions it is zero); the same on images that were not trained on; and the
-# chroma ratio, the mean chroma of the answers over that of the truth, with classifiers decoded at $T = 1$.
+# Now all of them, one after the other. The lines with an epoch follow a pass over validation images: the mean loss
+# since the line before; how far that is, without weights, above the *floor*, the entropy of the soft targets, which no
+# classifier can get below (for regressions it is zero); the same on images that were not trained on; and the chroma
+# ratio, the mean chroma of the answers over that of the truth, with classifiers decoded at $T = 1$.
 
 # %%
 folders = loop.train_all(live, store)
@@ -182,20 +182,20 @@ facts.rename(columns=titles | {"chroma_ratio": "chroma ratio", "ratio_wavers": "
 
 # %% [markdown]
 # **Error.** At the end `ce`, read as its mean, has an $ab$ error of {glue:text}`ce_ab_error:.2f`, `l2` one of
-# {glue:text}`l2_ab_error:.2f` and `student_mse`, whose loss is taken on red, green and blue, {glue:text}`student_mse_ab_error:.2f`.
-# The two arms with weights end at {glue:text}`l2_rebal_ab_error:.2f` and {glue:text}`ce_rebal_ab_error:.2f`: rare colours
-# count more for them, and this measure counts every pixel alike.
+# {glue:text}`l2_ab_error:.2f` and `student_mse`, whose loss is taken on red, green and blue,
+# {glue:text}`student_mse_ab_error:.2f`. The two arms with weights end at {glue:text}`l2_rebal_ab_error:.2f` and
+# {glue:text}`ce_rebal_ab_error:.2f`: rare colours count more for them, and this measure counts every pixel alike.
 #
 # **Training against validation.** The largest ratio of the two losses is {glue:text}`most_unseen:.2f`. At one or below,
-# new images are as easy as those that were trained on, and no arm has begun to learn its photographs by heart. (A little
-# below one is no miracle: the training loss is a mean over the last stretch, over images mirrored at random and in
-# batches of their own, and the validation images are a small set.)
+# new images are as easy as those that were trained on, and no arm has begun to learn its photographs by heart. (A
+# little below one is no miracle: the training loss is a mean over the last stretch, over images mirrored at random and
+# in batches of their own, and the validation images are a small set.)
 #
 # **Wavering.** The columns tell how far validation loss and chroma ratio scatter around a straight line through the
-# middle half of the training, as a share of their size. For `ce` it is {glue:text}`ce_wavers:.1f` % for the loss
-# and {glue:text}`ce_ratio_wavers:.0f` % for the chroma ratio, for `l2` {glue:text}`l2_wavers:.1f` % and
-# {glue:text}`l2_ratio_wavers:.0f` %. A calm loss goes with restless colours, and the eye watches the colours. Whoever compares images of two networks
-# that were stopped at a constant rate compares, among other things, two moments.
+# middle half of the training, as a share of their size. For `ce` it is {glue:text}`ce_wavers:.1f` % for the loss and
+# {glue:text}`ce_ratio_wavers:.0f` % for the chroma ratio, for `l2` {glue:text}`l2_wavers:.1f` % and
+# {glue:text}`l2_ratio_wavers:.0f` %. A calm loss goes with restless colours, and the eye watches the colours. Whoever
+# compares images of two networks that were stopped at a constant rate compares, among other things, two moments.
 #
 # Two things that the student paper reads off its own curves cannot be read off any: that the images suffice because the
 # loss wavers little ({ref}`H9 <claim-h9>`), and that all is settled by the tenth epoch ({ref}`H10 <claim-h10>`). A loss
@@ -227,31 +227,33 @@ records.for_config(wide).table(names, fell)
 
 # %% [markdown]
 # The validation loss of `ce` is lowest at epoch {glue:text}`wide_ce_best:.0f` of {glue:text}`wide_epochs:.0f` and ends
-# {glue:text}`wide_ce_rise:.1f` % above that, above the floor; that of `l2` is lowest at epoch {glue:text}`wide_l2_best:.0f`
-# and ends {glue:text}`wide_l2_rise:.1f` % higher. At the end it is {glue:text}`wide_ce_unseen:.2f` and
-# {glue:text}`wide_l2_unseen:.2f` times the training loss.
+# {glue:text}`wide_ce_rise:.1f` % above that, above the floor; that of `l2` is lowest at epoch
+# {glue:text}`wide_l2_best:.0f` and ends {glue:text}`wide_l2_rise:.1f` % higher. At the end it is
+# {glue:text}`wide_ce_unseen:.2f` and {glue:text}`wide_l2_unseen:.2f` times the training loss.
 #
 # `student_mse`, the paper's own loss, and `l2_rebal` have hardly moved since their first stretch. The table, on test
-# photographs, says where they are: the first beside *mean colour*, which is what a constant can do at best under squared
-# error, the second beside *weighted mean colour*, the same with weights for rare colours. These networks have stopped to
-# look at the image. Short trials, of which only logs were kept, do not put it down to precision or to the loss alone:
-# `student_mse` falls in single precision just so, but not with another seed, nor at a fifth of the rate, nor from He's
-# beginning. Since {glue:text}`wide_networks:d` networks are recorded at this width, how often it happens is open. Whoever sees such a grey
-# picture should look at the loss of the first epochs before blaming the loss function.
+# photographs, says where they are: the first beside *mean colour*, which is what a constant can do at best under
+# squared error, the second beside *weighted mean colour*, the same with weights for rare colours. These networks have
+# stopped looking at the image. Short trials, of which only logs were kept, do not put it down to precision or to the
+# loss alone: `student_mse` falls in single precision just so, but not with another seed, nor at a fifth of the rate,
+# nor from He's beginning. Since {glue:text}`wide_networks:d` networks are recorded at this width, how often it happens
+# is open. Whoever gets such an image from a network should look at the loss of its first epochs before blaming
+# the kind of loss.
 #
 # ## What we found
 #
 # - **All arms of this profile learn.** At the end the mean $ab$ error on validation images is
 #   {glue:text}`student_mse_ab_error:.2f` with squared error on RGB, {glue:text}`l2_ab_error:.2f` on $ab$ and
-#   {glue:text}`ce_ab_error:.2f` with cross entropy. With weights for rare colours it is {glue:text}`l2_rebal_ab_error:.2f`
-#   and {glue:text}`ce_rebal_ab_error:.2f`; those arms are asked for something else.
+#   {glue:text}`ce_ab_error:.2f` with cross entropy. With weights for rare colours it is
+#   {glue:text}`l2_rebal_ab_error:.2f` and {glue:text}`ce_rebal_ab_error:.2f`; those arms are asked for something else.
 # - **Nothing is learnt by heart yet** as long as the validation loss is no higher than the training loss; at most it is
-#   {glue:text}`most_unseen:.2f` times that, after {glue:text}`epochs:.1f` epochs. At full width and the paper's budget it
-#   is {glue:text}`wide_ce_unseen:.2f` times for `ce` and {glue:text}`wide_l2_unseen:.2f` times for `l2`.
-# - **A calm loss is no sign of calm colours.** The validation loss of `l2` wavers by {glue:text}`l2_wavers:.1f` %, its chroma
-#   ratio by {glue:text}`l2_ratio_wavers:.0f` %; for `ce` it is {glue:text}`ce_wavers:.1f` % and {glue:text}`ce_ratio_wavers:.0f` %.
-# - **Settings.** {glue:text}`best_used:d` of {glue:text}`tried:d` arms use the best of their trials; a lower rate than any
-#   that was tried may be better still.
+#   {glue:text}`most_unseen:.2f` times that, after {glue:text}`epochs:.1f` epochs. At full width and the paper's budget
+#   it is {glue:text}`wide_ce_unseen:.2f` times for `ce` and {glue:text}`wide_l2_unseen:.2f` times for `l2`.
+# - **A calm loss is no sign of calm colours.** The validation loss of `l2` wavers by {glue:text}`l2_wavers:.1f` %, its
+#   chroma ratio by {glue:text}`l2_ratio_wavers:.0f` %; for `ce` it is {glue:text}`ce_wavers:.1f` % and
+#   {glue:text}`ce_ratio_wavers:.0f` %.
+# - **Settings.** {glue:text}`best_used:d` of {glue:text}`tried:d` arms use the best of their trials; a lower rate than
+#   any that was tried may be better still.
 # - **The paper's recipe is fragile.** With it `student_mse` and `l2_rebal` fell to about one colour for everything and
 #   stayed there.
 # - The numbers stand for {glue:text}`networks:d` networks of {glue:text}`steps:,d` steps.

@@ -57,20 +57,19 @@ for name in ("VIVID", "NEUTRAL", "HIT"):
 #
 # **Nothing in a grey image says which cap is red.** Shown are {glue:text}`chosen:s`, with every network that is at hand
 # and the true lightness for all. *With a gain* is no network of its own: the $ab$ of the one beside it is multiplied
-# by one factor, the same for all images, that makes it as vivid as photographs are. This *gain control* costs
+# by one factor, the same for all images, that gives it the mean chroma of photographs. This *gain control* costs
 # nothing, and is what rebalancing will have to beat.
 
 # %% mystnb={"figure": {"name": "fig-reds", "caption": "Look for surfaces that are red or yellow in the truth, and ask of each network whether they faded, turned into another hue, or survived."}, "image": {"alt": "A grid of photographs: grey input, truth, and the results of the networks, one of them also with a gain"}}
 columns = ["student_mse", "l2", "ce@1", "ce@1+gain", "ce_rebal@1"]
-rows = examples.colorize_systems(images, networks, columns, found.summary["gains"])
-figures.image_grid(rows, titles={"ce@1+gain": "the same\nwith a gain"})
+figures.image_grid(examples.colorize_systems(images, networks, columns, found.summary["gains"]))
 
 # %% [markdown]
 # ## What the paper says
 #
 # Section 3.1 of {cite:t}`psacharopoulos` compares the network that it trained with squared error and the original one
-# without rebalancing. In our words: both show most reds and yellows as greys or blues; as both do it, the loss cannot be
-# the reason; the reason is the missing rebalancing, and adding it would be the direct cure.
+# without rebalancing. In our words: both show most reds and yellows as greys or blues; as both do it, the loss cannot
+# be the reason; the reason is the missing rebalancing, and adding it would be the direct cure.
 #
 # The first is an observation made by eye. The second needs more than that: two networks may both fail and one of them
 # twice as badly, so "both" has to become "both, to the same extent". The third is a prediction, since the paper did not
@@ -79,8 +78,8 @@ figures.image_grid(rows, titles={"ce@1+gain": "the same\nwith a gain"})
 #
 # ## Where the colours went
 #
-# **Grey and blue are different mistakes.** Take a pixel that is red with probability $p$ and otherwise grey, and nothing
-# in the grey image tells which. The guess with the least expected squared error is the mean,
+# **Grey and blue are different mistakes.** Take a pixel that is red with probability $p$ and otherwise grey, and
+# nothing in the grey image tells which. The guess with the least expected squared error is the mean,
 #
 # $$ \hat y = p \cdot \text{red} + (1 - p) \cdot \text{grey}, $$
 #
@@ -99,8 +98,12 @@ order = ["l2", "ce@1", "ce@1+gain", "l2_rebal", "ce_rebal@1", "ce@1~0.5"]
 shares = {system: found.confusion(system) for system in order if system in found.systems}
 figures.plot_confusion(shares)
 
+
 # %% tags=["hide-input"]
-share = lambda system, true, seen: 100 * float(shares[system].loc[true, seen]) if system in shares else math.nan
+def share(system, true, seen):
+    return 100 * float(shares[system].loc[true, seen]) if system in shares else math.nan
+
+
 for system, name in {"l2": "l2", "ce@1": "ce"}.items():
     for true, seen in (("red", "gray"), ("yellow", "gray"), ("red", "blue"), ("yellow", "blue")):
         glue(f"{name}_{true}_{seen}", share(system, true, seen), display=False)
@@ -113,33 +116,33 @@ for hue in ("red", "yellow"):
     glue(f"close_{hue}", 100 * found.value("ce@1", f"recall10_{hue}"), display=False)
 
 # %% [markdown]
-# Of the true reds `l2` shows {glue:text}`l2_red_gray:.0f` % as grey and {glue:text}`l2_red_blue:.1f` % as blue, `ce`, read
-# as its mean, {glue:text}`ce_red_gray:.0f` % and {glue:text}`ce_red_blue:.1f` %; of the true yellows
+# Of the true reds `l2` shows {glue:text}`l2_red_gray:.0f` % as grey and {glue:text}`l2_red_blue:.1f` % as blue, `ce`,
+# read as its mean, {glue:text}`ce_red_gray:.0f` % and {glue:text}`ce_red_blue:.1f` %; of the true yellows
 # {glue:text}`l2_yellow_gray:.0f` % and {glue:text}`l2_yellow_blue:.1f` %, against {glue:text}`ce_yellow_gray:.0f` % and
 # {glue:text}`ce_yellow_blue:.1f` %. Of what did not fade most came out orange.
 #
 # ## Alike, or not?
 #
 # **"No difference" needs evidence of its own.** That a test fails to find a difference shows nothing; it may be a weak
-# test. {ref}`H4 <claim-h4>` therefore asks for the opposite: that the two losses certainly differ by less than a margin,
-# in the share that comes close (within ten $ab$ units of the truth) and in the share that fades to grey. Whether the
-# colours turn blue is judged apart.
+# test. {ref}`H4 <claim-h4>` therefore asks for the opposite: that the two losses certainly differ by less than a
+# margin, in the share that comes close (within ten $ab$ units of the truth) and in the share that fades to grey.
+# Whether the colours turn blue is judged apart.
 
 # %% tags=["hide-input"]
 answers.findings_table({"H4": h4})
 
 # %% [markdown]
 # The verdict is **{glue:text}`h4:s`**. That equally many come close is no great feat, for hardly any do: with `ce`
-# {glue:text}`close_red:.1f` % of the reds and {glue:text}`close_yellow:.1f` % of the yellows. The share that fades to grey
-# under squared error is, against cross entropy, {glue:text}`fading_red:s` for red and {glue:text}`fading_yellow:s` for
-# yellow. (Version 1 of the rule said {verdict}`v1/H4`: it left the faded shares out of the verdict.)
+# {glue:text}`close_red:.1f` % of the reds and {glue:text}`close_yellow:.1f` % of the yellows. The share that fades to
+# grey under squared error is, against cross entropy, {glue:text}`fading_red:s` for red and {glue:text}`fading_yellow:s`
+# for yellow. (Version 1 of the rule said {verdict}`v1/H4`: it left the faded shares out of the verdict.)
 #
 # ## Recall can be bought
 #
 # **A share of reds that were found says little without what was painted red.** The **recall** of red is the share of
 # truly red pixels whose predicted colour lies within {glue:text}`hit:d` $ab$ units of the true one; its **precision**
-# the same share among the pixels that are *shown* as red. A touch of the right hue hits a pale red, so one colour
-# for every pixel of every image has a recall, too: the mean colour of the training labels, and the same with weights for
+# the same share among the pixels that are *shown* as red. A touch of the right hue hits a pale red, so one colour for
+# every pixel of every image has a recall, too: the mean colour of the training labels, and the same with weights for
 # rare colours.
 
 # %% tags=["hide-input"]
@@ -149,11 +152,11 @@ vivid = ["l2+gain", "ce@1+gain", "ce@1~0.5", "l2_rebal", "ce_rebal@1", "ce_rebal
 found.table(["recall_red", "precision_red", "recall_yellow", "precision_yellow"], vivid)
 
 # %% [markdown]
-# *Weighted mean colour* finds {glue:text}`weighted_recall_red:.0f` % of the reds and {glue:text}`weighted_recall_yellow:.0f` %
-# of the yellows without looking at the image; `ce` at its mean finds {glue:text}`ce_recall_red:.0f` % and
-# {glue:text}`ce_recall_yellow:.0f` %. The table has those that are vivid enough to be asked for a precision (the others show hardly
-# a pixel as red). **F1** takes both together: right ones among the pixels that are red by truth and those that are by
-# prediction.
+# *Weighted mean colour* finds {glue:text}`weighted_recall_red:.0f` % of the reds and
+# {glue:text}`weighted_recall_yellow:.0f` % of the yellows without looking at the image; `ce` at its mean finds
+# {glue:text}`ce_recall_red:.0f` % and {glue:text}`ce_recall_yellow:.0f` %. The table has those that are vivid enough to
+# be asked for a precision (the others show hardly a pixel as red). **F1** takes both together: right ones among the
+# pixels that are red by truth and those that are by prediction.
 
 # %% mystnb={"figure": {"name": "fig-recall", "caption": "Recall and F1 of red and yellow. Plus signs are gain controls, hollow points the mean of a classifier. For red, weights for rare colours give the highest F1, whether they are used in training or afterwards. For yellow a gain does better than any of them."}, "image": {"alt": "Four panels of points with intervals, a row for each system: recall and F1 of red and of yellow"}}
 rows = [system for system in ("mean", "weighted", "l2", "ce@1", *vivid) if system in found.systems]
@@ -164,10 +167,10 @@ figures.plot_intervals({metrics.metric(m).title: {s: found.interval(s, m) for s 
 # ## Does rebalancing repair them?
 #
 # Rebalancing multiplies the loss of a pixel by a weight that is larger the rarer its true colour is ({eq}`eq-weights`).
-# On average that is to meet such pixels more often, so the network learns the distribution of a world with more reds
-# in it, and bets accordingly in ours. It should find more of the true reds, and see reds where there are none.
-# {ref}`H3 <claim-h3>` asks for a better F1, of red and of yellow, at both temperatures, and against two rivals: the same
-# network without weights, and that network with a gain.
+# On average that is to meet such pixels more often, so the network learns the distribution of a world with more reds in
+# it, and bets accordingly in ours. It should find more of the true reds, and see reds where there are none.
+# {ref}`H3 <claim-h3>` asks for a better F1, of red and of yellow, at both temperatures, and against two rivals: the
+# same network without weights, and that network with a gain.
 
 # %% tags=["hide-input"]
 answers.findings_table({"H3": h3})
@@ -180,9 +183,9 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 
 # %% tags=["hide-input"]
 for hue in ("red", "yellow"):
-    glue(f"cure_{hue}", answers.said(answers.difference(found, "ce_rebal@1", "ce@1", f"f1_{hue}"), "+.3f"), display=False)
-    for system, name in {"ce_rebal@1": "beats", "l2_rebal": "l2_beats"}.items():
-        effect = answers.difference(found, *pairs[system], f"f1_{hue}")
+    sought = {"cure": ("ce_rebal@1", "ce@1"), "beats": pairs["ce_rebal@1"], "l2_beats": pairs["l2_rebal"]}
+    for name, pair in sought.items():
+        effect = answers.difference(found, *pair, f"f1_{hue}")
         glue(f"{name}_{hue}", answers.said(effect, "+.3f"), display=False)
 for score in ("recall_yellow", "precision_yellow"):
     effect = answers.difference(found, *pairs["ce_rebal@1"], score)
@@ -193,19 +196,19 @@ for system, name in {"ce_rebal@1": "rebal", "l2_rebal": "l2"}.items():
     glue(f"{name}_worse", answers.sorted_out(effects)[1], display=False)
 
 # %% [markdown]
-# The verdict is **{glue:text}`h3:s`**. Against plain cross entropy at $T = 1$ the F1 of red is {glue:text}`cure_red:s` and
-# that of yellow {glue:text}`cure_yellow:s`; against the gain control it is {glue:text}`beats_red:s` for red and
+# The verdict is **{glue:text}`h3:s`**. Against plain cross entropy at $T = 1$ the F1 of red is {glue:text}`cure_red:s`
+# and that of yellow {glue:text}`cure_yellow:s`; against the gain control it is {glue:text}`beats_red:s` for red and
 # {glue:text}`beats_yellow:s` for yellow. (Version 1 of the rule said {verdict}`v1/H3`: it went by recall alone and knew
 # no gain control.)
 #
-# {numref}`fig-hue-confusion` shows how reds win. Of the true ones the gain control shows {glue:text}`gain_red_red:.0f` %
-# as red and {glue:text}`gain_red_orange:.0f` % as orange, rebalancing {glue:text}`rebal_red_red:.0f` % and
-# {glue:text}`rebal_red_orange:.0f` %: it moves the border between the two, which no gain can. The border moves for all
-# pixels, though. Of the true oranges rebalancing shows {glue:text}`rebal_orange_red:.0f` % as red (the gain control
-# {glue:text}`gain_orange_red:.0f` %), of the true yellows {glue:text}`rebal_yellow_red:.0f` % (the gain control
-# {glue:text}`gain_yellow_red:.0f` %). And what is shown as yellow is less often right: against the gain control the
-# recall of yellow is {glue:text}`recall_yellow:s`, its precision {glue:text}`precision_yellow:s`. Much of that was pale
-# in truth, and {doc}`06_neutrals` meets it again.
+# {numref}`fig-hue-confusion` shows how reds win. Of the true ones the gain control shows
+# {glue:text}`gain_red_red:.0f` % as red and {glue:text}`gain_red_orange:.0f` % as orange, rebalancing
+# {glue:text}`rebal_red_red:.0f` % and {glue:text}`rebal_red_orange:.0f` %: it moves the border between the two, which
+# no gain can. The border moves for all pixels, though. Of the true oranges rebalancing shows
+# {glue:text}`rebal_orange_red:.0f` % as red (the gain control {glue:text}`gain_orange_red:.0f` %), of the true yellows
+# {glue:text}`rebal_yellow_red:.0f` % (the gain control {glue:text}`gain_yellow_red:.0f` %). And what is shown as yellow
+# is less often right: against the gain control the recall of yellow is {glue:text}`recall_yellow:s`, its precision
+# {glue:text}`precision_yellow:s`. Much of that was pale in truth, and {doc}`06_neutrals` meets it again.
 #
 # It is the weights that do this, not the loss: with squared error and the same weights, against a gain control of its
 # own, the F1 of red is {glue:text}`l2_beats_red:s` and that of yellow {glue:text}`l2_beats_yellow:s`. Nor does it take
@@ -238,21 +241,22 @@ answers.findings_table({"H17": h17})
 # %% [markdown]
 # In the balanced one the rarest {glue:text}`half_pixels:.1f` % of the test pixels hold half of all weight. A few images
 # decide, and its intervals deserve more doubt than they show ({ref}`coverage <coverage>`). That rebalancing makes the
-# result more vivid *and* more accurate, as the paper's introduction promises, is {ref}`H17 <claim-h17>`, asked of each accuracy and
-# temperature by itself: **{glue:text}`h17:s`**.
+# result more vivid *and* more accurate, as the paper's introduction promises, is {ref}`H17 <claim-h17>`, asked of each
+# accuracy and temperature by itself: **{glue:text}`h17:s`**.
 #
 # ## What we found
 #
 # - **Lost, to grey and not to blue.** `l2` shows {glue:text}`l2_red_gray:.0f` % of the reds and
 #   {glue:text}`l2_yellow_gray:.0f` % of the yellows as grey, `ce` at its mean {glue:text}`ce_red_gray:.0f` % and
-#   {glue:text}`ce_yellow_gray:.0f` %. As blue it is {glue:text}`l2_red_blue:.1f` % and {glue:text}`ce_red_blue:.1f` % of
-#   the reds. That both losses lose them alike: **{glue:text}`h4:s`**.
-# - **Recall can be bought.** One colour for every pixel, the weighted mean, finds {glue:text}`weighted_recall_yellow:.0f` %
-#   of the yellows; `ce` at its mean finds {glue:text}`ce_recall_yellow:.0f` %.
+#   {glue:text}`ce_yellow_gray:.0f` %. As blue it is {glue:text}`l2_red_blue:.1f` % and {glue:text}`ce_red_blue:.1f` %
+#   of the reds. That both losses lose them alike: **{glue:text}`h4:s`**.
+# - **Recall can be bought.** One colour for every pixel, the weighted mean, finds
+#   {glue:text}`weighted_recall_yellow:.0f` % of the yellows; `ce` at its mean finds
+#   {glue:text}`ce_recall_yellow:.0f` %.
 # - **Rebalancing against a gain.** Hues that rebalanced cross entropy at $T = 1$ finds better than plain cross entropy
-#   with a gain: {glue:text}`rebal_better:s`; worse: {glue:text}`rebal_worse:s`. For squared error: {glue:text}`l2_better:s`;
-#   and {glue:text}`l2_worse:s`. Each hue is judged by its own interval. That rebalancing repairs reds and yellows:
-#   **{glue:text}`h3:s`**.
+#   with a gain: {glue:text}`rebal_better:s`; worse: {glue:text}`rebal_worse:s`. For squared error:
+#   {glue:text}`l2_better:s`; and {glue:text}`l2_worse:s`. Each hue is judged by its own interval. That rebalancing
+#   repairs reds and yellows: **{glue:text}`h3:s`**.
 # - **The price.** With rebalancing the plain AuC at $T = 1$ is {glue:text}`cost_1:s`, at the original's temperature
 #   {glue:text}`cost_cool:s`; the balanced one {glue:text}`won_1:s` and {glue:text}`won_cool:s`. "More accurate":
 #   **{glue:text}`h17:s`**.

@@ -24,6 +24,7 @@ arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
 
 # %%
+import math
 from dataclasses import replace
 
 import pandas as pd
@@ -55,12 +56,11 @@ glue("covers", found.covers, display=False)
 #
 # **Cover the truth and ask whether anything strikes you; then uncover it and look at what should be grey.** Shown are
 # {glue:text}`chosen:s`, with every network that is at hand and the true lightness for all. *With a gain* is the same
-# network as beside it, its $ab$ multiplied by the one factor that makes it as vivid as photographs are.
+# network as beside it, its $ab$ multiplied by the one factor that gives it the mean chroma of photographs.
 
-# %% mystnb={"figure": {"name": "fig-neutral-pictures", "caption": "Clouds, walls and rocks are the places to look at. A means of what is possible tints them a little, a cooler read-out leaves them grey, and whatever makes colours vivid makes these tints vivid, too."}, "image": {"alt": "A grid of photographs: grey input, truth, and the results of the networks and read-outs, one of them with a gain"}}
+# %% mystnb={"figure": {"name": "fig-neutral-pictures", "caption": "Clouds, walls and rocks are the places to look at. A mean of what is possible tints them a little, a cooler read-out leaves them grey, and whatever makes colours vivid makes these tints vivid, too."}, "image": {"alt": "A grid of photographs: grey input, truth, and the results of the networks and read-outs, one of them with a gain"}}
 columns = ["l2", "ce@0.38", "ce@1", "ce@1+gain", "ce_rebal@1"]
-rows = examples.colorize_systems(images, networks, columns, found.summary["gains"])
-figures.image_grid(rows, titles={"ce@1+gain": "the same\nwith a gain"})
+figures.image_grid(examples.colorize_systems(images, networks, columns, found.summary["gains"]))
 
 # %% [markdown]
 # ## What the paper says, and why it is hard to fail
@@ -80,9 +80,9 @@ figures.image_grid(rows, titles={"ce@1+gain": "the same\nwith a gain"})
 #
 # ## Level with each other, not with grey
 #
-# {ref}`H6 <claim-h6>` counts errors in CIEDE2000 {cite:p}`sharma2005ciede2000`, which bends distances as the eye does: it
-# notices a faint tint on a grey wall and overlooks the same step between two strong reds. Both networks answer with a
-# mean, the one because squared error makes it, the other because it is read at temperature 1.
+# {ref}`H6 <claim-h6>` counts errors in CIEDE2000 {cite:p}`sharma2005ciede2000`, which bends distances as the eye does:
+# it notices a faint tint on a grey wall and overlooks the same step between two strong reds. Both networks answer with
+# a mean, the one because squared error makes it, the other because it is read at temperature 1.
 
 # %% tags=["hide-input"]
 answers.findings_table({"H6": h6})
@@ -90,7 +90,7 @@ answers.findings_table({"H6": h6})
 # %% tags=["hide-input"]
 pairs = {
     "gap": ("l2", "ce@1"), "l2_grey": ("l2", "grey"), "ce_grey": ("ce@1", "grey"), "l2_mean": ("l2", "mean"),
-    "cool": ("ce@0.38", "ce@1"), "cool_grey": ("ce@0.38", "grey"), "gain": ("ce@1+gain", "ce@1"),
+    "cool": ("ce@0.38", "ce@1"), "gain": ("ce@1+gain", "ce@1"),
     "rebal": ("ce_rebal@1", "ce@1"), "rebal_gain": ("ce_rebal@1", "ce@1+gain"), "tilt_gain": ("ce@1~0.5", "ce@1+gain"),
     "l2_rebal": ("l2_rebal", "l2"), "l2_rebal_gain": ("l2_rebal", "l2+gain"),
 }  # fmt: skip
@@ -99,22 +99,23 @@ for name, pair in pairs.items():
     glue(name, answers.said(effect, "+.2f"), display=False)
 for system in ("l2", "ce@1", "grey", "mean"):
     glue(f"{system}_error".replace("@", "_"), found.value(system, "neutral_ciede2000"), display=False)
-glue("true_chroma", found.value("grey", "neutral_error"), display=False)
+hue = answers.measured(found, ["ce@1+gain", "ce_rebal@1", "ce@1~0.5"], ["true_hue_ratio"]).true_hue_ratio
+for system, name in {"ce@1+gain": "gain", "ce_rebal@1": "rebal", "ce@1~0.5": "tilt"}.items():
+    glue(f"{name}_hue", float(hue.get(system, math.nan)), display=False)
 
 # %% [markdown]
-# That neutrals are fine under both losses is **{glue:text}`h6:s`**. The error of `l2` against that of `ce` at its mean is
-# {glue:text}`gap:s`; against grey, that of `l2` is {glue:text}`l2_grey:s` and that of `ce` {glue:text}`ce_grey:s`. One
-# unit is about what can just be seen. So the losses draw level, and what they draw level at is a visible tint. Even one
-# *mean colour* for every pixel is a rival: against it the error of `l2` is {glue:text}`l2_mean:s`. (Version 1 of
-# the rule said {verdict}`v1/H6`: it asked only whether the losses agree, and reported the distance to grey beside.)
+# That neutrals are fine under both losses is **{glue:text}`h6:s`**. The error of `l2` against that of `ce` at its mean
+# is {glue:text}`gap:s`; against grey, that of `l2` is {glue:text}`l2_grey:s` and that of `ce` {glue:text}`ce_grey:s`.
+# Even one *mean colour* for every pixel is a rival: against it the error of `l2` is {glue:text}`l2_mean:s`. (Version 1
+# of the rule said {verdict}`v1/H6`: it asked only whether the losses agree, and reported the distance to grey beside.)
 #
 # ## What colour elsewhere costs here
 #
-# **Whatever makes images vivid is paid for on neutral pixels.** The last panel is the gain, the chroma over all
-# pixels that points at the true hue; the others are the cost. (The student's loss is shown with the true lightness, as its own would count
-# in CIEDE2000.)
+# **Whatever makes images vivid is paid for on neutral pixels.** The last panel is what is won, the chroma over all
+# pixels that points at the true hue; the others are the cost. (The student's loss is shown with the true lightness, as
+# an error of its own lightness would count in CIEDE2000.)
 
-# %% mystnb={"figure": {"name": "fig-neutrals", "caption": "Errors on neutral pixels and the chroma that they get there, beside the share of true chroma that is found over all pixels. Hollow points are means of a classifier, plus signs gain controls. Dotted: the grey baseline in the first panel, the true chroma of these pixels in the second, that of all pixels in the third."}, "image": {"alt": "Three panels of points with intervals, a row for each system: CIEDE2000 error and chroma on neutral pixels, and true-hue chroma ratio of all pixels"}}
+# %% mystnb={"figure": {"name": "fig-neutrals", "caption": "Errors on neutral pixels and the chroma that they get there, beside the share of true chroma that is found over all pixels. Hollow points are means of a classifier, plus signs gain controls. Dotted: the grey baseline in the first panel, the true chroma of these pixels in the second, all of the true chroma in the third."}, "image": {"alt": "Three panels of points with intervals, a row for each system: CIEDE2000 error and chroma on neutral pixels, and true-hue chroma ratio of all pixels"}}
 order = ["grey", "mean", "weighted", "student_mse+L", "l2", "ce@0.38", "ce@1", "l2+gain", "ce@1+gain",
          "ce@1~0.5", "l2_rebal", "ce_rebal@1", "ce_rebal@0.38", "ceiling"]  # fmt: skip
 shown = ["neutral_ciede2000", "neutral_chroma", "true_hue_ratio"]
@@ -124,14 +125,17 @@ marks = (found.value("grey", "neutral_ciede2000"), found.value("grey", "neutral_
 figures.plot_intervals(panels, dict(zip(panels, marks, strict=True)))
 
 # %% [markdown]
-# Of `ce`'s own answers the cooler one is kinder to neutrals: at $T = 0.38$ the error is {glue:text}`cool:s` than at the mean's,
-# because where grey is likely it follows the majority. Weights for rare colours go the other way. With them in training the error
-# of cross entropy, at $T = 1$, is {glue:text}`rebal:s`, and of squared error {glue:text}`l2_rebal:s`, each against the
-# same loss without. A part of that is the price of chroma as such, which the gain control pays as well
-# ({glue:text}`gain:s`). The rest is the price of weights: against the gain control, which is as vivid as photographs, rebalanced
-# cross entropy is {glue:text}`rebal_gain:s`, rebalanced squared error {glue:text}`l2_rebal_gain:s` and the tilt after
-# training {glue:text}`tilt_gain:s`. A gain leaves grey where the mean is grey; weights for rare colours are weights
-# against grey, which is the most frequent of all.
+# Of `ce`'s own answers the cooler one is kinder to neutrals: at $T = 0.38$ the error, against that of the mean, is
+# {glue:text}`cool:s`, because it follows the majority, which is grey here. Weights for rare colours go the other way.
+# With them in training the error of cross entropy, at $T = 1$, is {glue:text}`rebal:s`, and that of squared error
+# {glue:text}`l2_rebal:s`, each against the same loss without.
+#
+# A part of that is the price of chroma as such, which a gain pays as well ({glue:text}`gain:s`). But the gain control
+# has {glue:text}`gain_hue:.2f` of the true chroma along its hue, rebalanced cross entropy {glue:text}`rebal_hue:.2f`
+# and the tilt after training {glue:text}`tilt_hue:.2f`; for that, their error on neutrals is {glue:text}`rebal_gain:s`
+# and {glue:text}`tilt_gain:s` against the gain control's, and that of rebalanced squared error against a gain control
+# of its own {glue:text}`l2_rebal_gain:s`. A gain leaves grey where the mean is grey. Weights for rare colours are
+# weights against the most frequent one, and that is grey.
 #
 # ## A tint, or noise?
 #
@@ -154,9 +158,9 @@ tints = ("yellowish", "bluish", "neither yellowish nor bluish as far as can be t
 for system in ("l2", "ce@1", "mean"):
     shift = found.interval(system, "neutral_shift_b")
     glue(f"{system}_tint".replace("@", "_"), answers.said(shift, "+.2f", tints), display=False)
-    for hue in ("orange", "yellow"):
-        ratio = found.interval(system, f"true_hue_ratio_{hue}")
-        glue(f"{system}_{hue}".replace("@", "_"), f"{ratio:.2f}", display=False)
+for system, sector in ((s, h) for s in ("l2", "ce@1") for h in ("orange", "yellow")):
+    ratio = found.value(system, f"true_hue_ratio_{sector}")
+    glue(f"{system}_{sector}".replace("@", "_"), ratio, display=False)
 
 # %% [markdown]
 # **The tint has a direction.** Along $b$ the shift of `l2` is {glue:text}`l2_tint:s`, that of `ce` at its mean
@@ -165,28 +169,28 @@ for system in ("l2", "ce@1", "mean"):
 #
 # ## Where tan is
 #
-# Tan sounds like a neutral tone. The colour of that name in style sheets has a chroma of {glue:text}`tan_chroma:.0f` and a
-# hue of {glue:text}`tan_hue:.0f` degrees: a vivid colour by our definition, in the sector {glue:text}`tan_sector:s` near
-# its border with orange. So "neutrals are fine" and "tan gets lost" are statements about different pixels, and both may have
-# one cause. Suppose that spots which look like plaster are grey or tan, half and half. A mean gives all of them the
-# same pale tan; the grey ones come out too warm and the tan ones too grey, by equal amounts. A warm cast on neutrals and
-# a loss of tan would be two faces of one act of averaging. The measured counterparts are the tint above and the share
-# of true chroma that is found in these two sectors (which hold much stronger colours than tan as well):
-# {glue:text}`l2_orange:s` of orange and {glue:text}`l2_yellow:s` of yellow with `l2`, {glue:text}`ce_1_orange:s` and
-# {glue:text}`ce_1_yellow:s` with `ce`.
+# Tan sounds like a neutral tone. The colour of that name in style sheets has a chroma of {glue:text}`tan_chroma:.0f`
+# and a hue of {glue:text}`tan_hue:.0f` degrees: a vivid colour by our definition, in the sector
+# {glue:text}`tan_sector:s` near its border with orange. So "neutrals are fine" and "tan gets lost" are statements about
+# different pixels, and both may have one cause. Suppose that spots which look like plaster are grey or tan, half and
+# half. A mean gives all of them the same pale tan; the grey ones come out too warm and the tan ones too grey, by equal
+# amounts. A warm cast on neutrals and a loss of tan would be two faces of one act of averaging. The measured
+# counterparts are the tint above and the share of true chroma that is found in these two sectors (which hold much
+# stronger colours than tan as well): {glue:text}`l2_orange:.2f` of orange and {glue:text}`l2_yellow:.2f` of yellow with
+# `l2`, {glue:text}`ce_1_orange:.2f` and {glue:text}`ce_1_yellow:.2f` with `ce`.
 #
 # ## What we found
 #
-# - **A draw between the losses.** On neutral pixels the mean CIEDE2000 error is {glue:text}`l2_error:.2f` with squared error
-#   and {glue:text}`ce_1_error:.2f` with cross entropy at its mean: {glue:text}`gap:s`.
-# - **Not as good as grey.** Plain grey is wrong by {glue:text}`grey_error:.2f`, one mean colour by {glue:text}`mean_error:.2f`.
-#   That neutrals are fine under both losses: **{glue:text}`h6:s`**.
+# - **A draw between the losses.** On neutral pixels the mean CIEDE2000 error is {glue:text}`l2_error:.2f` with squared
+#   error and {glue:text}`ce_1_error:.2f` with cross entropy at its mean: {glue:text}`gap:s`.
+# - **Not as good as grey.** Plain grey is wrong by {glue:text}`grey_error:.2f`, one mean colour by
+#   {glue:text}`mean_error:.2f`. That neutrals are fine under both losses: **{glue:text}`h6:s`**.
 # - **What colour costs.** Against its own mean, `ce` has an error there that is {glue:text}`cool:s` at $T = 0.38$,
-#   {glue:text}`gain:s` with a gain and, trained with weights, {glue:text}`rebal:s`. Against the gain control the weights
-#   make it {glue:text}`rebal_gain:s`.
+#   {glue:text}`gain:s` with a gain and, trained with weights, {glue:text}`rebal:s`. Against the gain control the
+#   weights make it {glue:text}`rebal_gain:s`.
 # - **The cast** of `l2` along $b$ is {glue:text}`l2_tint:s`, that of `ce` {glue:text}`ce_1_tint:s`.
-# - **Tan** is not among the neutrals. Of the true chroma of orange and yellow, the sectors that it lies between, `l2` finds
-#   {glue:text}`l2_orange:s` and {glue:text}`l2_yellow:s`.
+# - **Tan** is not among the neutrals. Of the true chroma of orange and yellow, the sectors that it lies between, `l2`
+#   finds {glue:text}`l2_orange:.2f` and {glue:text}`l2_yellow:.2f`.
 # - All numbers are from {glue:text}`pictures:,d` test images, profile {glue:text}`profile_name:s`; the intervals cover
 #   {glue:text}`covers:s`.
 #
