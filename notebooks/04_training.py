@@ -24,7 +24,6 @@ arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
 
 # %%
-import itertools
 import math
 
 import numpy as np
@@ -171,7 +170,7 @@ figures.plot_training(history)
 
 # %% tags=["hide-input"]
 facts = records.curve_facts(history).reindex([arm for arm in config.arms if arm in set(history.arm)])
-for arm, name in itertools.product(config.arms, ("ab_error", "wavers", "ratio_wavers")):
+for arm, name in ((arm, n) for arm in config.arms for n in ("ab_error", "wavers", "ratio_wavers")):
     glue(f"{arm}_{name}", float(facts[name].get(arm, math.nan)), display=False)
 glue("epochs", float(history.epoch.max()), display=False)
 glue("steps", int(history.step.max()), display=False)

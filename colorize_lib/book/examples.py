@@ -150,7 +150,7 @@ def colorize_systems(
         plain = str(replace(asked, treatment=""))
         factors = (gains or {}).get(network.passport["run"], {}) if network else {}
         gain = factors.get(plain) if asked.treatment == "gain" else 1.0
-        for name, image in images.items.items() if network and gain else ():
+        for name, image in images.items.items() if network and gain is not None else ():
             out[name][str(asked)] = network.photo(np.asarray(image), asked.readout, gain)
     return out
 
