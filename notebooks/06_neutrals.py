@@ -14,213 +14,184 @@
 # # Neutral colours
 #
 # Asphalt, plaster, clouds, bark: most of most photographs is nearly grey. **Do both losses do well there, what does
-# "well" mean where grey is as good as right, and where does the tan go?**
+# "well" mean where grey is as good as right, and what do vivid colours elsewhere cost there?**
 
 # %% tags=["parameters"]
-profile = "laptop"
+profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
-arms = ["student_mse", "l2", "ce", "ce_rebal"]
+arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
 
 # %%
+import math
+from dataclasses import replace
+
+import pandas as pd
 import torch
 from myst_nb import glue
 
 from colorize_lib import color
-from colorize_lib.book import examples, figures
+from colorize_lib.book import answers, examples, figures
 from colorize_lib.config import load_config
 from colorize_lib.evaluation import claims, metrics, records
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
-found = records.for_config(config)
-h6 = claims.decide("H6", found)
-systems = found.main_systems
+found = records.for_config(replace(config, arms=records.arms_there(config)))
+h6 = claims.decide("H6", found, version=2)
+networks = answers.networks(config)
+pd.options.display.max_colwidth = 90
 
-# %% [markdown]
-# ## What the paper says
-#
-# Section 3.2 of {cite:t}`psacharopoulos`, with its third figure, gives both networks good marks: images dominated by
-# neutral tones come out decently under either loss. One complaint goes to both as well, that tan tones get lost.
-#
-# Besides the lost reds and yellows it is the only finding in which squared error and cross entropy draw level, and a
-# claim of a draw deserves the same care as a claim of a difference. It also has a catch of its own.
-#
-# ## A test that is hard to fail
-#
-# Call a pixel **neutral** if its true chroma is below {glue:text}`neutral:d`. Then plain grey, which is no method at
-# all, is wrong by less than {glue:text}`neutral:d` $ab$ units on every one of them. A network that hesitates stays
-# close to grey and earns the same mark. "Does well on neutrals" is thus what one would say of a network that has
-# learnt nothing.
-#
-# There is a second catch, and it works the other way. We choose these pixels by their *truth*, which the network does
-# not know. Among all the spots that look like plaster, some are grey and some are cream. The best guess for the lot may
-# be a weak cream; on exactly the grey ones it loses to plain grey, which knows, so to speak, the answer in advance.
-# Losing to grey on neutral pixels is no sign of a bad network but the price of being right about the cream. Where
-# pixels are chosen by the truth, the baseline has an unfair advantage, and only the comparison **between** networks is
-# clean.
-#
-# So there are three questions. Do the losses differ on neutrals? How far is each from grey's mark? And if neutrals are
-# tinted, in which direction?
-#
-# ## The rule
-#
-# The draw is {ref}`H6 <claim-h6>`, an equivalence with a margin fixed beforehand:
-#
-# > {glue:text}`rule:s`
-#
-# Errors are counted in CIEDE2000 {cite:p}`sharma2005ciede2000`. The plain distance in $ab$ treats all regions of the
-# plane alike, but the eye does not: it notices a faint tint on a grey wall and overlooks the same step between two
-# strong reds. CIEDE2000 bends the distances accordingly; one unit is about what can just be seen.
-
-# %%
-glue("rule", h6.hypothesis.rule, display=False)
-glue("h6", h6.verdict, display=False)
+# %% tags=["hide-input"]
+images = examples.book_images(config, "neutral")
+glue("chosen", images.rule, display=False)
+glue("h6", answers.standing(h6), display=False)
 glue("neutral", metrics.NEUTRAL, display=False)
+glue("profile_name", found.profile, display=False)
 glue("pictures", found.summary["pictures"], display=False)
 glue("covers", found.covers, display=False)
-found.table(["neutral_ciede2000", "neutral_error", "neutral_chroma", "lightness_error"])
 
 # %% [markdown]
-# The table is over all neutral pixels of {glue:text}`pictures:,d` test images. Two of its columns need a remark.
+# ## Look at them
 #
-# - **Lightness.** CIEDE2000 includes it. Three of the networks answer in $ab$ and get the true $L$; `student_mse`,
-#   squared error on RGB, has to paint the lightness too, at a quarter of the side, and the last column shows what it
-#   misses by. Its CIEDE2000 is for that reason no measure of its colours. Compare it in the $ab$ error.
-# - **Grey's row.** Its $ab$ error is the mean true chroma of these pixels. A network whose *chroma on neutrals* exceeds
-#   that number paints neutrals more strongly than they are.
+# **Cover the truth and ask whether anything strikes you; then uncover it and look at what should be grey.** Shown are
+# {glue:text}`chosen:s`, with every network that is at hand and the true lightness for all. *With a gain* is the same
+# network as beside it, its $ab$ multiplied by the one factor that gives it the mean chroma of photographs.
 
-# %% mystnb={"figure": {"name": "fig-neutrals", "caption": "Errors on neutral pixels, and the chroma that each network gives them. Hollow points are decoded at T = 1. The dotted lines mark the grey baseline in the first two panels and the true mean chroma in the third. The row of MSE on RGB includes an error of lightness in the first panel only."}, "image": {"alt": "Three panels of points with intervals, one row for each network and decoder: CIEDE2000 error, ab error and chroma on neutral pixels"}}
-shown = {"CIEDE2000 on neutrals": "neutral_ciede2000", "ab error on neutrals": "neutral_error",
-         "chroma on neutrals": "neutral_chroma"}  # fmt: skip
-panels = {title: {s: found.interval(s, m) for s in systems} for title, m in shown.items()}
-marks = {title: found.value("grey", "neutral_error" if m == "neutral_chroma" else m) for title, m in shown.items()}
-figures.plot_intervals(panels, marks)
+# %% mystnb={"figure": {"name": "fig-neutral-pictures", "caption": "Clouds, walls and rocks are the places to look at. A mean of what is possible tints them a little, a cooler read-out leaves them grey, and whatever makes colours vivid makes these tints vivid, too."}, "image": {"alt": "A grid of photographs: grey input, truth, and the results of the networks and read-outs, one of them with a gain"}}
+columns = ["l2", "ce@0.38", "ce@1", "ce@1+gain", "ce_rebal@1"]
+figures.image_grid(examples.colorize_systems(images, networks, columns, found.summary["gains"]))
 
 # %% [markdown]
-# ## Equal within the margin?
+# ## What the paper says, and why it is hard to fail
 #
-# The loss alone: both networks answer with a mean, the one because squared error makes it, the other because it is
-# decoded at temperature 1. The last lines show the distance to grey, for information.
+# Section 3.2 of {cite:t}`psacharopoulos` gives both networks good marks: images dominated by neutral tones come out
+# decently under either loss. One complaint goes to both as well, that tan tones get lost.
+#
+# Call a pixel **neutral** if its true chroma is below {glue:text}`neutral:d`. Then plain grey, which is no method at
+# all, is never wrong by more than that, and a network that hesitates stays close to grey and earns the same mark. "Does
+# well on neutrals" is what one would say of a network that has learnt nothing. So the claim has two halves: that the
+# losses draw level, and that neither does much worse than grey.
+#
+# The second half is unfair in one respect. These pixels are chosen by their *truth*, which the network does not know.
+# Among all the spots that look like plaster, some are grey and some are cream. The best guess for the lot may be a weak
+# cream, and on exactly the grey ones it loses to plain grey. A part of what a network loses here is the price of being
+# right about the cream.
+#
+# ## Level with each other, not with grey
+#
+# {ref}`H6 <claim-h6>` counts errors in CIEDE2000 {cite:p}`sharma2005ciede2000`, which bends distances as the eye does:
+# it notices a faint tint on a grey wall and overlooks the same step between two strong reds. Both networks answer with
+# a mean, the one because squared error makes it, the other because it is read at temperature 1.
 
-# %%
-h6.table()
+# %% tags=["hide-input"]
+answers.findings_table({"H6": h6})
+
+# %% tags=["hide-input"]
+pairs = {
+    "gap": ("l2", "ce@1"), "l2_grey": ("l2", "grey"), "ce_grey": ("ce@1", "grey"), "l2_mean": ("l2", "mean"),
+    "cool": ("ce@0.38", "ce@1"), "gain": ("ce@1+gain", "ce@1"),
+    "rebal": ("ce_rebal@1", "ce@1"), "rebal_gain": ("ce_rebal@1", "ce@1+gain"), "tilt_gain": ("ce@1~0.5", "ce@1+gain"),
+    "l2_rebal": ("l2_rebal", "l2"), "l2_rebal_gain": ("l2_rebal", "l2+gain"),
+}  # fmt: skip
+for name, pair in pairs.items():
+    effect = answers.difference(found, *pair, "neutral_ciede2000")
+    glue(name, answers.said(effect, "+.2f"), display=False)
+for system in ("l2", "ce@1", "grey", "mean"):
+    glue(f"{system}_error".replace("@", "_"), found.value(system, "neutral_ciede2000"), display=False)
+hue = answers.measured(found, ["ce@1+gain", "ce_rebal@1", "ce@1~0.5"], ["true_hue_ratio"]).true_hue_ratio
+for system, name in {"ce@1+gain": "gain", "ce_rebal@1": "rebal", "ce@1~0.5": "tilt"}.items():
+    glue(f"{name}_hue", float(hue.get(system, math.nan)), display=False)
 
 # %% [markdown]
-# That both losses do equally well on neutrals is **{glue:text}`h6:s`** by the rule. Half a unit of CIEDE2000 is well
-# below what can be seen, so a confirmed draw is a draw to the eye as well, on average over many pixels; a single
-# image may still show a tint in one and not in the other.
+# That neutrals are fine under both losses is **{glue:text}`h6:s`**. The error of `l2` against that of `ce` at its mean
+# is {glue:text}`gap:s`; against grey, that of `l2` is {glue:text}`l2_grey:s` and that of `ce` {glue:text}`ce_grey:s`.
+# Even one *mean colour* for every pixel is a rival: against it the error of `l2` is {glue:text}`l2_mean:s`. (Version 1
+# of the rule said {verdict}`v1/H6`: it asked only whether the losses agree, and reported the distance to grey beside.)
+#
+# ## What colour elsewhere costs here
+#
+# **Whatever makes images vivid is paid for on neutral pixels.** The last panel is what is won, the chroma over all
+# pixels that points at the true hue; the others are the cost. (The student's loss is shown with the true lightness, as
+# an error of its own lightness would count in CIEDE2000.)
+
+# %% mystnb={"figure": {"name": "fig-neutrals", "caption": "Errors on neutral pixels and the chroma that they get there, beside the share of true chroma that is found over all pixels. Hollow points are means of a classifier, plus signs gain controls. Dotted: the grey baseline in the first panel, the true chroma of these pixels in the second, all of the true chroma in the third."}, "image": {"alt": "Three panels of points with intervals, a row for each system: CIEDE2000 error and chroma on neutral pixels, and true-hue chroma ratio of all pixels"}}
+order = ["grey", "mean", "weighted", "student_mse+L", "l2", "ce@0.38", "ce@1", "l2+gain", "ce@1+gain",
+         "ce@1~0.5", "l2_rebal", "ce_rebal@1", "ce_rebal@0.38", "ceiling"]  # fmt: skip
+shown = ["neutral_ciede2000", "neutral_chroma", "true_hue_ratio"]
+rows = [system for system in order if system in found.systems]
+panels = {metrics.metric(m).title: {s: found.interval(s, m) for s in rows} for m in shown}
+marks = (found.value("grey", "neutral_ciede2000"), found.value("grey", "neutral_error"), 1.0)
+figures.plot_intervals(panels, dict(zip(panels, marks, strict=True)))
+
+# %% [markdown]
+# Of `ce`'s own answers the cooler one is kinder to neutrals: at $T = 0.38$ the error, against that of the mean, is
+# {glue:text}`cool:s`, because it follows the majority, which is grey here. Weights for rare colours go the other way.
+# With them in training the error of cross entropy, at $T = 1$, is {glue:text}`rebal:s`, and that of squared error
+# {glue:text}`l2_rebal:s`, each against the same loss without.
+#
+# A part of that is the price of chroma as such, which a gain pays as well ({glue:text}`gain:s`). But the gain control
+# has {glue:text}`gain_hue:.2f` of the true chroma along its hue, rebalanced cross entropy {glue:text}`rebal_hue:.2f`
+# and the tilt after training {glue:text}`tilt_hue:.2f`; for that, their error on neutrals is {glue:text}`rebal_gain:s`
+# and {glue:text}`tilt_gain:s` against the gain control's, and that of rebalanced squared error against a gain control
+# of its own {glue:text}`l2_rebal_gain:s`. A gain leaves grey where the mean is grey. Weights for rare colours are
+# weights against the most frequent one, and that is grey.
 #
 # ## A tint, or noise?
 #
 # An error has a size and a direction. If the directions cancel, neutrals look blotchy; if they agree, the image has a
-# cast, as if seen through tinted glass. The mean of *predicted minus true*, with its sign, tells the cast from the
-# noise:
+# cast, as if seen through tinted glass. The mean of *predicted minus true* tells the two apart:
 #
 # $$ \Delta a = \overline{\hat a - a}, \qquad \Delta b = \overline{\hat b - b} \qquad \text{over neutral pixels.} $$
 
-# %% mystnb={"figure": {"name": "fig-neutral-shift", "caption": "The cast on neutral pixels: mean shift along both axes with 95 % intervals, drawn on the colours themselves at medium lightness. The centre is no cast. The background shows how a wall looks with the shift at that place, which is the honest scale for judging it."}, "image": {"alt": "The ab plane around grey as a coloured square; markers with small crosses show by how much each network shifts neutral pixels"}}
-figures.plot_shifts(
-    {
-        s: tuple(found.interval(s, f"neutral_shift_{axis}") for axis in "ab")
-        for s in systems
-        if s not in ("grey", "mean", "random")
-    }
-)
+# %% mystnb={"figure": {"name": "fig-neutral-shift", "caption": "The cast on neutral pixels: mean shift along both axes with 95 % intervals, drawn on the colours themselves at medium lightness. The centre is no cast. The background shows how a grey wall looks with the shift at that place."}, "image": {"alt": "The ab plane around grey as a coloured square; markers with small crosses show by how much each system shifts neutral pixels"}}
+cast = ["mean", "weighted", "l2", "ce@1", "ce@0.38", "ce@1+gain", "l2_rebal", "ce_rebal@1"]
+axes = [f"neutral_shift_{axis}" for axis in "ab"]
+figures.plot_shifts({s: tuple(found.interval(s, shift) for shift in axes) for s in cast if s in found.systems})
+
+# %% tags=["hide-input"]
+tan = color.rgb_to_lab(color.to_unit(torch.tensor([[[[210, 180, 140]]]], dtype=torch.uint8)))[:, 1:]
+glue("tan_chroma", float(color.chroma(tan)), display=False)
+glue("tan_hue", float(color.hue(tan)), display=False)
+glue("tan_sector", list(metrics.SECTORS)[int(metrics.hue_sector(tan))], display=False)
+tints = ("yellowish", "bluish", "neither yellowish nor bluish as far as can be told")
+for system in ("l2", "ce@1", "mean"):
+    shift = found.interval(system, "neutral_shift_b")
+    glue(f"{system}_tint".replace("@", "_"), answers.said(shift, "+.2f", tints), display=False)
+for system, sector in ((s, h) for s in ("l2", "ce@1") for h in ("orange", "yellow")):
+    ratio = found.value(system, f"true_hue_ratio_{sector}")
+    glue(f"{system}_{sector}".replace("@", "_"), ratio, display=False)
 
 # %% [markdown]
-# The ceiling in this figure is a classifier that knows every label. Whatever shift it has comes from the encoding, from
-# the decoder's temperature and from labels taken at every fourth pixel, and no training will remove it.
+# **The tint has a direction.** Along $b$ the shift of `l2` is {glue:text}`l2_tint:s`, that of `ce` at its mean
+# {glue:text}`ce_1_tint:s`, and that of one *mean colour* for every pixel {glue:text}`mean_tint:s`: photographs are
+# warm on average, and whoever is not sure moves towards the average.
 #
 # ## Where tan is
 #
-# Tan sounds like a neutral tone. Here is the colour of that name in style sheets, measured:
-
-# %%
-tan = color.rgb_to_lab(color.to_unit(torch.tensor([[[[210, 180, 140]]]], dtype=torch.uint8)))
-glue("tan_chroma", float(color.chroma(tan[:, 1:])), display=False)
-glue("tan_hue", float(color.hue(tan[:, 1:])), display=False)
-glue("tan_sector", list(metrics.SECTORS)[int(metrics.hue_sector(tan[:, 1:]))], display=False)
-tan.flatten().round(decimals=1)
-
-# %% [markdown]
-# With a chroma of {glue:text}`tan_chroma:.0f` it is no neutral by our definition, and it passes for a vivid colour. Its
-# hue of {glue:text}`tan_hue:.0f` degrees lies in the sector {glue:text}`tan_sector:s`, a few degrees from the border of
-# orange and yellow. So "neutrals are fine" and "tan gets lost" are statements about different pixels, and the second
-# belongs to the weakly coloured end of orange and yellow.
+# Tan sounds like a neutral tone. The colour of that name in style sheets has a chroma of {glue:text}`tan_chroma:.0f`
+# and a hue of {glue:text}`tan_hue:.0f` degrees: a vivid colour by our definition, in the sector
+# {glue:text}`tan_sector:s` near its border with orange. So "neutrals are fine" and "tan gets lost" are statements about
+# different pixels, and both may have one cause. Suppose that spots which look like plaster are grey or tan, half and
+# half. A mean gives all of them the same pale tan; the grey ones come out too warm and the tan ones too grey, by equal
+# amounts. A warm cast on neutrals and a loss of tan would be two faces of one act of averaging. The measured
+# counterparts are the tint above and the share of true chroma that is found in these two sectors (which hold much
+# stronger colours than tan as well): {glue:text}`l2_orange:.2f` of orange and {glue:text}`l2_yellow:.2f` of yellow with
+# `l2`, {glue:text}`ce_1_orange:.2f` and {glue:text}`ce_1_yellow:.2f` with `ce`.
 #
-# Both statements may have one cause. Suppose that spots which look like plaster are grey or tan, half and half. A mean
-# gives all of them the same pale tan. The grey ones come out too warm and the tan ones too grey, by equal amounts, and
-# over all of them the error averages to nothing. A *warm cast on neutrals* and a *loss of tan* would be the two faces
-# of a single act of averaging. If that is what happens, the shift along $b$ above is positive, and the chroma ratio of
-# orange and yellow, predicted over true, is below one:
-
-# %%
-found.table(["neutral_shift_b", "chroma_ratio_orange", "chroma_ratio_yellow", "recall_orange", "recall_yellow"])
-
-# %% [markdown]
-# These sectors begin at the chroma of tan and hold much stronger colours as well, so the numbers are a stand-in for it.
-# Where strong colours lose more than weak ones, they overstate the loss of tan.
-#
-# ## Look at them
-#
-# Chosen by a rule that looks at the true images only: *{glue:text}`chosen:s`.* The true lightness is put back for
-# every network.
-
-# %%
-pictures = examples.choose_images(config, "neutral", 5, scenes=0)
-columns = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@0.38"]
-rows = examples.colorize_systems(pictures, examples.colorizers(config), columns)
-glue("chosen", pictures.rule, display=False)
-
-# %% mystnb={"figure": {"name": "fig-neutral-pictures", "caption": "Our counterpart of the student paper's third figure: images with many neutral pixels. Cover the truth and ask whether you would notice anything; then uncover it and look for tints on what should be grey."}, "image": {"alt": "A grid of images with many neutral pixels: grey input, truth, and the results of four networks, one of them at two temperatures"}}
-figures.image_grid(rows)
-
-# %%
-gaps = {
-    "gap": found.difference("ce@1", "l2", "neutral_ciede2000"),
-    "l2_grey": found.difference("l2", "grey", "neutral_ciede2000"),
-    "ce_grey": found.difference("ce@1", "grey", "neutral_ciede2000"),
-    "rebal_gap": found.difference("ce_rebal@0.38", "ce@0.38", "neutral_ciede2000"),
-}
-for name, gap in gaps.items():
-    glue(name, f"{gap:+.2f}", display=False)
-    glue(f"{name}_word", claims.wording(gap, words=("larger", "smaller", "not told apart")), display=False)
-for system in ("l2", "ce@1", "grey", "student_mse"):
-    glue(f"{system}_de".replace("@", "_"), found.value(system, "neutral_ciede2000"), display=False)
-    glue(f"{system}_ab".replace("@", "_"), found.value(system, "neutral_error"), display=False)
-
-# %%
-tints = ("yellowish", "bluish", "neither yellowish nor bluish as far as can be told")
-ratios = ("more vivid than in truth", "paler than in truth", "not told apart from the truth")
-for system in ("l2", "ce@1"):
-    name, shift = system.replace("@", "_"), found.interval(system, "neutral_shift_b")
-    glue(f"{name}_shift", f"{shift:+.2f}", display=False)
-    glue(f"{name}_tint", claims.wording(shift, words=tints), display=False)
-    for sector in ("orange", "yellow"):
-        ratio = found.interval(system, f"chroma_ratio_{sector}")
-        glue(f"{name}_{sector}", f"{ratio:.2f}", display=False)
-        glue(f"{name}_{sector}_word", claims.wording(ratio - 1, words=ratios), display=False)
-
-# %% [markdown]
 # ## What we found
 #
-# - **A draw?** On neutral pixels the mean CIEDE2000 error is {glue:text}`l2_de:.2f` with squared error and
-#   {glue:text}`ce_1_de:.2f` with cross entropy, a difference of {glue:text}`gap:s`. By the rule, that both do equally
-#   well is **{glue:text}`h6:s`**.
-# - **Better than nothing?** Grey's error there is {glue:text}`grey_de:.2f`. Against it the error is
-#   {glue:text}`l2_grey_word:s` with squared error ({glue:text}`l2_grey:s`) and {glue:text}`ce_grey_word:s` with cross
-#   entropy ({glue:text}`ce_grey:s`). Rebalancing, at the original's temperature, changes the error by
-#   {glue:text}`rebal_gap:s` ({glue:text}`rebal_gap_word:s`). A comparison with grey is unfair to every network here,
-#   for the reason given above.
-# - **Squared error on RGB** has an $ab$ error of {glue:text}`student_mse_ab:.2f` on neutrals, beside
-#   {glue:text}`l2_ab:.2f` for squared error on $ab$. Its CIEDE2000 also counts lightness and is not comparable.
-# - **The cast** of squared error along $b$ is {glue:text}`l2_shift:s` ({glue:text}`l2_tint:s`), that of cross entropy
-#   {glue:text}`ce_1_shift:s` ({glue:text}`ce_1_tint:s`).
-# - **Tan** is not among the neutrals. In the sectors it lies between, squared error paints orange
-#   {glue:text}`l2_orange_word:s` (chroma ratio {glue:text}`l2_orange:s`) and yellow {glue:text}`l2_yellow_word:s`
-#   ({glue:text}`l2_yellow:s`); cross entropy orange {glue:text}`ce_1_orange_word:s` ({glue:text}`ce_1_orange:s`) and
-#   yellow {glue:text}`ce_1_yellow_word:s` ({glue:text}`ce_1_yellow:s`).
-# - The intervals cover {glue:text}`covers:s`.
+# - **A draw between the losses.** On neutral pixels the mean CIEDE2000 error is {glue:text}`l2_error:.2f` with squared
+#   error and {glue:text}`ce_1_error:.2f` with cross entropy at its mean: {glue:text}`gap:s`.
+# - **Not as good as grey.** Plain grey is wrong by {glue:text}`grey_error:.2f`, one mean colour by
+#   {glue:text}`mean_error:.2f`. That neutrals are fine under both losses: **{glue:text}`h6:s`**.
+# - **What colour costs.** Against its own mean, `ce` has an error there that is {glue:text}`cool:s` at $T = 0.38$,
+#   {glue:text}`gain:s` with a gain and, trained with weights, {glue:text}`rebal:s`. Against the gain control the
+#   weights make it {glue:text}`rebal_gain:s`.
+# - **The cast** of `l2` along $b$ is {glue:text}`l2_tint:s`, that of `ce` {glue:text}`ce_1_tint:s`.
+# - **Tan** is not among the neutrals. Of the true chroma of orange and yellow, the sectors that it lies between, `l2`
+#   finds {glue:text}`l2_orange:.2f` and {glue:text}`l2_yellow:.2f`.
+# - All numbers are from {glue:text}`pictures:,d` test images, profile {glue:text}`profile_name:s`; the intervals cover
+#   {glue:text}`covers:s`.
 #
 # So much for the draw. {doc}`07_vibrancy` takes up the difference that the student paper is about.

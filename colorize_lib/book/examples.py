@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +81,14 @@ def choose_images(config: Config, rule: str = "any", n: int = 6, scenes: int = 4
     return Images({name: items[name] for name in ranked}, where)
 
 
+def book_images(config: Config, rule: str = "any") -> Images:
+    """All photographs of `book_photos`, so that none is chosen; where data is configured as many of that, by a rule."""
+    photos = book_photos()
+    if config.data or not photos:
+        return choose_images(config, rule, 4)
+    return Images(photos, f"all {len(photos)} photographs that come with the book")
+
+
 def _score(score: Callable, image: np.ndarray) -> float:
     return score(rgb_to_lab(to_unit(torch.from_numpy(np.array(image))[None]))[0])
 
@@ -127,13 +135,22 @@ def colorize_all(images: Images, networks: dict[str, Colorizer], readout: Readou
     return out
 
 
-def colorize_systems(images: Images, networks: dict[str, Colorizer], systems: list[str]) -> dict:
-    """The same for systems, arms with their decoder: {image: {"input", "truth", "ce@0.38": uint8 [h, w, 3]}}."""
+def colorize_systems(
+    images: Images, networks: dict[str, Colorizer], systems: list[str], gains: dict[str, dict[str, float]] | None = None
+) -> dict:
+    """The same for systems: {image: {"input", "truth", "ce@0.38": uint8 [h, w, 3]}}.
+
+    gains: factors of gain controls by run and system, as recorded. Systems without a network, or a control without its
+    factor, are left out.
+    """
     out = colorize_all(images, {})
-    for name, image in images.items.items():
-        for system in systems:
-            asked = System.parse(system)
-            out[name][system] = networks[asked.arm].photo(np.asarray(image), asked.readout)
+    for asked in map(System.parse, systems):
+        network = networks.get(asked.arm)
+        plain = str(replace(asked, treatment=""))
+        factors = (gains or {}).get(network.passport["run"], {}) if network else {}
+        gain = factors.get(plain) if asked.treatment == "gain" else 1.0
+        for name, image in images.items.items() if network and gain is not None else ():
+            out[name][str(asked)] = network.photo(np.asarray(image), asked.readout, gain)
     return out
 
 

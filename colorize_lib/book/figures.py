@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 import textwrap
 from pathlib import Path
 
@@ -42,6 +43,7 @@ ARM_COLOURS = {
     "ce_rebal": "#0072B2",
     "grey": "#999999",
     "mean": "#BB9977",
+    "weighted": "#8C6D31",
     "random": "#CC79A7",
     "ceiling": "#444444",
     "truth": "#000000",
@@ -89,9 +91,14 @@ def image_grid(
             show_image(axis, row[column])
         axis_row[0].set_ylabel(label, fontsize=8)
     for axis, column in zip(axes[0], columns, strict=True):
-        title = (titles or {}).get(column) or system_title(column).replace(", ", "\n").replace(" (", "\n(")
-        axis.set_title(title, fontsize=8.5, loc="center")
+        axis.set_title((titles or {}).get(column) or _heading(column), fontsize=8.5, loc="center")
     return _done(figure)
+
+
+def _heading(system: str) -> str:
+    """The title of a system in narrow lines."""
+    parts = system_title(system).replace(" (", ", (").split(", ")
+    return "\n".join(textwrap.fill(part, 16) for part in parts)
 
 
 def show_image(axis, image: np.ndarray) -> None:
@@ -312,15 +319,16 @@ def plot_annealing(pixels: dict[str, torch.Tensor], temperatures: tuple[float, .
 
 
 def plot_training(history: pd.DataFrame) -> Figure:
-    """Curves of a training: loss, nats above the floor, colour error, chroma ratio.
+    """Curves of a training by epoch: its loss, that on validation images over it, colour error, chroma ratio.
 
-    A line an arm, the mean of its seeds, and a band from the lowest seed to the highest.
+    A line an arm, the mean of its seeds, and a band from the lowest seed to the highest. The second panel compares
+    losses without weights and above what no network can get below, so that it means the same for every arm.
     """
     first = history.groupby(["arm", "seed"])["loss"].transform("first")
-    shown = history.assign(relative=history.loss / first).reset_index(drop=True)
-    shown.loc[~shown.arm.str.startswith("ce"), "val_excess"] = np.nan
+    shown = history.assign(relative=history.loss / first, unseen=history.val_excess / history.excess)
+    shown["epoch"] = history.epoch.round(3)  # seeds of one mean may differ in the last digit
     panels = {
-        "relative": "training loss, first value = 1", "val_excess": "nats above the floor (validation)",
+        "relative": "training loss, first value = 1", "unseen": "loss on validation / training images",
         "val_ab_error": "mean ab error (validation)", "val_chroma_ratio": "chroma ratio (validation, T = 1)",
     }  # fmt: skip
     arms = [arm for arm in ARM_LINES if arm in set(history.arm)]
@@ -328,20 +336,33 @@ def plot_training(history: pd.DataFrame) -> Figure:
     style |= {"dashes": ARM_LINES, "errorbar": ("pi", 100)}
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 5.0), sharex=True)
     for axis, (column, title) in zip(axes.flat, panels.items(), strict=True):
-        sns.lineplot(shown, x="step", y=column, ax=axis, legend="full" if column == "relative" else False, **style)
-        axis.set(title=title, ylabel="", ylim=(0, None))
-    for text in axes[0, 0].legend(title="").get_texts():
-        text.set_text(system_title(text.get_text()))
+        sns.lineplot(shown.reset_index(drop=True), x="epoch", y=column, ax=axis, legend=column == "relative", **style)
+        axis.set(title=title, ylabel="", ylim=(0, None) if column in ("relative", "val_chroma_ratio") else None)
+    axes[0, 1].axhline(1, color="#555555", lw=1, ls="dotted")
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    axes[0, 0].get_legend().remove()
+    figure.legend(handles, map(system_title, names), loc="outside lower center", ncols=3)
     return _done(figure)
 
 
+def _arm(name: str) -> str:
+    """The arm or baseline of a system; nothing for what is no system."""
+    return re.split("[@+ ]", name)[0] if re.split("[@+ ]", name)[0] in ARM_COLOURS else ""
+
+
 def _system_colour(name: str) -> str:
-    arm = name.partition("@")[0]
-    return ARM_COLOURS.get(arm, "#333333")
+    return ARM_COLOURS.get(_arm(name), "#333333")
 
 
 def _system_title(name: str) -> str:
-    return system_title(name) if name.partition("@")[0] in ARM_COLOURS else name
+    return system_title(name) if _arm(name) else name
+
+
+def _mark(name: str) -> dict:
+    """How a point of a system is drawn: hollow at T = 1, a plus for a gain control."""
+    if name.endswith("+gain"):
+        return {"marker": "P", "ms": 7.5, "mfc": _system_colour(name), "mew": 0}
+    return {"marker": "o", "ms": 6.5, "mfc": "white" if name.endswith("@1") else _system_colour(name), "mew": 1.6}
 
 
 def plot_intervals(panels: dict[str, dict[str, Interval]], marks: dict[str, float] | None = None) -> Figure:
@@ -358,12 +379,11 @@ def plot_intervals(panels: dict[str, dict[str, Interval]], marks: dict[str, floa
             axis.axvline(marks[title], color="#555555", lw=1, ls="dotted")
         for y, name in enumerate(names):
             v = values[name]
-            filled = _system_colour(name) if not name.endswith("@1") else "white"
             axis.plot([v.low, v.high], [y, y], color=_system_colour(name), lw=2.4, solid_capstyle="round")
-            axis.plot(v.value, y, "o", color=_system_colour(name), mfc=filled, ms=6.5, mew=1.6)
+            axis.plot(v.value, y, ls="", color=_system_colour(name), **_mark(name))
         axis.set_title(title, fontsize=9)
         axis.margins(x=0.12)
-        axis.locator_params(axis="x", nbins=3 if len(panels) > 3 else 6)
+        axis.locator_params(axis="x", nbins=max(2, 7 - len(panels)))
     axes[0, 0].set_yticks(range(len(names)), [_system_title(name) for name in names])
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     return _done(figure)
@@ -382,7 +402,7 @@ def plot_confusion(matrices: dict[str, pd.DataFrame], columns: int = 3) -> Figur
         shown = shares.where(shares < 0.995, 1).map(lambda x: f"{x:.2f}"[1:] if 0.005 <= x < 1 else f"{x:.0f}")
         sns.heatmap(shares, vmin=0, vmax=1, cmap="Blues", annot=shown, fmt="", annot_kws={"fontsize": 7}, ax=axis,
                     cbar=False, linewidths=0.6)  # fmt: skip
-        axis.set_title(_system_title(name), fontsize=9)
+        axis.set_title(textwrap.fill(_system_title(name), 32), fontsize=9)
         axis.tick_params(length=0, labelsize=8, labelrotation=0)
         axis.tick_params(axis="x", labelrotation=60)
     for axis in axes[:, 0]:

@@ -37,49 +37,39 @@ def read_histories(found: dict[tuple[str, int], Path]) -> pd.DataFrame:
     return pd.concat(histories, ignore_index=True)
 
 
-SETTLED = {"val_plain": ("settled_loss", 0.02), "val_chroma_ratio": ("settled_ratio", 0.1)}
-"""Curves whose settling `curve_facts` reports: under which name, and within what share of the last value."""
-
-
 def curve_facts(history: pd.DataFrame) -> pd.DataFrame:
-    """How restless curves are and when they come to rest; one row an arm, means over seeds.
+    """Where curves end and how restless they are; one row an arm, means over seeds.
 
-    wavers, ratio_wavers: spread of validation score and chroma ratio around a straight line through the middle half of
-    the training, as a share of their mean. settled_loss, settled_ratio: first epoch from which on they stay within the
-    share of their last value that `SETTLED` names. epochs: length of the training. The spreads are NaN for fewer than 8
-    validations.
+    ab_error, chroma_ratio: last values on validation images. unseen: last loss there over that on training images, both
+    without weights and above what no network can get below. wavers, ratio_wavers: spread of validation loss and chroma
+    ratio around a straight line through the middle half of the training, in per cent of their mean; NaN for fewer than
+    8 validations.
     """
     rows = []
     for (arm, _), part in history.sort_values("step").groupby(["arm", "seed"]):
-        row = {"arm": arm, "epochs": part.epoch.iloc[-1]}
-        middle = part.iloc[len(part) // 4 : len(part) - len(part) // 4]
+        last, middle = part.iloc[-1], part.iloc[len(part) // 4 : len(part) - len(part) // 4]
+        row = {"arm": arm, "ab_error": last.val_ab_error, "chroma_ratio": last.val_chroma_ratio}
+        row["unseen"] = last.val_excess / last.excess
         for column, name in {"val_plain": "wavers", "val_chroma_ratio": "ratio_wavers"}.items():
             row[name] = _spread_around_line(middle.step, middle[column]) if len(part) >= 8 else math.nan
-        for column, (name, share) in SETTLED.items():
-            last = part[column].iloc[-1]
-            outside = (part[column] - last).abs() > share * abs(last)
-            row[name] = part.epoch[~outside[::-1].cummax()[::-1]].iloc[0]
         rows.append(row)
     return pd.DataFrame(rows).groupby("arm").mean()
 
 
 def _spread_around_line(x: pd.Series, y: pd.Series) -> float:
-    """Standard deviation of y around its least-squares line, over the mean of y."""
+    """Standard deviation of y around its least-squares line, in per cent of the mean of y."""
     rest = y - np.polyval(np.polyfit(x, y, 1), x)
-    return float(np.sqrt((rest**2).sum() / (len(y) - 2)) / y.mean())
+    return float(100 * np.sqrt((rest**2).sum() / (len(y) - 2)) / y.mean())
 
 
-def training_curves(config: Config, runs: Path = RUNS) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Curves, a row a validation, and passports, a row a run: recorded ones where no data is named, else those of the
-    finished runs. Nothing is measured, so it is quick.
+def training_curves(config: Config, runs: Path = RUNS) -> pd.DataFrame:
+    """Curves, a row a validation: recorded ones where no data is named, else those of the finished runs. Nothing is
+    measured, so it is quick.
     """
     if not config.data:
-        found = load(config.profile, config.seeds).only(config.arms)
-        history, passports = found.history, found.summary["passports"].values()
-    else:
-        folders = finished_runs(config, open_data(config.data, config.side), runs)
-        history, passports = read_histories(folders), [read_passport(f) for f in folders.values()]
-    return history, pd.DataFrame([p for p in passports if p["arm"] in config.arms])
+        history = load(config.profile, config.seeds).history
+        return history[history.arm.isin(config.arms)]
+    return read_histories(finished_runs(config, open_data(config.data, config.side), runs))
 
 
 @dataclass(frozen=True)

@@ -162,11 +162,12 @@ class Results:
         return {f"{blue} - {other}": self.estimator.difference(system, system, blue, other) for other in others}
 
     def table(self, names: list[str], systems: list[str] | None = None) -> pd.DataFrame:
-        """A table to show: systems by metrics, value with its interval, with the digits that suit the metric's unit."""
+        """A table to show: systems by metrics, one number a cell, with the digits that suit the metric's unit; systems
+        that are not there are left out."""
         rows = {}
-        for system in systems or self.main_systems:
+        for system in (s for s in systems or self.main_systems if s in self.summary["systems"]):
             known = self.available(system)
-            cells = [_cell(self.interval(system, n), metrics.metric(n).unit) if n in known else "" for n in names]
+            cells = [_cell(self.value(system, n), metrics.metric(n).unit) if n in known else "" for n in names]
             rows[system_title(system)] = dict(zip([metrics.metric(n).title for n in names], cells, strict=True))
         return pd.DataFrame(rows).T
 
@@ -197,9 +198,9 @@ class Results:
         return SUBSETS[name][1](self._truth).to_numpy()
 
 
-def _cell(interval: Interval, unit: str) -> str:
+def _cell(value: float, unit: str) -> str:
     digits = {"share": 3, "M3": 1}.get(unit, 2)
-    return f"{interval:.{digits}f}" if math.isfinite(interval.value) else ""
+    return f"{value:.{digits}f}" if math.isfinite(value) else ""
 
 
 # ------------------------------------------------------------------------------------------------- from the files

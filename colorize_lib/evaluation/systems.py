@@ -17,7 +17,7 @@ BASELINES = ("grey", "mean", "weighted", "random", "ceiling")
 ab map of a random training image, and perfect soft labels."""
 CLASSIFIERS = ("ce", "ce_rebal")
 """Arms whose answer depends on what is asked."""
-TREATMENTS = {"gain": "with the truth's mean chroma", "L": "with the true L"}
+TREATMENTS = {"gain": "with a gain", "L": "with the true L"}
 """What is done to a predicted image: its ab times the one factor that gives it the truth's mean chroma on validation
 images, or its lightness replaced by the true one."""
 SYSTEM = re.compile(rf"(?P<arm>\w+?)(?P<readout>{PATTERN.pattern})?(?:\+(?P<treatment>\w+))?(?: (?P<variant>\S+))?")

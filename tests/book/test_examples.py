@@ -9,7 +9,7 @@ import pytest
 import tiny
 
 from colorize_lib.book import examples
-from colorize_lib.book.examples import RULES, choose_images, colorize_all, colorizers
+from colorize_lib.book.examples import RULES, book_images, choose_images, colorize_all, colorize_systems, colorizers
 from colorize_lib.config import load_config
 from colorize_lib.readout import Readout
 
@@ -111,3 +111,19 @@ def test_every_image_is_colorized_by_every_network_at_its_own_size(made):
         assert {p.dtype for p in shown.values()} == {np.dtype(np.uint8)}
         assert np.array_equal(shown["truth"], big.items[name])
         assert np.ptp(shown["input"].astype(int), axis=2).max() <= 1, "the input is grey"
+
+
+def test_the_book_shows_all_of_its_photographs_or_some_of_the_data(made):
+    chosen = book_images(load_config("evening", seeds=[]))
+    assert list(chosen.items) == list(examples.book_photos()) and chosen.rule.startswith("all 4 ")
+    assert list(book_images(made.config, "vivid").items) == list(choose_images(made.config, "vivid", 4).items)
+    assert list(book_images(load_config("smoke")).items) == ["scene 1", "scene 2", "scene 3", "scene 4"]
+
+
+def test_systems_that_cannot_be_shown_are_left_out_and_a_gain_multiplies_chroma(made):
+    images, networks = choose_images(made.config, "any", 1), colorizers(made.config, made.runs)
+    del networks["student_mse"]
+    gains = {networks["l2"].passport["run"]: {"l2": 0.0}, networks["ce"].passport["run"]: {"ce@0.38": 1.0}}
+    (shown,) = colorize_systems(images, networks, ["student_mse", "l2", "l2+gain", "ce@1+gain"], gains).values()
+    assert list(shown) == ["input", "truth", "l2", "l2+gain"], "no network, and no factor at T = 1"
+    assert np.array_equal(shown["l2+gain"], shown["input"]) and not np.array_equal(shown["l2"], shown["input"])

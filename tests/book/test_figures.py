@@ -44,7 +44,7 @@ def interval(value: float, half: float = 0.1) -> Interval:
 
 def history(seeds=(0, 1)) -> pd.DataFrame:
     rows = [{"arm": arm, "seed": seed, "step": step, "epoch": step / 8, "loss": 9 / step, "plain": 3 / step,
-             "val_plain": 2 / step, "val_excess": 1 / step, "val_ab_error": 12.0 + seed, "val_chroma_ratio": 0.5}
+             "excess": 2 / step, "val_excess": 1 / step, "val_ab_error": 12.0 + seed, "val_chroma_ratio": 0.5}
             for arm in ARMS for seed in seeds for step in (8, 16, 24)]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -149,16 +149,23 @@ def test_lightness_alone_is_grey(drawn):
 
 @draw("plot_training")
 def test_curves_of_training_hold_every_arm_and_the_band_of_its_seeds(drawn):
-    loss, nats, error, ratio = drawn.axes
-    lengths = [sum(len(line.get_xdata()) == 3 for line in axis.lines) for axis in (loss, error, ratio)]
-    assert lengths == [len(ARMS)] * 3
+    loss, unseen, error, ratio = drawn.axes
+    lengths = [sum(len(line.get_xdata()) == 3 for line in axis.lines) for axis in drawn.axes]
+    assert lengths == [len(ARMS)] * 4
     bands = [band.get_paths()[0].vertices[:, 1] for band in error.collections]
     assert len(bands) == len(ARMS) and all((band.min(), band.max()) == (12, 13) for band in bands)
     flat = figures.plot_training(history(seeds=[0])).axes[2].collections
     assert not any(band.get_paths() for band in flat), "one seed has no band"
     assert all(line.get_ydata()[0] == 1 for line in loss.lines if len(line.get_xdata()) == 3)
-    finite = [line for line in nats.lines if len(line.get_ydata()) and np.isfinite(line.get_ydata()).all()]
-    assert len(finite) == 2, "nats are for classifiers"
+    assert all((line.get_ydata() == 0.5).all() for line in unseen.lines if len(line.get_xdata()) == 3)
+    assert all(line.get_xdata().tolist() == [1, 2, 3] for line in ratio.lines if len(line.get_xdata())), "by epoch"
+
+
+def test_seeds_whose_epochs_differ_in_the_last_digit_are_one_line():
+    two = history()
+    two["epoch"] += 1e-9 * two.seed
+    lines = figures.plot_training(two).axes[2].lines
+    assert {len(line.get_xdata()) for line in lines} - {0} == {3}
 
 
 @draw("plot_intervals")
@@ -171,6 +178,13 @@ def test_intervals_stand_where_their_values_are(drawn):
     assert [label.get_text() for label in axis.get_yticklabels()] == ["L2 on ab", "cross entropy, T = 1"]
     hollow = [line.get_markerfacecolor() for line in axis.lines if line.get_marker() == "o"]
     assert hollow[1] == "white" != hollow[0]
+
+
+def test_a_gain_control_has_the_colour_and_the_name_of_its_arm_and_a_mark_of_its_own():
+    axis = figures.plot_intervals({"AuC": {"l2+gain": interval(1), "less l2+gain": interval(2)}}).axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["L2 on ab, with a gain", "less l2+gain"]
+    (gain,) = [line for line in axis.lines if line.get_marker() == "P" and line.get_ydata()[0] == 0]
+    assert gain.get_color() == figures.ARM_COLOURS["l2"]
 
 
 def test_what_could_not_be_measured_is_left_out():

@@ -224,7 +224,7 @@ def test_evaluate_asks_what_it_is_told_to(made, folders):
         ("ce@0.38", System("ce", Readout(0.38)), "cross entropy, T = 0.38"),
         ("ce@1~0.5", System("ce", Readout(1, 0.5)), "cross entropy, T = 1 tilted by 0.5"),
         ("ce_rebal@1:median", System("ce_rebal", Readout(1, kind="median")), "rebalanced, T = 1, median"),
-        ("l2+gain", System("l2", treatment="gain"), "L2 on ab, with the truth's mean chroma"),
+        ("l2+gain", System("l2", treatment="gain"), "L2 on ab, with a gain"),
         ("student_mse+L init=he", System("student_mse", None, "L", "init=he"),
          "MSE on RGB (student), with the true L, init=he"),
         ("ce@1 from=l2:trunk,width=0.5", System("ce", Readout(1), "", "from=l2:trunk,width=0.5"),
