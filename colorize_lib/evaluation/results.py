@@ -87,11 +87,6 @@ class Results:
         over = "alone, because each network was trained once" if seeds == 1 else f"and of {seeds} seeds"
         return f"the choice of test images {over}"
 
-    @property
-    def elsewhere(self) -> Results | None:
-        """Values and differences on a second set of test images; only `Frozen` results may have one."""
-        return None
-
     @cached_property
     def main_systems(self) -> list[str]:
         """The systems to compare: regression arms, the classifiers' mean and annealed mean, baselines."""
@@ -129,6 +124,14 @@ class Results:
         """The value of each seed by itself."""
         self._need(system, metric)
         return {seed: metrics.value(table, metric) for seed, table in self.tables[system].items()}
+
+    def by_image(self, system: str, metric: str) -> np.ndarray:
+        """The value of each test image by itself, mean over seeds; NaN for an image that has none."""
+        self._need(system, metric)
+        wanted = metrics.metric(metric)
+        tables = self.tables[system].values()
+        values = [wanted(*(metrics.column(t, c) for c in (wanted.numerator, wanted.denominator))) for t in tables]
+        return np.mean(values, axis=0)
 
     def difference(self, a: str, b: str, metric: str) -> Interval:
         """Difference a - b of a metric, paired by image and seed."""
@@ -205,14 +208,6 @@ class Results:
 
 class Frozen(Results):
     """Results of which only a summary was recorded: values, differences and subsets with 95 % intervals."""
-
-    @property
-    def elsewhere(self) -> Results | None:
-        other = self.summary.get("elsewhere")
-        if other is None:
-            return None
-        kept = {name: system for name, system in other["systems"].items() if name in self.summary["systems"]}
-        return Frozen({**self.summary, "strata": {}, "elsewhere": None, **other, "systems": kept}, self.history)
 
     def available(self, system: str) -> list[str]:
         return list(self.summary["systems"][system]["metrics"])
