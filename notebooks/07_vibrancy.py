@@ -112,7 +112,7 @@ HTML(figures.before_after(first["l2"], first["ce@1~0.5"], names))
 #
 # ## One step at a time
 #
-# **What returns the colour are weights, samples and plain gain, and none of them is a loss.** All networks share body,
+# **Colour returns with weights, with samples and with plain gain, and none of these is a loss.** All networks share body,
 # images, order and the initial weights of the body, and a distribution can be asked again without training, so that
 # every step between the paper's network and the original can be taken alone.
 
@@ -240,8 +240,8 @@ for metric, form in forms.items():
     glue(f"long_{metric}", answers.said(answers.difference(found, longer, "ce@1", metric), form), display=False)
 
 # %% [markdown]
-# **Too sure of itself.** After thirty epochs the photographs are used up ({doc}`10_time_and_settings`), and `ce` goes on
-# learning them by heart. Its bets become bolder: the probability of the likeliest colour, less the share of places where
+# **Too sure of itself.** Trained for thirty epochs, `ce` had used up the photographs long before the end
+# ({doc}`10_time_and_settings`), and went on learning them by heart. Its bets become bolder: the probability of the likeliest colour, less the share of places where
 # that colour is right, is {glue:text}`long_overconfidence:s`. The mean of bolder bets lies further from grey, so the
 # colourfulness is {glue:text}`long_colourfulness:s` and the true-hue ratio {glue:text}`long_true_hue_ratio:s`. It looks
 # like progress, and on new images it is none: the cross entropy, its own loss, is {glue:text}`long_nll:s`, the root mean
@@ -266,8 +266,7 @@ nothing.rename(index=system_title, columns=titles).round({titles["colourfulness"
 # Each of the two lies beside its constant colour. Yet the second has a chroma ratio of
 # {glue:text}`nothing_ratio:.2f`, and a sound `l2` of this chapter {glue:text}`sound_ratio:.2f`. Measured by chroma
 # alone, a network that has learned nothing can be the more vivid one; and a dull network may be dull because its training
-# failed. `colorize doctor` tells the cases apart
-# ({doc}`/book/your-photos`).
+# failed. {doc}`12_why_is_mine_grey` tells the cases apart.
 #
 # ## Only blues?
 #
@@ -364,9 +363,9 @@ for name, system in rows.items():
 # Vividness on the left, accuracy on the right. A method that is only vivid stands far to the right in the first panel
 # and far to the left in the last; a method that only plays safe does the opposite.
 
-# %% mystnb={"figure": {"name": "fig-answer-here", "caption": "All systems: colourfulness (dotted: the truth), chroma along the true hue (dotted: the truth), and AuC (dotted: the grey baseline). Hollow points are classifiers at their mean. The first three rows differ in loss and colour space, and hardly in colour; from there on rows differ in what is asked and in the weight of rare colours."}, "image": {"alt": "Three panels of points with intervals, colourfulness, true-hue chroma ratio and AuC, a row for each network and read-out, the constant colours and the encoding ceiling"}}
+# %% mystnb={"figure": {"name": "fig-answer-here", "caption": "All systems: colourfulness (dotted: the truth), chroma along the true hue (dotted: the truth), and AuC (dotted: the grey baseline). Hollow points are classifiers at their mean. The first three rows differ in loss and colour space, and hardly in colour; from there on rows differ in what is asked and in the weight of rare colours."}, "image": {"alt": "Three panels of points with intervals, colourfulness, true-hue chroma ratio and AuC, a row for each network and read-out, plain grey and the mean colour"}}
 systems = ["student_mse", "l2", "ce@1", "ce@0.38", "ce@1:sample", "ce@1+gain", "ce@1~0.5", "l2_rebal", "ce_rebal@1",
-           "ce_rebal@0.38", "grey", "mean", "ceiling"]  # fmt: skip
+           "ce_rebal@0.38", "grey", "mean"]  # fmt: skip
 systems = [system for system in systems if system in found.systems]
 measured = ("colourfulness", "true_hue_ratio", "auc")
 panels = {metrics.metric(m).title: {s: found.interval(s, m) for s in systems} for m in measured}
