@@ -1,5 +1,5 @@
 # Two commands: `make book` and `make test`. Each makes the environment first, where it is missing or out of date.
-#   make book PROFILE=laptop DATA=<store, Parquet files or folder>    trains what is missing, then builds the book
+#   make book PROFILE=evening DATA=<store, Parquet files or folder>    trains what is missing, then builds the book
 #                            SEEDS=0,1,2                              one network an arm for each seed (default: 0)
 #   make book PROFILE=smoke                                           everything at toy size, with a banner saying so
 

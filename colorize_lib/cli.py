@@ -173,8 +173,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command(tune, vary, settings=True)
     command(
-        export, option("--out", "-o", help="folder: write one file a run there, of every arm and seed"), settings=True
-    )
+        export, option("--out", "-o", help="folder: write one file a run there, of every arm and seed"),
+        option("--ship", metavar="NAME", help="folder of the package's weights (default: the profile)"), settings=True
+    )  # fmt: skip
     return parser
 
 
@@ -450,7 +451,7 @@ def export(options) -> None:
     store = _store(config)
     from .evaluation import records
 
-    write, out = records.export, PACKAGE / "weights" / config.profile
+    write, out = records.export, PACKAGE / "weights" / (options.ship or config.profile)
     if options.out:
         write, out = records.export_runs, options.out
     for path in write(config, store, Path(out)):

@@ -24,8 +24,8 @@ from .objectives import HEADS, NEEDS_PRIOR, CrossEntropy, Objective, make_object
 from .readout import Readout
 
 WEIGHTS = "network.safetensors"
-SHIPPED = ("evening", "laptop")
-"""Profiles of which networks ship with the package, the longest training first."""
+SHIPPED = ("long", "evening")
+"""Folders of the networks that ship with the package, the longest training first; the last has every arm."""
 TERMS = (
     "Trained on MiniPlaces (a subset of Places2), whose photographs may be used for non-commercial research and "
     "education only and are not distributed here. The weights are offered for the same use; the code is MIT."
@@ -306,7 +306,7 @@ def _weights_of(folder: Path | str) -> Path:
 def load_colorizer(arm: str = "ce", device: str = "auto", profile: str = "") -> Colorizer:
     """The network of `arm` that ships with the package, by default the one that was trained longest.
 
-    profile: that of this profile, to compare arms that were trained alike. Raises ValueError naming what ships.
+    profile: one of `SHIPPED`, "evening" to compare arms that were trained alike. Raises ValueError naming what ships.
     """
     with resources.as_file(resources.files(__package__) / "weights") as folder:
         for name in (profile,) if profile else SHIPPED:

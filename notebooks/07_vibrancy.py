@@ -142,7 +142,7 @@ for step, pair in steps.items():
         effect = answers.difference(found, *pair, metric)
         glue(f"{short[step]}_{metric}", answers.said(effect, form), display=False)
 ids = ("H1", "H5", "H8", "H14", "H16")
-verdicts = {name: claims.decide(name, found, version=2) for name in ids}
+verdicts = {name: claims.decide(name, found) for name in ids}
 for name, verdict in verdicts.items():
     glue(name, verdict.verdict, display=False)
     glue(f"{name}_so_far", answers.standing(verdict), display=False)

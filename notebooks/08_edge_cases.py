@@ -112,7 +112,7 @@ pd.DataFrame(columns).round(1)
 # larger share of the mean colour's error there than on all images.
 
 # %% tags=["hide-input"]
-h7 = claims.decide("H7", found, version=2)
+h7 = claims.decide("H7", found)
 glue("h7", h7.verdict, display=False)
 glue("h7_so_far", answers.standing(h7), display=False)
 parts = "; ".join(f"{kind}: {word}" for kind, word in (h7.parts or {}).items())

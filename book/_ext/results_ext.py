@@ -4,8 +4,8 @@ The role `{result}` puts one number into a sentence. What follows the profile is
 of two systems and a metric, a kind of pictures with both, or any other place in the profile's summary (`n_seeds`
 counts its seeds); `:format` is Python's, and `:ci.3f` gives value and interval:
 
-    {result}`laptop/l2/auc:.3f`   {result}`laptop/ce@1 - l2/chroma_ratio:ci+.2f`   {result}`laptop/dark/l2/skill:.2f`
-    {result}`laptop/pictures:,d`  {result}`laptop/passports/l2-s0/seconds:.0f` (run ids may be shortened)
+    {result}`evening/l2/auc:.3f`   {result}`evening/ce@1 - l2/chroma_ratio:ci+.2f`   {result}`evening/dark/l2/skill:.2f`
+    {result}`evening/pictures:,d`  {result}`evening/passports/l2-s1/seconds:.0f` (run ids may be shortened)
 
 The role `{verdict}` names the verdict on a claim or prediction: `H5` by version 2 of the rules, `v1/H5` what version 1
 said. `{verdict_counts}` counts them: `H` (claims) or `P` (predictions) gives "2 confirmed, 1 refuted, ...", `H/open`
@@ -52,7 +52,7 @@ def load(profile: str) -> results.Results:
 @lru_cache
 def verdict(name: str) -> claims.Verdict:
     """The verdict on `H5` by version 2 of the rules."""
-    return claims.decide(name, version=2)
+    return claims.decide(name)
 
 
 @lru_cache
@@ -193,7 +193,7 @@ class Source(SphinxDirective):
     """A directive that writes MyST source, or warns that a result is missing."""
 
     optional_arguments = 1
-    default = "laptop"
+    default = "evening"
 
     def run(self) -> list:
         """Return the nodes of the source."""
@@ -300,11 +300,10 @@ def findings(rows: list[list[str]], runs) -> str:
 
 def first_version(about: claims.Hypothesis) -> str:
     """Folded: what version 1 of the rule took, what it said of which findings, and what was wrong with it."""
-    (rule,) = (h for h in claims.load_hypotheses(1) if h.id == about.id)
-    said = version1()[about.id]
+    rule, said = claims.read()["version1"][about.id], version1()[about.id]
     remark = f" ({said['remark']})" if said["remark"] else ""
     text = f"**Verdict.** {{verdict}}`{said['verdict']}`{remark}\n\n"
-    text += f"**Experiment.** {rule.experiment}\n\n**Rule.** {rule.rule}\n\n"
+    text += f"**Experiment.** {rule['experiment']}\n\n**Rule.** {rule['rule']}\n\n"
     if said["findings"]:
         cells = [[f[key] for key in ("effect", "measured", "must", "finding")] for f in said["findings"]]
         rows = [[a, signed(b), signed(c), f"{{verdict}}`{d}`" if d else "reported only"] for a, b, c, d in cells]
@@ -328,7 +327,8 @@ class Rules(Source):
         first, second = (claims.read()[f"version{number}"] for number in (1, 2))
         fixed = (
             f"Rules have versions. Version 1 was written and committed on {first['committed']} as "
-            f"`{first['commit']}`, before any result; its verdicts stand as they came out of `laptop`. Version 2 was "
+            f"`{first['commit']}`, before any result; its verdicts stand as they came out, of smaller networks "
+            f"that are gone. Version 2 was "
             f"written on {second['date']} and committed on {second['committed']} as `{second['commit']}`, before any "
             "network of profile `evening` had been measured on test photographs. Version 2 decides. Version 1 is shown "
             "beside it, with what was wrong with it."

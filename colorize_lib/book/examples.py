@@ -114,10 +114,10 @@ def shippable_images(config: Config, scenes: int = 4) -> dict[str, np.ndarray]:
 def colorizers(config: Config, runs: Path = RUNS) -> dict[str, Colorizer]:
     """One trained network an arm: those of the runs on the configured data (first seed), else the shipped ones.
 
-    All are of one profile, the configured one where it ships, else `laptop`, so that they were trained alike.
+    All are of one profile, the configured one where it ships, so that they were trained alike.
     """
     if not config.data:
-        profile = config.profile if config.profile in SHIPPED else "laptop"
+        profile = config.profile if config.profile in SHIPPED else SHIPPED[-1]
         return {arm: load_colorizer(arm, profile=profile) for arm in config.arms}
     found = finished_runs(config, open_data(config.data, config.side), runs)
     missing = [arm for arm in config.arms if (arm, config.seeds[0]) not in found]

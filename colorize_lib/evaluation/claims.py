@@ -1,8 +1,8 @@
 """The claims under test as data (hypotheses.toml), and the verdicts that recorded results give by their rules.
 
 A rule is a list of checks. Each looks at one effect with its interval and finds it confirmed, refuted, undecided or too
-weak to tell; the hypothesis says how the findings combine. Rules have versions: version 2 decides, version 1 stands
-beside it, and both are applied by the same code.
+weak to tell; the hypothesis says how the findings combine. Rules have versions: version 2 decides. What version 1 said
+stands beside it, as words and data.
 """
 
 from __future__ import annotations
@@ -28,14 +28,10 @@ COMBINE = ("all", "any", "each", "most")
 WORDS = ("confirmed", "refuted", "undecided", "mixed", "too weak to tell", "open")
 """What a verdict may say."""
 FLOOR = 0.05
-"""Skill over the mean colour above which the reference of an equivalence must lie (version 2)."""
+"""Skill over the mean colour above which the reference of an equivalence must lie."""
 LEVEL = 0.05
 SEEDS = {"ablation": 3, "ablation-128": 3}
-"""Seeds that a verdict of version 2 needs at least; of other profiles two."""
-FEW = {1: "one run", 2: "two runs"}
-"""Remark on verdicts of version 1 from fewer seeds than the three that a claim should stand on."""
-NORMAL = "from the 95 % interval, by a normal curve"
-"""Remark on verdicts that need a 90 % interval or a p value where neither was recorded."""
+"""Seeds that a verdict needs at least; of other profiles two."""
 MUST = re.compile(r"(?P<sign>[<>]|within) (?P<margin>-?\d+(\.\d+)?)")
 
 
@@ -101,18 +97,17 @@ class Check:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A claim with the rule of one version: `claim` in our words, `section` of the paper, the rule in words and as
-    `checks` on a recorded `profile`.
+    """A claim with its rule: `claim` in our words, `section` of the paper, the rule in words and as `checks` on a
+    recorded `profile`.
 
-    confirmed, refuted, wrong: the words of version 2 and what was wrong with version 1; rule: the words in one.
+    confirmed, refuted: the words of the rule; rule: both in one; wrong: what was wrong with version 1.
     """
 
     id: str
     title: str
     claim: str
     rule: str
-    version: int = 1
-    profile: str = "laptop"
+    profile: str = "evening"
     section: str = "-"
     experiment: str = ""
     confirmed: str = ""
@@ -129,7 +124,7 @@ class Hypothesis:
 
     def seeds_needed(self) -> int:
         """Seeds without which there is no verdict."""
-        return SEEDS.get(self.profile, 2) if self.version > 1 else 1
+        return SEEDS.get(self.profile, 2)
 
 
 @dataclass(frozen=True)
@@ -203,29 +198,24 @@ def read() -> dict:
     return tomllib.loads((resources.files(__package__) / "hypotheses.toml").read_text("utf-8"))
 
 
-def load_hypotheses(version: int = 2, table: dict | None = None) -> list[Hypothesis]:
-    """The claims H1 to H21 with the rules of a version, and with those of version 2 the predictions P1 to P6.
+def load_hypotheses(table: dict | None = None) -> list[Hypothesis]:
+    """The claims H1 to H21 and the predictions P1 to P6 with their rules of version 2.
 
     table: in place of the content of hypotheses.toml. Raises ValueError for an unknown demand, system, metric, subset
     or word, naming the claim and what is allowed.
     """
     table = table or read()
-    _need(str(version), ("1", "2"), "version of the rules")
-    first = table["version1"]
-    rows = {name: row for name, row in table[f"version{version}"].items() if isinstance(row, dict)}
-    if version == 2:
+    first, found = table["version1"], []
+    for name, row in table["version2"].items():
+        if not isinstance(row, dict):
+            continue
+        title = row["title"][0].upper() + row["title"][1:]
         shared = ("claim", "section", "experiment", "title")
-        for name, row in rows.items():
-            title = row["title"][0].upper() + row["title"][1:]
-            about = {k: first[name][k] for k in shared} if name in first else {"title": title, "claim": title}
-            rows[name] = _in_words(row) | about
-    found = []
-    for name, row in rows.items():
+        about = {k: first[name][k] for k in shared} if name in first else {"title": title, "claim": title}
         try:
-            checks = _checks(row.get("checks", []), name if version == 2 else "")
-            found.append(Hypothesis(name, version=version, **row | {"checks": checks}))
+            found.append(Hypothesis(name, **_in_words(row) | about | {"checks": _checks(row.get("checks", []), name)}))
         except ValueError as error:
-            raise ValueError(f"{name} of version {version}: {error}") from None
+            raise ValueError(f"{name}: {error}") from None
     return found
 
 
@@ -251,10 +241,10 @@ def _checks(rows: list[dict], family: str) -> tuple[Check, ...]:
 # ----------------------------------------------------------------------------------------------------------- verdicts
 
 
-def decide(name: str, found: Results | None = None, version: int = 1) -> Verdict:
+def decide(name: str, found: Results | None = None) -> Verdict:
     """The verdict on one claim by its id, by default of the recorded results of its profile. ValueError for an unknown
-    one. version: of the rules; the chapters on `laptop` argue with the first."""
-    known = {hypothesis.id: hypothesis for hypothesis in load_hypotheses(version)}
+    one."""
+    known = {hypothesis.id: hypothesis for hypothesis in load_hypotheses()}
     _need(name, known, "hypothesis")
     return verdict(known[name], found)
 
@@ -276,14 +266,11 @@ def verdict(hypothesis: Hypothesis, found: Results | None = None) -> Verdict:
     seeds = min((finding.effect.seeds for finding in deciding), default=0)
     if deciding and seeds < (needed := hypothesis.seeds_needed()):
         missing.append(f"{seeds} of {needed} seeds that it needs at least")
-    few = FEW.get(seeds, "") if hypothesis.version == 1 else ""
-    by_curve = [f for f in deciding if f.effect.recorded_only and (f.check.within or f.p is not None)]
-    remark = "; ".join(filter(None, [few, NORMAL if by_curve else "", hypothesis.remark]))
     parts = _parts(deciding, hypothesis.combine)
     words = set(parts.values())
     word = "open" if missing else words.pop() if len(words) == 1 else "mixed"
     parts = parts if len(parts) > 1 and hypothesis.combine != "each" and not missing else None
-    return Verdict(hypothesis, word, findings, parts, _runs(hypothesis, found), tuple(missing), remark)
+    return Verdict(hypothesis, word, findings, parts, _runs(hypothesis, found), tuple(missing), hypothesis.remark)
 
 
 def _findings(hypothesis: Hypothesis, found: Results) -> tuple[tuple[Finding, ...], list[str]]:

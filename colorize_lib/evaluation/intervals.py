@@ -8,12 +8,13 @@ drawn at random. `tests/evaluation/intervals_coverage.py` simulates how often th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
 
 from .metrics import METRICS, Metric, column, metric
 
@@ -26,7 +27,7 @@ class Interval:
     """A value with its 95 % interval; with seeds = 1 it covers the choice of images only, not of the seed.
 
     se, df: the standard error and the degrees of freedom of the Student's t distribution from which the interval and
-    all tests come. Both are None where only the interval was recorded: tests then take a normal curve as wide as it.
+    all tests come.
     """
 
     value: float
@@ -34,8 +35,8 @@ class Interval:
     high: float
     seeds: int
     images: int
-    se: float | None = None
-    df: float | None = None
+    se: float = math.nan
+    df: float = math.nan
 
     @classmethod
     def of(cls, value: float, se: float, df: float, seeds: int, images: int) -> Interval:
@@ -58,25 +59,14 @@ class Interval:
         value, low, high = (format(x, form) for x in (self.value, self.low, self.high))
         return f"{value} [{low}, {high}]" if np.isfinite(self.value) else "nothing to measure"
 
-    @property
-    def recorded_only(self) -> bool:
-        """Whether only the 95 % interval was recorded, so that a normal curve stands in for Student's t."""
-        return self.se is None
-
-    @property
-    def _spread(self) -> float:
-        return (self.high - self.low) / (2 * ndtri(0.975)) if self.se is None else self.se
-
     def _below(self, distance: float) -> float:
         """The probability that chance puts the estimate below its expectation by more than -`distance`."""
-        scaled = distance / self._spread
-        return float(ndtr(scaled) if self.df is None else stdtr(self.df, scaled))
+        return float(stdtr(self.df, distance / self.se))
 
     @property
     def inner(self) -> tuple[float, float]:
         """The 90 % interval, by which equivalence is judged."""
-        quantile = ndtri(0.95) if self.df is None else stdtrit(self.df, 0.95)
-        half = float(quantile) * self._spread if self._spread != 0 else 0.0
+        half = float(stdtrit(self.df, 0.95)) * self.se if self.se != 0 else 0.0
         return self.value - half, self.value + half
 
     @property
@@ -86,7 +76,7 @@ class Interval:
 
     def p_against(self, margin: float) -> float:
         """Two-sided p value of the hypothesis that the value is `margin`."""
-        return 2 * self._below(-abs(self.value - margin)) if self._spread > 0 else 1.0
+        return 2 * self._below(-abs(self.value - margin)) if self.se > 0 else 1.0
 
     def p_equivalence(self, margin: float) -> float:
         """p value of the hypothesis that |value| is `margin` or more: the larger of two one-sided ones.
@@ -95,8 +85,8 @@ class Interval:
         """
         if not margin > 0:
             raise ValueError(f"margin={margin} of an equivalence must be above 0")
-        if not self._spread > 0:
-            return 0.0 if self._spread == 0 and abs(self.value) < margin else 1.0
+        if not self.se > 0:
+            return 0.0 if self.se == 0 and abs(self.value) < margin else 1.0
         return self._below(abs(self.value) - margin)
 
 

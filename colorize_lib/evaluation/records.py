@@ -257,9 +257,13 @@ def export(config: Config, store: Store, out: Path, runs: Path = RUNS, log=print
     recorded = load(config.profile, config.seeds[:1])
     paths = []
     for arm in config.arms:
-        mine = [name for name in recorded.systems if System.parse(name).arm == arm]
-        measured = {n: {m: float(f"{recorded.value(n, m):.6g}") for m in recorded.available(n)} for n in mine}
-        dials, readout = recorded.summary["validation"][found[arm, seed].name], None
+        run = found[arm, seed].name
+        variant = recorded.summary["passports"][run]["variant"]
+        mine = {n: System.parse(n) for n in recorded.systems}
+        mine = {n: str(s.of_variant("")) for n, s in mine.items() if (s.arm, s.variant) == (arm, variant)}
+        measured = {plain: {m: float(f"{recorded.value(n, m):.6g}") for m in recorded.available(n)}
+                    for n, plain in mine.items()}  # fmt: skip
+        dials, readout = recorded.summary["validation"][run], None
         if arm == "ce":
             readout, why = choose_readout(dials)
             log(f"{arm}: {why}")

@@ -1,8 +1,7 @@
 """What was measured, as notebooks, pages and rules ask for it: numbers with intervals, read from the recorded files.
 
 `book/results/<profile>/runs/` holds a `measuring.Record` for each run, truth.parquet what does not depend on one. Every
-interval is derived from these per-image sums when it is asked for. A profile that was recorded before they were kept
-has a summary.json in their place, whose intervals are read as they are (`Frozen`).
+interval is derived from these per-image sums when it is asked for.
 """
 
 from __future__ import annotations
@@ -206,46 +205,6 @@ class Results:
         return SUBSETS[name][1](self._truth).to_numpy()
 
 
-class Frozen(Results):
-    """Results of which only a summary was recorded: values, differences and subsets with 95 % intervals."""
-
-    def available(self, system: str) -> list[str]:
-        return list(self.summary["systems"][system]["metrics"])
-
-    def interval(self, system: str, metric: str) -> Interval:
-        self._need(system, metric)
-        return self._interval(self.summary["systems"][system]["metrics"][metric], self.seeds(system))
-
-    def values_by_seed(self, system: str, metric: str) -> dict[int | None, float]:
-        return {row["seed"]: row[metric] for row in self.summary["by_seed"][system]}
-
-    def difference(self, a: str, b: str, metric: str) -> Interval:
-        found = self.summary["differences"].get(f"{a} - {b}", {})
-        if metric not in found:
-            raise ValueError(
-                f"difference {a} - {b} of {metric} was not recorded; pairs: {', '.join(self.summary['differences'])}"
-            )
-        return self._interval(found[metric], [s for s in self.seeds(a) if s in self.seeds(b) or b in BASELINES])
-
-    def subset(self, name: str, system: str, metric: str) -> Interval:
-        known = self.summary["strata"].get(name, {})
-        if metric not in known.get(system, ()):
-            raise ValueError(f"no result {name}/{system}/{metric} in profile {self.profile!r}; there are: "
-                             f"{', '.join(self.summary['strata'])}; {', '.join(known or self.systems)}")  # fmt: skip
-        return replace(self._interval(known[system][metric], self.seeds(system)), images=known[system]["pictures"])
-
-    def contrasts(self, system: str) -> dict[str, Interval]:
-        found = self.summary["contrasts"][system]
-        return {name: self._interval(recorded, self.seeds(system)) for name, recorded in found.items()}
-
-    def effect(self, f: Callable[..., float], terms: Iterable[tuple[str, ...]], subset: str = "") -> Interval:
-        raise ValueError(f"of profile {self.profile!r} no sums of single images were recorded")
-
-    def _interval(self, recorded: list, seeds: list) -> Interval:
-        value, low, high = (math.nan if x is None else x for x in recorded[:3])
-        return Interval(value, low, high, max(1, len(seeds)), self.summary["pictures"])
-
-
 def _cell(interval: Interval, unit: str) -> str:
     digits = {"share": 3, "M3": 1}.get(unit, 2)
     return f"{interval:.{digits}f}" if math.isfinite(interval.value) else ""
@@ -312,7 +271,7 @@ def _pooled(facts: dict, truth: list[int]) -> dict:
 def recorded(folder: Path | None = None) -> list[str]:
     """Names of the profiles with recorded results."""
     root = folder or BOOK / "results"
-    return sorted({p.parent.name for pattern in ("*/summary.json", "*/truth.parquet") for p in root.glob(pattern)})
+    return sorted(path.parent.name for path in root.glob("*/truth.parquet"))
 
 
 def load(
@@ -323,33 +282,15 @@ def load(
     Raises FileNotFoundError saying how to make them, and ValueError for seeds that were not recorded.
     """
     folder = folder or BOOK / "results" / profile
-    if (folder / "truth.parquet").exists():
-        runs = [Record.read(path) for path in sorted((folder / "runs").glob("*.parquet"))]
-        have = sorted({run.about["passport"]["seed"] for run in runs})
-        if missing := set(seeds or ()) - set(have):
-            raise ValueError(f"seeds={sorted(missing)} of {profile!r} are not recorded; there are: {have}")
-        kept = [run for run in runs if not seeds or run.about["passport"]["seed"] in seeds]
-        return assemble(profile, Record.read(folder / "truth.parquet"), kept, usual)
-    if not (folder / "summary.json").exists():
+    if not (folder / "truth.parquet").exists():
         have = recorded(folder.parent)
         raise FileNotFoundError(
             f"no recorded results for profile {profile!r} (recorded: {', '.join(have) or 'none'}); name a data set to "
             f"train on, for example `colorize train --profile {profile} --data FOLDER`"
         )
-    return _load_frozen(profile, seeds, folder)
-
-
-def _load_frozen(profile: str, seeds: tuple[int, ...] | None, folder: Path) -> Frozen:
-    summaries = [json.loads(path.read_text()) for path in sorted(folder.glob("summary*.json"))]
-    by_seeds = {tuple(s["seeds"]): s for s in summaries}
-    wanted = tuple(seeds) if seeds else max(by_seeds, key=len)
-    if wanted not in by_seeds:
-        raise ValueError(
-            f"seeds={list(wanted)} of {profile!r} are not recorded; there are: {sorted(map(list, by_seeds))}"
-        )
-    parts = []
-    for path in sorted((folder / "history").glob("*.csv")):
-        arm, _, seed = path.stem.rpartition("-s")
-        if int(seed) in wanted:
-            parts.append(pd.read_csv(path).assign(arm=arm, seed=int(seed)))
-    return Frozen(by_seeds[wanted], pd.concat(parts, ignore_index=True))
+    runs = [Record.read(path) for path in sorted((folder / "runs").glob("*.parquet"))]
+    have = sorted({run.about["passport"]["seed"] for run in runs})
+    if missing := set(seeds or ()) - set(have):
+        raise ValueError(f"seeds={sorted(missing)} of {profile!r} are not recorded; there are: {have}")
+    kept = [run for run in runs if not seeds or run.about["passport"]["seed"] in seeds]
+    return assemble(profile, Record.read(folder / "truth.parquet"), kept, usual)

@@ -181,8 +181,11 @@ class Run:
         return torch.stack([score.loss, score.plain, score.excess]).detach()
 
     def rgb(self, batch: Tensor) -> Tensor:
-        """Images uint8 [b, side, side, 3] as the objective takes them, [b, 3, side, side]: bytes, but for fp64."""
-        return batch.movedim(-1, 1) if self.dtype == torch.float32 else to_unit(batch).to(self.dtype)
+        """Images uint8 [b, side, side, 3] as the objective takes them, [b, 3, side, side]: bytes, but for fp64.
+
+        Then they are divided in double precision: of single ones a GPU takes the product with 1/255, an ulp off.
+        """
+        return batch.movedim(-1, 1) if self.dtype == torch.float32 else batch.movedim(-1, 1).to(self.dtype) / 255
 
     def autocast(self) -> torch.autocast:
         """Within it the network multiplies in bf16, if that is the precision of the run."""

@@ -69,7 +69,7 @@ def test_more_images_than_there_are(made):
 
 
 def test_without_data_what_is_shown_may_ship():
-    config = load_config("laptop")
+    config = load_config("evening")
     chosen = choose_images(config, "vivid", 4)
     scores = [examples._score(RULES["vivid"][1], image) for image in chosen.items.values()]
     assert scores == sorted(scores, reverse=True) and len(scores) == 4

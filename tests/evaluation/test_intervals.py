@@ -259,18 +259,6 @@ def test_impossible_input_is_named():
 # ------------------------------------------------------------------------------------- from interval to verdict
 
 
-def test_what_was_recorded_without_an_error_is_judged_by_a_normal_curve():
-    low, high = stats.norm.ppf([0.025, 0.975], 0.1, 0.2)
-    found = Interval(0.1, low, high, 3, 100)
-    assert found.recorded_only and not Interval.of(0.1, 0.2, 9, 3, 100).recorded_only
-    assert found.inner == pytest.approx(tuple(stats.norm.ppf([0.05, 0.95], 0.1, 0.2)))
-    assert found.p == pytest.approx(2 * stats.norm.sf(0.5))
-    assert found.p_equivalence(0.3) == pytest.approx(stats.norm.sf(1))
-    fixed = Interval(0.3, 0.3, 0.3, 3, 100)
-    assert fixed.inner == (0.3, 0.3) and fixed.p == 1
-    assert (fixed.p_equivalence(0.4), fixed.p_equivalence(0.2)) == (0, 1), "as by the 90 % interval"
-
-
 def test_tests_and_intervals_are_one():
     """A p value passes 0.05 where the interval ends: the 95 % one for a difference, the 90 % one for equivalence."""
     found = Interval.of(0.1, 0.2, 4.5, 3, 100)

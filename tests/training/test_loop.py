@@ -478,7 +478,8 @@ def test_the_fast_path_on_a_gpu_is_the_plain_path_on_a_processor(store, tmp_path
     plain = weights_after(config, "ce_rebal", store, tmp_path)
     fast = weights_after(dataclasses.replace(config, device="cuda", **switch), "ce_rebal", store, tmp_path)
     for name, value in plain.items():
-        torch.testing.assert_close(fast[name].cpu(), value, rtol=1e-6, atol=1e-8, msg=name)
+        at = f"{name}: {{}}".format  # with how far off it is
+        torch.testing.assert_close(fast[name].cpu(), value, rtol=1e-6, atol=1e-8, msg=at)
 
 
 # ------------------------------------------------------------------------------------------------- a trained network
