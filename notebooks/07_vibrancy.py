@@ -60,7 +60,7 @@ glue("covers", found.covers, display=False)
 # **Cover the labels on the left, and say where the loss changes.** Each column is one photograph, each row what a
 # network made of its lightness. Networks that ship with this book took part, one an arm: {glue:text}`painters:s`.
 
-# %% mystnb={"figure": {"name": "fig-vivid-photos", "caption": "Our counterpart of the student paper's fourth figure: from top to bottom grey input, truth, and one row for each network and question. Rows that answer with a plain mean, of whatever loss, look alike: blue where there is sky, else nearly grey. More colour comes with the rows in which rare colours weigh more, and some of it comes out wrong: look at the wall behind the caps."}, "image": {"alt": "A grid with a column for each photograph and rows for grey input, truth, networks trained with squared error, cross entropy at its mean, and networks and read-outs that weigh rare colours more"}}
+# %% mystnb={"figure": {"name": "fig-vivid-photos", "caption": "Our counterpart of the student paper's fourth figure: from top to bottom grey input, truth, and one row for each network and question. Rows that answer with a plain mean, of whatever loss, look alike: blue where there is sky, else near grey or brown. More colour comes with the rows in which rare colours weigh more, and some of it comes out wrong: look at the wall behind the caps."}, "image": {"alt": "A grid with a column for each photograph and rows for grey input, truth, networks trained with squared error, cross entropy at its mean, and networks and read-outs that weigh rare colours more"}}
 asked = ["student_mse", "l2", "ce@1", "ce@0.38", "l2_rebal", "ce@1~0.5", "ce_rebal@0.38"]
 asked = [system for system in asked if System.parse(system).arm in networks]
 painted = examples.colorize_systems(images, networks, asked)
@@ -121,10 +121,10 @@ steps = {
     "ab in place of RGB": ("l2", "student_mse+L"),
     "cross entropy in place of L2": ("ce@1", "l2"),
     "T = 0.38 in place of 1": ("ce@0.38", "ce@1"),
-    "weights in training, L2": ("l2_rebal", "l2"),
-    "weights in training, cross entropy": ("ce_rebal@1", "ce@1"),
+    "weights in training (L2)": ("l2_rebal", "l2"),
+    "weights in training (cross entropy)": ("ce_rebal@1", "ce@1"),
     "weights afterwards (tilt)": ("ce@1~0.5", "ce@1"),
-    "T = 0.38, with weights": ("ce_rebal@0.38", "ce_rebal@1"),
+    "T = 0.38 with weights": ("ce_rebal@0.38", "ce_rebal@1"),
     "a sample in place of the mean": ("ce@1:sample", "ce@1"),
     "one factor for all (gain)": ("ce@1+gain", "ce@1"),
 }
@@ -136,7 +136,7 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 
 # %% tags=["hide-input"]
 short = dict(zip(steps, ("space", "loss", "decoder", "l2w", "cew", "tilt", "warm", "sample", "gain"), strict=True))
-forms = {"colourfulness": "+.1f", "true_hue_ratio": "+.2f", "auc": "+.4f", "auc_balanced": "+.3f"}
+forms = {"colourfulness": "+.1f", "true_hue_ratio": "+.3f", "auc": "+.4f", "auc_balanced": "+.3f"}
 for step, pair in steps.items():
     for metric, form in forms.items():
         effect = answers.difference(found, *pair, metric)
@@ -213,10 +213,10 @@ for name, system in {"true": "truth", "warm": "ce@1", "cool": "ce@0.38"}.items()
 #
 # ## The weights
 #
-# **Rare colours must count more, and it does not matter in which loss, or when.** The student paper left rebalancing
-# out. Put back into its own loss it gives the colour that was missing: from `l2` to `l2_rebal` the colourfulness is
+# **Rare colours must count more, and for the colour it hardly matters in which loss, or when.** The student paper left
+# rebalancing out. Put back into its own loss it gives the colour that was missing: from `l2` to `l2_rebal` the colourfulness is
 # {glue:text}`l2w_colourfulness:s`. With cross entropy it is {glue:text}`cew_colourfulness:s`. And no training is needed
-# for it: tilting the distribution of the plain classifier gives {glue:text}`tilt_colourfulness:s`
+# for it: where the distribution of the plain classifier is tilted it is {glue:text}`tilt_colourfulness:s`
 # ({doc}`09_one_posterior` compares the two ways).
 #
 # None of the ways to colour is free, and they pay in different coin:
@@ -244,9 +244,9 @@ for metric, form in forms.items():
 # ({doc}`10_time_and_settings`), and went on learning them by heart. Its bets become bolder: the probability of the likeliest colour, less the share of places where
 # that colour is right, is {glue:text}`long_overconfidence:s`. The mean of bolder bets lies further from grey, so the
 # colourfulness is {glue:text}`long_colourfulness:s` and the true-hue ratio {glue:text}`long_true_hue_ratio:s`. It looks
-# like progress, and on new images it is none: the cross entropy, its own loss, is {glue:text}`long_nll:s`, the root mean
-# squared error {glue:text}`long_ab_rmse:s`, AuC {glue:text}`long_auc:s` and balanced AuC
-# {glue:text}`long_auc_balanced:s`.
+# like progress. But on the test images the cross entropy, its own loss, is {glue:text}`long_nll:s`, the root mean squared
+# error {glue:text}`long_ab_rmse:s`, AuC {glue:text}`long_auc:s` and balanced AuC {glue:text}`long_auc_balanced:s`. A
+# bolder answer has more of every colour, right and wrong.
 #
 # **Looking at nothing.** In the student paper's own settings, as far as it names them, two networks of full width stopped
 # telling images apart as soon as they had begun: the one that was trained on RGB, and the one on $ab$ with weights. What
@@ -321,7 +321,7 @@ answers.findings_table({"H16": verdicts["H16"]})
 #
 # "Squared error is a poor choice" is the paper's verdict. {ref}`H14 <claim-h14>` makes it eight: on most of eight
 # measures cross entropy, also asked for its mean, must be better by an amount that is worth a word. Whether it is better
-# at all is reported below.
+# at all is reported in the second half of the table.
 
 # %% tags=["hide-input"]
 answers.findings_table({"H14": verdicts["H14"]})
@@ -403,8 +403,8 @@ glue("largest_effect", answers.said(vividness[max(known, key=known.get)], "+.1f"
 #   {glue:text}`space_auc:s`. That it makes no difference is **{glue:text}`H16:s`**.
 # - Steps that certainly add colour: {glue:text}`vivid_steps:s`; that certainly take it: {glue:text}`dull_steps:s`. The
 #   largest is *{glue:text}`largest:s`*: {glue:text}`largest_effect:s`.
-# - **Vivid by accident.** An overfitted `ce` is more colourful, {glue:text}`long_colourfulness:s`, and its AuC is
-#   {glue:text}`long_auc:s`; a network that paints one colour can have more chroma than a sound one.
+# - **Vivid by accident.** Of an overfitted `ce` the colourfulness is {glue:text}`long_colourfulness:s`, its own loss
+#   {glue:text}`long_nll:s` and its AuC {glue:text}`long_auc:s`; a network that paints one colour can have more chroma than a sound one.
 # - That only blues stay vivid is **{glue:text}`H8:s`**; that squared error is a poor choice altogether,
 #   **{glue:text}`H14:s`**; that it only takes longer, {verdict}`H2`.
 # - All numbers are from {glue:text}`pictures:,d` test images; the intervals cover {glue:text}`covers:s`. Trained networks
