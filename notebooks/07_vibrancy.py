@@ -214,10 +214,10 @@ for name, system in {"true": "truth", "warm": "ce@1", "cool": "ce@0.38"}.items()
 # ## The weights
 #
 # **Rare colours must count more, and for the colour it hardly matters in which loss, or when.** The student paper left
-# rebalancing out. Put back into its own loss it gives the colour that was missing: from `l2` to `l2_rebal` the colourfulness is
-# {glue:text}`l2w_colourfulness:s`. With cross entropy it is {glue:text}`cew_colourfulness:s`. And no training is needed
-# for it: where the distribution of the plain classifier is tilted it is {glue:text}`tilt_colourfulness:s`
-# ({doc}`09_one_posterior` compares the two ways).
+# rebalancing out. Put back into its own loss it gives the colour that was missing: from `l2` to `l2_rebal` the
+# colourfulness is {glue:text}`l2w_colourfulness:s`. With cross entropy it is {glue:text}`cew_colourfulness:s`. And no
+# training is needed for it: where the distribution of the plain classifier is tilted it is
+# {glue:text}`tilt_colourfulness:s` ({doc}`09_one_posterior` compares the two ways).
 #
 # None of the ways to colour is free, and they pay in different coin:
 #
@@ -241,12 +241,12 @@ for metric, form in forms.items():
 
 # %% [markdown]
 # **Too sure of itself.** Trained for thirty epochs, `ce` had used up the photographs long before the end
-# ({doc}`10_time_and_settings`), and went on learning them by heart. Its bets become bolder: the probability of the likeliest colour, less the share of places where
-# that colour is right, is {glue:text}`long_overconfidence:s`. The mean of bolder bets lies further from grey, so the
-# colourfulness is {glue:text}`long_colourfulness:s` and the true-hue ratio {glue:text}`long_true_hue_ratio:s`. It looks
-# like progress. But on the test images the cross entropy, its own loss, is {glue:text}`long_nll:s`, the root mean squared
-# error {glue:text}`long_ab_rmse:s`, AuC {glue:text}`long_auc:s` and balanced AuC {glue:text}`long_auc_balanced:s`. A
-# bolder answer has more of every colour, right and wrong.
+# ({doc}`10_time_and_settings`), and went on learning them by heart. Its bets become bolder: the probability of the
+# likeliest colour, less the share of places where that colour is right, is {glue:text}`long_overconfidence:s`. The mean
+# of bolder bets lies further from grey, so the colourfulness is {glue:text}`long_colourfulness:s` and the true-hue ratio
+# {glue:text}`long_true_hue_ratio:s`. It looks like progress. But on the test images the cross entropy, its own loss, is
+# {glue:text}`long_nll:s`, the root mean squared error {glue:text}`long_ab_rmse:s`, AuC {glue:text}`long_auc:s` and
+# balanced AuC {glue:text}`long_auc_balanced:s`. A bolder answer has more of every colour, right and wrong.
 #
 # **Looking at nothing.** In the student paper's own settings, as far as it names them, two networks of full width stopped
 # telling images apart as soon as they had begun: the one that was trained on RGB, and the one on $ab$ with weights. What
@@ -404,7 +404,8 @@ glue("largest_effect", answers.said(vividness[max(known, key=known.get)], "+.1f"
 # - Steps that certainly add colour: {glue:text}`vivid_steps:s`; that certainly take it: {glue:text}`dull_steps:s`. The
 #   largest is *{glue:text}`largest:s`*: {glue:text}`largest_effect:s`.
 # - **Vivid by accident.** Of an overfitted `ce` the colourfulness is {glue:text}`long_colourfulness:s`, its own loss
-#   {glue:text}`long_nll:s` and its AuC {glue:text}`long_auc:s`; a network that paints one colour can have more chroma than a sound one.
+#   {glue:text}`long_nll:s` and its AuC {glue:text}`long_auc:s`; a network that paints one colour can have more chroma
+#   than a sound one.
 # - That only blues stay vivid is **{glue:text}`H8:s`**; that squared error is a poor choice altogether,
 #   **{glue:text}`H14:s`**; that it only takes longer, {verdict}`H2`.
 # - All numbers are from {glue:text}`pictures:,d` test images; the intervals cover {glue:text}`covers:s`. Trained networks

@@ -161,10 +161,10 @@ for kind in special:
 #
 # ## Muted and vivid
 #
-# **What colour wins on vivid images it loses on muted ones, and more.** These two kinds, and the monochrome one, are rules on
-# colour, which no network sees. Among all images that look like a meadow the muted ones are those that happened to be
-# pale; a network that knows meadows to be green will lose on exactly these, as it gains on the others. So a loss here is
-# no failure, and it is the other side of a gain there.
+# **What colour wins on vivid images it loses on muted ones, and more.** These two kinds, and the monochrome one, are
+# rules on colour, which no network sees. Among all images that look like a meadow the muted ones are those that happened
+# to be pale; a network that knows meadows to be green will lose on exactly these, as it gains on the others. So a loss
+# here is no failure, and it is the other side of a gain there.
 
 # %% mystnb={"figure": {"name": "fig-muted-vivid", "caption": "Skill on muted and on vivid images; the dotted line is the mean colour. Rows that paint little do well on the left and badly on the right. More colour costs much on the left, and brings little on the right, or nothing."}, "image": {"alt": "Two panels of points with intervals, skill over the mean colour on muted and on vivid images, a row for each network and read-out and one for plain grey"}}
 rows = ["grey", "ce@0.38", "student_mse", "l2", "ce@1", "ce@1+gain", "ce@1~0.5", "l2_rebal", "ce_rebal@0.38"]
@@ -205,9 +205,9 @@ tenths[["removed", *titles.values()]].rename_axis("tenth").round(2)
 
 # %% [markdown]
 # In the best tenth `l2` takes away {glue:text}`best_removed:.1f` units, and the images have a mean chroma of
-# {glue:text}`best_chroma:.1f` and a mean lightness of {glue:text}`best_L:.0f`; in the worst it adds to the error
-# ({glue:text}`worst_removed:.1f`), at a chroma of {glue:text}`worst_chroma:.1f` and a lightness of
-# {glue:text}`worst_L:.0f`. Lightness hardly differs. What the best have is colour that can be guessed. Of all images
+# {glue:text}`best_chroma:.1f` and a mean lightness of {glue:text}`best_L:.0f`; in the worst the number is
+# {glue:text}`worst_removed:.1f` (below zero it adds to the error), at a chroma of {glue:text}`worst_chroma:.1f` and a
+# lightness of {glue:text}`worst_L:.0f`. Lightness differs little. What the best have is colour that can be guessed. Of all images
 # {glue:text}`helped:.0f` % come out better than with the mean colour.
 #
 # ## What we found
@@ -221,8 +221,8 @@ tenths[["removed", *titles.values()]].rename_axis("tenth").round(2)
 #   {glue:text}`student_mse_bright_excess:s` and {glue:text}`student_mse_monochrome_excess:s`.
 # - **The opponent.** Plain grey gains there too: {glue:text}`grey_dark_excess:s`, {glue:text}`grey_bright_excess:s` and
 #   {glue:text}`grey_monochrome_excess:s`. Against grey, `l2` on bright images is {glue:text}`l2_bright_over_grey:s`.
-# - **The loss.** Cross entropy at its mean has {glue:text}`ce_1_dark_excess:s` on dark and
-#   {glue:text}`ce_1_bright_excess:s` on bright images.
+# - **The loss.** Skill of cross entropy at its mean, against its own average: on dark images
+#   {glue:text}`ce_1_dark_excess:s`, on bright {glue:text}`ce_1_bright_excess:s`.
 # - **Muted and vivid.** `l2` is {glue:text}`l2_muted:s` on muted images and {glue:text}`l2_vivid:s` on vivid ones; the
 #   tilted mean {glue:text}`ce_tilted_muted:s` and {glue:text}`ce_tilted_vivid:s`.
 # - **Best images.** Where `l2` takes away most, the mean chroma is {glue:text}`best_chroma:.1f`; where it does harm,
