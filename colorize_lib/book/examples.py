@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from ..color import chroma, hue, lab_to_rgb, rgb_to_lab, to_uint8, to_unit
@@ -89,6 +90,18 @@ def book_images(config: Config, rule: str = "any") -> Images:
     return Images(photos, f"all {len(photos)} photographs that come with the book")
 
 
+def named_images(config: Config, names: Iterable[str], rule: str = "any") -> Images:
+    """The images of these names among all that may be shown; where data is configured as many of that, by a rule of
+    `RULES`. Raises ValueError for an unknown name, naming those there are."""
+    names = list(names)
+    if config.data:
+        return choose_images(config, rule, len(names), scenes=0)
+    known = bundled_photos() | book_photos()
+    if missing := [name for name in names if name not in known]:
+        raise ValueError(f"no image {missing[0]!r} may be shown; there are: {', '.join(known)}")
+    return Images({name: known[name] for name in names}, "named in the notebook")
+
+
 def _score(score: Callable, image: np.ndarray) -> float:
     return score(rgb_to_lab(to_unit(torch.from_numpy(np.array(image))[None]))[0])
 
@@ -152,6 +165,15 @@ def colorize_systems(
         for name, image in images.items.items() if network and gain is not None else ():
             out[name][str(asked)] = network.photo(np.asarray(image), asked.readout, gain)
     return out
+
+
+def ab_errors(rows: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
+    """Mean distance of every column of `colorize_systems` from the truth on the ab plane: an image a row; of `input` it
+    is the mean chroma."""
+    ab = {name: {c: rgb_to_lab(to_unit(torch.from_numpy(np.array(i))[None]))[0, 1:] for c, i in row.items()}
+          for name, row in rows.items()}  # fmt: skip
+    return pd.DataFrame({name: {c: float(chroma(x - row["truth"]).mean()) for c, x in row.items() if c != "truth"}
+                         for name, row in ab.items()}).T  # fmt: skip
 
 
 def _grey(L: torch.Tensor) -> np.ndarray:

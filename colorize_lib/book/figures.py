@@ -25,12 +25,11 @@ from PIL import Image
 
 from ..color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from ..evaluation.intervals import Interval
-from ..evaluation.metrics import SECTORS, metric
-from ..evaluation.records import Results
-from ..evaluation.systems import System, system_title
+from ..evaluation.metrics import SECTORS
+from ..evaluation.systems import system_title
 from ..networks import STAGES
 from ..quantize import GRID, ab_gamut_centers, rebalancing_weights
-from ..readout import Readout, annealed_mean
+from ..readout import annealed_mean
 
 plt.style.use(Path(__file__).with_name("book.mplstyle"))
 WIDTH = 7.4
@@ -89,7 +88,7 @@ def image_grid(
     for axis_row, (label, row) in zip(axes, rows.items(), strict=True):
         for axis, column in zip(axis_row, columns, strict=True):
             show_image(axis, row[column])
-        axis_row[0].set_ylabel(label, fontsize=8)
+        axis_row[0].set_ylabel(textwrap.fill(label, 22), fontsize=8)
     for axis, column in zip(axes[0], columns, strict=True):
         axis.set_title((titles or {}).get(column) or _heading(column), fontsize=8.5, loc="center")
     return _done(figure)
@@ -381,10 +380,10 @@ def plot_intervals(panels: dict[str, dict[str, Interval]], marks: dict[str, floa
             v = values[name]
             axis.plot([v.low, v.high], [y, y], color=_system_colour(name), lw=2.4, solid_capstyle="round")
             axis.plot(v.value, y, ls="", color=_system_colour(name), **_mark(name))
-        axis.set_title(title, fontsize=9)
+        axis.set_title(textwrap.fill(title, 72 // len(panels)), fontsize=9)
         axis.margins(x=0.12)
-        axis.locator_params(axis="x", nbins=max(2, 7 - len(panels)))
-    axes[0, 0].set_yticks(range(len(names)), [_system_title(name) for name in names])
+        axis.locator_params(axis="x", nbins=3 if len(panels) > 2 else 6)
+    axes[0, 0].set_yticks(range(len(names)), [textwrap.fill(_system_title(name), 36) for name in names])
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     return _done(figure)
 
@@ -411,46 +410,11 @@ def plot_confusion(matrices: dict[str, pd.DataFrame], columns: int = 3) -> Figur
     return _done(figure)
 
 
-def plot_sweep(found: Results, names: list[str], others: list[str]) -> Figure:
-    """Measures against the temperature of the decoder for both classifiers, with 95 % bands; others: flat lines.
+def plot_hues(systems: dict[str, dict[str, Interval]], title: str, mark: float) -> Figure:
+    """A measure hue by hue, {system: {sector: Interval}}: sectors side by side, systems next to each other in each.
 
-    names: of metrics, a panel each. others: systems without a temperature. The lowest temperature stands for 0. Raises
-    ValueError where temperatures were measured on different seeds: a line through them would be no network's.
+    title: of the measure. mark: the value at which a line is drawn.
     """
-    rows = -(-len(names) // 2)
-    figure, axes = plt.subplots(rows, 2, figsize=(WIDTH, 2.6 * rows + 0.3), squeeze=False)
-    sweeps = {arm: _sweep(found, arm) for arm in ("ce", "ce_rebal")}
-    for axis, name in zip(axes.flat, names, strict=True):
-        for arm, temperatures in sweeps.items():
-            seen = [found.interval(str(System(arm, Readout(t))), name) for t in temperatures]
-            at, low, high = range(len(seen)), [v.low for v in seen], [v.high for v in seen]
-            axis.fill_between(at, low, high, color=ARM_COLOURS[arm], alpha=0.25, lw=0)
-            axis.plot(at, [v.value for v in seen], "o-", color=ARM_COLOURS[arm], label=system_title(arm))
-            axis.set_xticks(at, [f"{t:g}" if t > 0.02 else "0" for t in temperatures])
-        for system in others:
-            style = ARM_LINES.get(system) or (2, 2)
-            axis.axhline(found.value(system, name), color=arm_colour(system), dashes=style, label=system_title(system))
-        axis.set(xlabel="temperature T")
-        axis.invert_xaxis()
-        axis.set_title(metric(name).title, fontsize=9)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
-    return _done(figure)
-
-
-def _sweep(found: Results, arm: str) -> list[float]:
-    """The temperatures at which a classifier was measured, rising."""
-    asked = {name: System.parse(name) for name in found.systems}
-    swept = {s.readout.temperature: name for name, s in asked.items() if s == System(arm, s.readout) and s.readout
-             and s.readout == Readout(s.readout.temperature)}  # fmt: skip
-    seeds = {temperature: found.seeds(name) for temperature, name in swept.items()}
-    if len(set(map(tuple, seeds.values()))) > 1:
-        listed = "; ".join(f"T = {t:g} of {sorted(s)}" for t, s in sorted(seeds.items()))
-        raise ValueError(f"the temperatures of {arm} come from different seeds ({listed}); give results of one seed")
-    return sorted(seeds)
-
-
-def plot_hues(systems: dict[str, dict[str, Interval]]) -> Figure:
-    """A measure hue by hue, {system: {sector: Interval}}: sectors side by side, systems next to each other in each."""
     sectors = list(next(iter(systems.values())))
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     step = 0.8 / len(systems)
@@ -460,37 +424,14 @@ def plot_hues(systems: dict[str, dict[str, Interval]]) -> Figure:
         axis.vlines(at, low, high, color=_system_colour(name), lw=2)
         axis.plot(at, value, "osD^v"[i % 5], color=_system_colour(name), ms=5.5, label=_system_title(name),
                   mfc="white" if name.endswith("@1") else None)  # fmt: skip
-    axis.axhline(1, color="#555555", lw=1, ls="dotted")
+    axis.axhline(mark, color="#555555", lw=1, ls="dotted")
+    axis.axhline(0, color="#555555", lw=0.8)
     for x, sector in enumerate(sectors):
         axis.axvspan(x - 0.47, x + 0.47, color=_colours_of(_middle(sector))[0], alpha=0.18, lw=0)
     axis.set_xticks(range(len(sectors)), sectors)
-    axis.set(ylabel="predicted / true mean chroma", ylim=(0, None), xlim=(-0.5, len(sectors) - 0.5))
+    axis.set(ylabel=title, xlim=(-0.5, len(sectors) - 0.5))
     axis.grid(axis="x", visible=False)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return _done(figure)
-
-
-def plot_against_grey(systems: dict[str, dict[str, Interval]]) -> Figure:
-    """Errors on kinds of images against the error of plain grey on them; below the dashed diagonal is better.
-
-    systems: {system: {kind: Interval}}, with `grey` among them, which gives the places on the x axis.
-    """
-    grey = {kind: v.value for kind, v in systems["grey"].items() if np.isfinite(v.value)}
-    kinds = sorted(grey, key=grey.get)
-    at = np.array([grey[kind] for kind in kinds])
-    figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
-    ends = np.array([0, 1.08 * at.max()])
-    axis.plot(ends, ends, color="#555555", lw=1, ls="--", label=system_title("grey"))
-    for i, (name, values) in enumerate((n, v) for n, v in systems.items() if n != "grey"):
-        value, low, high = (np.array([getattr(values[k], part) for k in kinds]) for part in ("value", "low", "high"))
-        axis.plot(at, value, color=_system_colour(name), lw=1.2, ls="-" if not name.endswith("@1") else ":")
-        axis.vlines(at, low, high, color=_system_colour(name), lw=2)
-        axis.plot(at, value, "osD^v"[i % 5], color=_system_colour(name), ms=5.5, label=_system_title(name),
-                  mfc="white" if name.endswith("@1") else None)  # fmt: skip
-    top = axis.secondary_xaxis("top")
-    top.set_xticks(at, kinds, rotation=60, ha="left", rotation_mode="anchor")
-    axis.set(xlabel="error of plain grey (mean true chroma)", ylabel="mean ab error", xlim=(0, ends[1]), ylim=(0, None))
-    axis.legend(loc="lower right")
     return _done(figure)
 
 

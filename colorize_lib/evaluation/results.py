@@ -124,6 +124,14 @@ class Results:
         self._need(system, metric)
         return {seed: metrics.value(table, metric) for seed, table in self.tables[system].items()}
 
+    def by_image(self, system: str, metric: str) -> np.ndarray:
+        """The value of each test image by itself, mean over seeds; NaN for an image that has none."""
+        self._need(system, metric)
+        wanted = metrics.metric(metric)
+        tables = self.tables[system].values()
+        values = [wanted(*(metrics.column(t, c) for c in (wanted.numerator, wanted.denominator))) for t in tables]
+        return np.mean(values, axis=0)
+
     def difference(self, a: str, b: str, metric: str) -> Interval:
         """Difference a - b of a metric, paired by image and seed."""
         self._need(a, metric)

@@ -91,6 +91,23 @@ def test_an_unknown_rule_is_refused():
         choose_images(load_config("smoke"), "pretty")
 
 
+def test_images_may_be_named(made):
+    shown = examples.named_images(load_config("evening"), ["rocket", "lighthouse"])
+    assert list(shown.items) == ["rocket", "lighthouse"]
+    assert np.array_equal(shown.items["lighthouse"], examples.book_photos()["lighthouse"])
+    with pytest.raises(ValueError, match="no image 'dog' may be shown; there are: astronaut.*lighthouse"):
+        examples.named_images(load_config("evening"), ["rocket", "dog"])
+    of_data = examples.named_images(made.config, ["rocket", "lighthouse"], "dark")
+    assert of_data.items.keys() == choose_images(made.config, "dark", 2).items.keys()
+
+
+def test_errors_of_shown_images_are_distances_from_the_truth():
+    grey, red = _flat(128, 128, 128), _flat(200, 30, 30)
+    errors = examples.ab_errors({"one": {"input": grey, "truth": red, "l2": red}})
+    assert errors.columns.tolist() == ["input", "l2"] and errors["l2"]["one"] == 0
+    assert errors.input["one"] == pytest.approx(examples._score(RULES["vivid"][1], red), abs=0.02)
+
+
 def test_networks_are_those_of_the_runs(made):
     networks = colorizers(dataclasses.replace(made.config, seeds=(1, 0)), made.runs)
     assert list(networks) == list(made.config.arms)

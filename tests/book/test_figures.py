@@ -13,7 +13,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-import tiny
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
@@ -24,7 +23,6 @@ from colorize_lib.color import chroma, rgb_to_lab, to_unit
 from colorize_lib.config import ARMS
 from colorize_lib.evaluation import metrics
 from colorize_lib.evaluation.intervals import Interval
-from colorize_lib.evaluation.results import Results, load
 from colorize_lib.networks import receptive_field
 
 RNG = np.random.default_rng(0)
@@ -49,10 +47,6 @@ def history(seeds=(0, 1)) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def one_seed() -> Results:
-    return load("smoke", (0,), tiny.experiment().folder, tiny.experiment().config)
-
-
 CALLS = {
     "plot_lab": lambda: figures.plot_lab(image()),
     "plot_gamut_rules": lambda: figures.plot_gamut_rules(
@@ -75,12 +69,10 @@ CALLS = {
     "plot_confusion": lambda: figures.plot_confusion(
         dict.fromkeys(("l2", "ce@1", "ce@0.38", "grey"), EVEN)
     ),
-    "plot_sweep": lambda: figures.plot_sweep(one_seed(), ["auc", "chroma_ratio"], ["l2", "grey"]),
-    "plot_hues": lambda: figures.plot_hues({s: {h: interval(0.5) for h in SECTORS} for s in ("l2", "ce@1")}),
-    "plot_shifts": lambda: figures.plot_shifts({s: (interval(1), interval(-3)) for s in ("l2", "ce@1")}),
-    "plot_against_grey": lambda: figures.plot_against_grey(
-        {"grey": {"all": interval(15), "muted": interval(5)}, "l2": {"all": interval(13), "muted": interval(7)}}
+    "plot_hues": lambda: figures.plot_hues(
+        {s: {h: interval(0.5) for h in SECTORS} for s in ("l2", "ce@1")}, "a ratio", 0.7
     ),
+    "plot_shifts": lambda: figures.plot_shifts({s: (interval(1), interval(-3)) for s in ("l2", "ce@1")}),
 }  # fmt: skip
 """Every figure of the book once, with small numbers."""
 
@@ -187,21 +179,17 @@ def test_a_gain_control_has_the_colour_and_the_name_of_its_arm_and_a_mark_of_its
     assert gain.get_color() == figures.ARM_COLOURS["l2"]
 
 
+def test_long_titles_and_names_are_broken_into_lines():
+    names = ["true-hue chroma ratio", "AuC", "AuC, class-balanced", "colourfulness"]
+    figure = figures.plot_intervals({name: {"ce@1+gain": interval(1)} for name in names})
+    assert figure.axes[0].get_title(loc="left") == "true-hue chroma\nratio"
+    assert figure.axes[0].get_yticklabels()[0].get_text() == "cross entropy, T = 1, with a gain"
+
+
 def test_what_could_not_be_measured_is_left_out():
     nothing = Interval(np.nan, np.nan, np.nan, 1, 0)
     figure = figures.plot_intervals({"AuC": {"l2": nothing, "ce@1": interval(2)}})
     assert np.isfinite(points(figure.axes[0])).all(1).tolist() == [False, True]
-    figures.plot_against_grey(
-        {"grey": {"all": interval(5), "dark": nothing}, "l2": {"all": interval(4), "dark": nothing}}
-    )
-
-
-@draw("plot_against_grey")
-def test_errors_stand_over_the_error_of_grey(drawn):
-    axis = drawn.axes[0]
-    assert np.allclose(axis.lines[0].get_xdata(), axis.lines[0].get_ydata()), "the diagonal"
-    assert points(axis).tolist() == [[5, 7], [15, 13]]
-    assert [t.get_text() for t in axis.child_axes[0].get_xticklabels()] == ["muted", "all"]
 
 
 @draw("plot_confusion")
@@ -211,27 +199,12 @@ def test_confusion_prints_the_shares(drawn):
     assert [label.get_text() for label in drawn.axes[-1].get_xticklabels()] == [*SECTORS, "grey"]
 
 
-@draw("plot_sweep")
-def test_the_sweep_runs_from_the_mean_to_the_mode_of_one_network(drawn):
-    axis = drawn.axes[0]
-    assert axis.xaxis_inverted()
-    curve = next(line for line in axis.lines if line.get_color() == figures.arm_colour("ce"))
-    systems = [f"ce@{t}" for t in ("0.01", "0.14", "0.29", "0.38", "0.58", "0.77", "1")]
-    of_seed_0 = [tiny.experiment().results.values_by_seed(system, "auc")[0] for system in systems]
-    assert curve.get_ydata() == pytest.approx(of_seed_0)
-
-
-def test_a_sweep_over_different_seeds_is_refused():
-    message = r"ce come from different seeds \(T = 0.01 of \[0\]; .*T = 0.38 of \[0, 1, 2\]; .*T = 1 of \[0, 1, 2\]\)"
-    with pytest.raises(ValueError, match=message):
-        figures.plot_sweep(load("laptop"), ["auc"], [])
-
-
 @draw("plot_hues")
 def test_hues_stand_in_columns_of_their_colour(drawn):
     axis = drawn.axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == SECTORS
     assert len(points(axis)) == 6 and (points(axis)[:, 1] == 0.5).all()
+    assert axis.get_ylabel() == "a ratio" and [0.7, 0.7] in [list(line.get_ydata()) for line in axis.lines]
 
 
 @draw("plot_shifts")

@@ -94,6 +94,14 @@ def test_an_empty_subset_is_nan_and_unknown_names_are_refused(made):
         made.results.subset("dark", "l3", "auc")
 
 
+def test_values_of_single_images_average_to_that_of_all(made):
+    errors = made.results.by_image("l2", "ab_error")
+    assert errors.shape == (made.results.summary["pictures"],) and np.ptp(errors) > 0
+    assert errors.mean() == pytest.approx(made.results.value("l2", "ab_error"), rel=1e-3)
+    with pytest.raises(ValueError, match="no result l3/ab_error"):
+        made.results.by_image("l3", "ab_error")
+
+
 def test_contrasts_compare_blue_with_every_other_hue(made):
     found = made.results.contrasts("l2")
     assert len(found) == len(metrics.SECTORS) - 1
