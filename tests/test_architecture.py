@@ -47,7 +47,7 @@ LAYERS = [
     {"evaluation.claims", "evaluation.diagnosis"},
     {"book.examples"},
     {"book.figures"},
-    {"book.oracle"},
+    {"book.oracle", "book.faults"},
     {"book.answers"},
     {"book.build"},
     {"bench"},
