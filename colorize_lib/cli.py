@@ -387,9 +387,9 @@ def doctor(options) -> None:
         save_json(found.plain(), Path(options.json))
     if options.record:
         from .book.faults import paint
-        from .evaluation.records import write_diagnosis
+        from .evaluation.records import write_facts
 
-        print(f"wrote {write_diagnosis(found.plain(), paint(network))}")
+        print(f"wrote {write_facts(facts.plain(), paint(network))}")
 
 
 def photo(options) -> int:

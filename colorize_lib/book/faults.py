@@ -26,13 +26,14 @@ from ..config import Config, identity, load_config
 from ..data.images import fit_square
 from ..data.prepare import open_data
 from ..data.prior import load_prior
+from ..data.store import Store
 from ..evaluation import diagnosis, records
 from ..evaluation.intervals import Interval
 from ..evaluation.results import Results, load, variant_of
 from ..objectives import NEEDS_PRIOR
 from ..quantize import ab_gamut_centers, rebalancing_weights
 from ..readout import Readout
-from ..training.loop import RUNS, train_run
+from ..training.loop import RUNS, VALIDATION_PHOTOS, train_run
 from .examples import book_photos
 from .figures import WIDTH, _ab_axis, _done, _squares, image_grid, show_image
 
@@ -40,6 +41,8 @@ PAINTED = 96
 """Side in pixels of the images that are kept of a run."""
 LIST_WIDTH = 5
 """The original smooths its prior over 5 ab units; taken for places in the list of colours it is a mistake."""
+SYNTHETIC = 64
+"""Of generated scenes so many images are measured, where of photographs all are."""
 BROKEN_PRIORS = ("b before a", "smoothed along the list")
 
 
@@ -113,13 +116,13 @@ class Lineup:
         """The name of a case's system, of the mean unless another read-out is named."""
         return f"{CASES[case].arm}{readout} {self.variants[case]}".strip()
 
-    def interval(self, case: str, metric: str) -> Interval:
-        """A metric of the mean, on test images."""
-        return self.found.interval(self.system(case), metric)
+    def interval(self, case: str, metric: str, readout: str = "@1") -> Interval:
+        """A metric on test images, of the mean unless another read-out is named."""
+        return self.found.interval(self.system(case, readout), metric)
 
-    def against(self, case: str, metric: str) -> Interval:
+    def against(self, case: str, metric: str, readout: str = "@1") -> Interval:
         """The difference to the case that has nothing wrong."""
-        return self.found.difference(self.system(case), self.system(CASES[case].than), metric)
+        return self.found.difference(self.system(case, readout), self.system(CASES[case].than, readout), metric)
 
     def said(self, case: str) -> str:
         """The rule that names the reason, and the first cause where the reason is little learning."""
@@ -163,15 +166,14 @@ def lineup(config: Config, budget: float, runs: Path = RUNS, log=None) -> Lineup
     variants = {name: _variant(configs[name], CASES[name], usual) for name in CASES}
     if config.data:
         return _trained(config, configs, variants, seed, Path(runs), log)
-    found, kept = load(config.profile, (seed,)), records.diagnoses(config.profile)
+    found, kept = load(config.profile, (seed,)), records.read_facts(config.profile)
     run_of = {(p["arm"], p["variant"]): run for run, p in found.summary["passports"].items()}
     mine = {name: run_of.get((CASES[name].arm, variant)) for name, variant in variants.items()}
     if missing := [name for name, run in mine.items() if run not in kept]:
         what = f"case {missing[0]!r} ({variants[missing[0]]}, seed {seed})"
         raise ValueError(f"{what} is not recorded in {config.profile!r}; name a data set to train it on")
-    told = {name: kept[run] for name, run in mine.items()}
-    parts = ({name: part[i] for name, part in told.items()} for i in (0, 1))
-    return Lineup(found, variants, *parts)
+    told = {name: diagnosis.diagnose(diagnosis.Facts(kept[run][0])).plain() for name, run in mine.items()}
+    return Lineup(found, variants, told, {name: kept[run][1] for name, run in mine.items()})
 
 
 def _variant(config: Config, case: Case, usual: Config) -> str:
@@ -190,8 +192,9 @@ def _trained(config: Config, configs: dict, variants: dict, seed: int, runs: Pat
     for name, case in CASES.items():
         own = replace(configs[name], prior=str(write_prior(case.prior, runs)) if case.prior else "")
         folders[name] = train_run(own, case.arm, seed, store, runs, log)
-    found = records.collect(replace(config, seeds=(seed,)), store, runs, weights=folders.values())
-    told = {name: diagnosed(folder, store) for name, folder in folders.items()}
+    limit, few = (SYNTHETIC, SYNTHETIC) if config.data == "synthetic" else (0, VALIDATION_PHOTOS)
+    found = records.collect(replace(config, seeds=(seed,)), store, runs, limit, weights=folders.values())
+    told = {name: diagnosed(folder, store, few) for name, folder in folders.items()}
     return Lineup(found, variants, told, {name: paint(load_run(folder)) for name, folder in folders.items()})
 
 
@@ -203,10 +206,10 @@ def write_prior(kind: str, runs: Path = RUNS) -> Path:
     return path
 
 
-def diagnosed(folder: Path, store) -> dict:
+def diagnosed(folder: Path, store: Store, limit: int = VALIDATION_PHOTOS) -> dict:
     """What the doctor finds of a finished run, from its folder and validation images, as JSON values."""
     facts, network = diagnosis.examine(folder)
-    return diagnosis.diagnose(diagnosis.measure(network, facts, store)).plain()
+    return diagnosis.diagnose(diagnosis.measure(network, facts, store, limit=limit)).plain()
 
 
 def squares() -> dict[str, np.ndarray]:
@@ -243,14 +246,13 @@ def symptom(facts: dict) -> str:
 
 
 def summary(found: Lineup) -> pd.DataFrame:
-    """The chapter's table: a row a case with symptom, measure (true-hue chroma ratio of the mean on test images), cause
-    as the doctor names it, and its remedy."""
+    """The chapter's table: a row a case with symptom, measure (how far the loss is below that of the best constant
+    answer), cause as the doctor names it, and its remedy."""
     rows = {}
     for name in CASES:
         told = found.diagnoses[name]
-        measure = f"{found.interval(name, 'true_hue_ratio').value:.2f}"
-        rows[name] = {"symptom": symptom(told["facts"]), "measure": measure, "cause": found.said(name),
-                      "remedy": told["remedy"]}  # fmt: skip
+        rows[name] = {"symptom": symptom(told["facts"]), "measure": f"{found.fact(name, 'learnt'):.1%}",
+                      "cause": found.said(name), "remedy": told["remedy"]}  # fmt: skip
     return pd.DataFrame(rows).T.rename_axis("case")
 
 
@@ -263,7 +265,9 @@ def plot_lineup(found: Lineup, names: list[str], columns: int = 7) -> Figure:
         parts = np.split(found.painted[case], len(photos), 1)
         there[case] = dict(zip(photos, parts, strict=True))
     rows = -(-len(there) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * (2 * WIDTH / columns + 0.3)), squeeze=False)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, rows * (2 * WIDTH / columns + 0.25)), squeeze=False, layout="compressed"
+    )
     for axis in axes.flat:
         axis.axis("off")
     for axis, (name, images) in zip(axes.flat, there.items(), strict=False):
@@ -277,13 +281,14 @@ def plot_curves(found: Lineup, names: list[str]) -> Figure:
     """Validation loss of classifiers by step; the dotted line is what the prior itself has, one answer for all."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
     constant = found.fact(names[0], "prior_entropy")
-    for name in names:
-        curve = found.curve(name)
-        axis.plot(curve.step, curve.val_plain, marker="o", color="0.1" if name == names[0] else None, label=name)
+    curves = {name: found.curve(name) for name in names}
+    low, high = min(curve.val_plain.min() for curve in curves.values()) - 0.03, constant + 0.4
+    for name, curve in curves.items():
+        label = name + " (above the picture)" * bool(curve.val_plain.min() > high)
+        axis.plot(curve.step, curve.val_plain, marker="o", color="0.1" if name == names[0] else None, label=label)
     axis.axhline(constant, color="0.4", linestyle=":", linewidth=1.2)
     axis.text(axis.get_xlim()[1], constant, "one answer for everything", fontsize=8, ha="right", va="bottom")
-    lowest = min(found.curve(name).val_plain.min() for name in names)
-    axis.set(xlabel="step", ylabel="validation loss (nats)", ylim=(lowest - 0.1, constant + 1.2))
+    axis.set(xlabel="step", ylabel="validation loss (nats)", ylim=(low, high))
     axis.legend(ncols=2)
     return _done(figure)
 

@@ -71,6 +71,10 @@ class Facts(dict):
     def __missing__(self, name: str) -> float:
         return math.nan
 
+    def plain(self) -> dict:
+        """As JSON values; what is not finite is left out."""
+        return {k: v for k, v in self.items() if not (isinstance(v, float) and not math.isfinite(v))}
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -142,10 +146,6 @@ CAUSES = (
     Rule("unstable", lambda f: f["rising"] > 0.02 and not f["memorises"],
          "the {followed} ends {rising:.0%} above its best",
          "Train with a lower lr, or with the schedule one_cycle."),
-    Rule("decay", lambda f: f["decay"] > STRONG_DECAY,
-         "weight decay {weight_decay:g} beside a loss that is a {reduction} over positions is {decay:.0f} times as "
-         "strong as the original's",
-         "Train with weight_decay=0, or with reduction=sum."),
     Rule("rate too low", lambda f: f["steps"] >= TRIAL_STEPS and f["lr"] * f["steps"] < f["best_lr"] * TRIAL_STEPS,
          "all {steps:,.0f} steps at rate {lr:g} lead less far than 600 at {best_lr:g}",
          "Train with lr={best_lr:g}."),
@@ -161,6 +161,10 @@ CAUSES = (
     Rule("start", lambda f: f.get("init") != f.get("best_init"),
          "it began with init={init}, where the recorded trials chose {best_init}",
          "Train with init={best_init}."),
+    Rule("decay", lambda f: f["decay"] > STRONG_DECAY,
+         "weight decay {weight_decay:g} beside a loss that is a {reduction} over positions is {decay:.0f} times as "
+         "strong as the original's",
+         "Train with weight_decay=0, or with reduction=sum."),
     Rule("still falling", lambda f: f["falling"] > 0.01 and f["schedule"] in ("constant", "steps"),
          "the {followed} fell by {falling:.1%} in the last quarter",
          "Train for more steps, or with the schedule one_cycle."),
@@ -177,7 +181,8 @@ CAUSES = (
          "its prior is greatest at a chroma of {prior_peak:.0f}, where that of photographs is greatest at grey",
          "Compare the prior with a histogram of the images' colours."),
 )  # fmt: skip
-"""What keeps a network from learning, most harmful first; the first that holds is named where it learnt little."""
+"""What keeps a network from learning, most harmful first; the first that holds is named where it learnt little. In
+the recorded runs of 600 steps decay, 256 times too strong, cost less than PyTorch's start, and both less than steps."""
 WEAK = ("nothing", "little")
 """The reasons that have a cause."""
 
@@ -232,7 +237,7 @@ class Diagnosis:
 
     def plain(self) -> dict:
         """As JSON values."""
-        known = {k: v for k, v in self.facts.items() if not (isinstance(v, float) and not math.isfinite(v))}
+        known = self.facts.plain()
         names = {kind: [rule.name for rule in rules] for kind, rules in (("causes", self.causes), ("also", self.also))}
         return {"reason": self.reason.name, "sentence": self.sentence, "remedy": self.remedy} | names | {"facts": known}
 
@@ -381,9 +386,11 @@ def _history_facts(history: pd.DataFrame, facts: Facts) -> dict:
 # ------------------------------------------------------------------------------------------------ what images tell
 
 
-def measure(network: Colorizer, facts: Facts, store: Store, split: str = "val", log=None) -> Facts:
-    """The facts and what the first images of a split add to them; log: called with progress."""
-    images = StoredImages(store, store.rows(split, VALIDATION_PHOTOS))
+def measure(
+    network: Colorizer, facts: Facts, store: Store, split: str = "val", limit: int = VALIDATION_PHOTOS, log=None
+) -> Facts:
+    """The facts and what the first `limit` images of a split add to them; log: called with progress."""
+    images = StoredImages(store, store.rows(split, limit))
     config, weights = from_identity(network.passport["config"]), getattr(network.objective, "weights", None)
     if weights is not None and not torch.isfinite(weights).all():
         return facts  # nothing can be asked of a network with such a prior

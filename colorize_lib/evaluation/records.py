@@ -231,21 +231,21 @@ def _folder(profile: str) -> Path:
     return BOOK / "results" / profile
 
 
-def write_diagnosis(found: dict, painted: np.ndarray, folder: Path | None = None) -> Path:
-    """Keep what `colorize doctor` found of a run (`Diagnosis.plain`) and images that its network painted, uint8
-    [h, w, 3], as <run id>.json and .jpg in `doctor/` beside the records of its profile; returns the first.
+def write_facts(facts: dict, painted: np.ndarray, folder: Path | None = None) -> Path:
+    """Keep what `colorize doctor` knows of a run (`Facts.plain`) and images that its network painted, uint8
+    [h, w, 3], as <run id>.json and .jpg in `doctor/` beside the records of its profile; returns the first. What the
+    rules make of the facts is not kept, so that it is never older than the rules.
 
     Raises ValueError for a network of which run or profile are not known.
     """
-    about = found["facts"]
-    if missing := [name for name in ("run", "profile") if not about.get(name)]:
-        raise ValueError(f"a diagnosis can only be recorded of a run whose {missing[0]} is known")
-    path = (folder or _folder(about["profile"])) / "doctor" / f"{about['run']}.json"
+    if missing := [name for name in ("run", "profile") if not facts.get(name)]:
+        raise ValueError(f"a diagnosis can only be recorded of a network whose {missing[0]} is known")
+    path = (folder or _folder(facts["profile"])) / "doctor" / f"{facts['run']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".tmp")
     Image.fromarray(painted).save(unfinished, "jpeg", quality=90, subsampling=0)
     unfinished.rename(path.with_suffix(".jpg"))
-    save_json(_brief(found), path)
+    save_json(_brief(facts), path)
     return path
 
 
@@ -258,8 +258,8 @@ def _brief(value):
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def diagnoses(profile: str, folder: Path | None = None) -> dict[str, tuple[dict, np.ndarray]]:
-    """What `write_diagnosis` kept of a profile, {run id: (diagnosis, images)}."""
+def read_facts(profile: str, folder: Path | None = None) -> dict[str, tuple[dict, np.ndarray]]:
+    """What `write_facts` kept of a profile, {run id: (facts, images)}."""
     files = sorted(((folder or _folder(profile)) / "doctor").glob("*.json"))
     return {path.stem: (json.loads(path.read_text()), read_image(path.with_suffix(".jpg"))) for path in files}
 

@@ -117,16 +117,17 @@ def test_what_is_not_recorded_is_named():
         faults.lineup(load_config("ablation", seeds=[]), 0)
 
 
-def test_a_diagnosis_is_kept_with_images_and_read_again(made, tmp_path):
+def test_what_the_doctor_knows_is_kept_with_images_and_judged_again(made, tmp_path):
     run = next(made.runs.glob("ce-s0-*"))
     told, painted = faults.diagnosed(run, made.store), faults.paint(load_run(run))
-    records.write_diagnosis(told, painted, tmp_path)
-    (name, (again, image)), *rest = records.diagnoses("smoke", tmp_path).items()
-    assert name == run.name and not rest and again["sentence"] == told["sentence"]
-    assert again["facts"]["learnt"] == pytest.approx(told["facts"]["learnt"], rel=1e-5)
+    records.write_facts(told["facts"], painted, tmp_path)
+    (name, (again, image)), *rest = records.read_facts("smoke", tmp_path).items()
+    assert name == run.name and not rest
+    assert diagnosis.diagnose(diagnosis.Facts(again)).sentence == told["sentence"]
+    assert again["learnt"] == pytest.approx(told["facts"]["learnt"], rel=1e-5)
     assert image.shape == painted.shape and np.abs(image.astype(int) - painted).mean() < 3
     with pytest.raises(ValueError, match="whose run is known"):
-        records.write_diagnosis({"facts": {"profile": "smoke"}}, painted, tmp_path)
+        records.write_facts({"profile": "smoke"}, painted, tmp_path)
 
 
 def test_a_diagnosis_without_images_is_not_recorded(made, capsys):
