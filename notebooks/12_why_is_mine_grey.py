@@ -126,11 +126,11 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 # %% [markdown]
 # ## The start
 #
-# **The head start is in the weights before the first step.** PyTorch draws a convolution's weights with about a sixth of
-# the variance that {cite:t}`krahenbuhl2016data` and others found to carry a signal through many layers, and its biases
-# are as large as the signal. The original began from weights fitted to data. When its author's PyTorch version of a
-# sister network trained to yellowish images at a loss that no longer moved, he named the missing initialisation as the
-# likely reason (richzhang/colorization-pytorch, issue 3; interactive-deep-colorization, issue 63).
+# **The head start is in the weights before the first step.** PyTorch draws a convolution's weights with a sixth of the
+# variance of He's start, which is made to carry a signal through many layers, and biases that are as large as the
+# signal. The original began from weights fitted to data {cite:p}`krahenbuhl2016data`. When its author's PyTorch version
+# of a sister network trained to yellowish images at a loss that no longer moved, he named the missing initialisation as
+# the reason (richzhang/colorization-pytorch, issue 3; interactive-deep-colorization, issue 63).
 #
 # Here, with PyTorch's start instead of He's: skill over the mean colour {glue:text}`default start skill_mean:s`, chroma
 # along the true hue {glue:text}`default start true_hue_ratio:s`. The doctor: *{glue:text}`default start says:s`*. A bad
