@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         option("--data", help="images to measure on as well: store, Parquet files or folder, folder of images"),
         option("--split", default="val", help="split of the data, of which the first 512 are taken (default: val)"),
         option("--json", help="file to write"),
+        option("--record", action="store_true", help="keep it among the recorded results, with images, for the book"),
     )
     command(
         photo,
@@ -366,6 +367,10 @@ def doctor(options) -> None:
     from .evaluation import diagnosis
     from .evaluation.records import save_json
 
+    if options.record:
+        _need_clone("doctor --record")
+        if not options.data:
+            raise ValueError("--record keeps what images tell; give --data")
     facts, network = diagnosis.examine(options.path)
     if options.data:
         if network is None:
@@ -381,6 +386,11 @@ def doctor(options) -> None:
     print(f"\n{found}")
     if options.json:
         save_json(found.plain(), Path(options.json))
+    if options.record:
+        from .book.faults import paint
+        from .evaluation.records import write_facts
+
+        print(f"wrote {write_facts(facts.plain(), paint(network))}")
 
 
 def photo(options) -> int:

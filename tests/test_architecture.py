@@ -47,7 +47,7 @@ LAYERS = [
     {"evaluation.claims", "evaluation.diagnosis"},
     {"book.examples"},
     {"book.figures"},
-    {"book.oracle"},
+    {"book.oracle", "book.faults"},
     {"book.answers"},
     {"book.ladder"},
     {"book.build"},
@@ -258,7 +258,9 @@ def test_no_picture_or_data_set_is_committed():
     kept = {path for pattern in measured for path in ROOT.glob(f"book/results/{pattern}")}
     shown = set(ROOT.glob("book/photos/*.jpg"))  # free ones, see the README there
     assert len(shown) <= 12 and all(path.stat().st_size < 45_000 for path in shown)
-    assert not [p for p in _tracked() if p.suffix.lower() in suffixes and p not in kept | shown]
+    painted = set(ROOT.glob("book/results/*/doctor/*.jpg"))  # the same four, small, as networks paint them
+    assert len(painted) <= 40 and all(path.stat().st_size < 20_000 for path in painted)
+    assert not [p for p in _tracked() if p.suffix.lower() in suffixes and p not in kept | shown | painted]
     stray = [p for p in _tracked() if p.suffix == ".ipynb" and "tests/reference/notebooks" not in p.as_posix()]
     assert not stray, "notebooks are kept as jupytext scripts"
     assert not [p for p in _tracked() if p.stat().st_size > 5_500_000]

@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 
 from ..color import rgb_to_lab, to_unit
 from ..colorizer import export_weights, read_passport
 from ..config import Config, identity, load_config
+from ..data.images import read_image
 from ..data.prepare import open_data
 from ..data.prior import data_prior
 from ..data.store import Store
@@ -152,12 +154,16 @@ def arms_there(config: Config, runs: Path = RUNS) -> tuple[str, ...]:
     return tuple(arm for arm in config.arms if arm in there)
 
 
-def collect(config: Config, store: Store, runs: Path = RUNS, limit: int = 0, log=None) -> Results:
+def collect(
+    config: Config, store: Store, runs: Path = RUNS, limit: int = 0, log=None, weights: Iterable[Path] = ()
+) -> Results:
     """Measure the finished runs of a configuration on the test images of a store; what was measured before is read.
 
-    limit: only the first so many test images (default: the configuration's). Raises ValueError if no run is finished.
+    limit: only the first so many test images (default: the configuration's). weights: folders of runs or files of
+    weights in place of those runs; one with other settings is a variant of the configuration. Raises ValueError if no
+    run is finished.
     """
-    truth, found = _measured(config, store, runs, limit or config.test_photos, log)
+    truth, found = _measured(config, store, runs, limit or config.test_photos, log, weights)
     return assemble(config.profile, truth, found, config)
 
 
@@ -213,6 +219,39 @@ def _folder(profile: str) -> Path:
     if not BOOK.is_dir():
         raise ValueError(f"there is no book to record in at {BOOK}; run this in a clone of the repository")
     return BOOK / "results" / profile
+
+
+def write_facts(facts: dict, painted: np.ndarray, folder: Path | None = None) -> Path:
+    """Keep what `colorize doctor` knows of a run (`Facts.plain`) and images that its network painted, uint8
+    [h, w, 3], as <run id>.json and .jpg in `doctor/` beside the records of its profile; returns the first. What the
+    rules make of the facts is not kept, so that it is never older than the rules.
+
+    Raises ValueError for a network of which run or profile are not known.
+    """
+    if missing := [name for name in ("run", "profile") if not facts.get(name)]:
+        raise ValueError(f"a diagnosis can only be recorded of a network whose {missing[0]} is known")
+    path = (folder or _folder(facts["profile"])) / "doctor" / f"{facts['run']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".tmp")
+    Image.fromarray(painted).save(unfinished, "jpeg", quality=90, subsampling=0)
+    unfinished.rename(path.with_suffix(".jpg"))
+    save_json(_brief(facts), path)
+    return path
+
+
+def _brief(value):
+    """JSON values with six digits."""
+    if isinstance(value, dict):
+        return {name: _brief(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_brief(part) for part in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def read_facts(profile: str, folder: Path | None = None) -> dict[str, tuple[dict, np.ndarray]]:
+    """What `write_facts` kept of a profile, {run id: (facts, images)}."""
+    files = sorted(((folder or _folder(profile)) / "doctor").glob("*.json"))
+    return {path.stem: (json.loads(path.read_text()), read_image(path.with_suffix(".jpg"))) for path in files}
 
 
 def bench_file(name: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from colorize_lib.objectives import AB_SCALE, make_objective
 from colorize_lib.quantize import ab_gamut_centers, densify, rebalancing_weights, soft_encode
 
 GOOD = load_prior(diagnosis.PRIOR)
+SHIPPED_CE = Path(diagnosis.__file__).parents[1] / "weights/evening/ce.safetensors"
 CENTERS = ab_gamut_centers()
 
 
@@ -139,13 +141,28 @@ def b_before_a() -> torch.Tensor:
     return torch.cat([GOOD[CENTERS[:, 1] == b] for b in CENTERS[:, 1].unique()])
 
 
+def a_before_b_of_another_list() -> torch.Tensor:
+    """The same mistake the other way: the numbers are in our order, and the list of colours is not."""
+    order = torch.cat([torch.nonzero(CENTERS[:, 1] == b)[:, 0] for b in CENTERS[:, 1].unique()])
+    return torch.zeros(313).index_copy(0, order, GOOD)
+
+
+def smoothed_over_places(width: float) -> torch.Tensor:
+    places = torch.arange(313.0)
+    window = torch.exp(-0.5 * ((places[:, None] - places) / width) ** 2)
+    return (window / window.sum(0)) @ imagenet_prior(GOOD)
+
+
 @pytest.mark.parametrize(
     ("prior", "problem"),
     [
         (concentrated((-90, 90), (90, 70)), "has a mean chroma of 10"),
         (torch.full((313,), 1 / 313), "has a mean chroma of 72"),
         (smoothed_along_the_list(), "is smoothed along the list"),
+        (smoothed_over_places(4), "is smoothed along the list"),
+        (smoothed_over_places(6), "is smoothed along the list"),
         (b_before_a(), "in another order, b before a"),
+        (a_before_b_of_another_list(), "in another order, b before a"),
         (GOOD.clone().index_fill_(0, torch.tensor(7), torch.nan), "not finite"),
         (torch.zeros(313), "below 0 or not finite"),
     ],
@@ -245,6 +262,13 @@ def test_a_history_alone_says_something(tmp_path):
         examine(tmp_path / "empty")
 
 
+def test_more_steps_are_no_remedy_where_few_images_were_seen_often():
+    """19,200 views are few, but of 500 images each was seen 38 times."""
+    often = found(learnt=0.02, photos=500, views=19_200)
+    assert often.remedy == "Train on more images."
+    assert found(learnt=0.02, photos=4_000, views=19_200).remedy == "Train for more steps."
+
+
 def test_what_rises_is_unstable_or_learnt_by_heart(tmp_path):
     wild = history(tmp_path / "l2-s0-1", [0.02, 0.014, 0.016])
     heart = history(tmp_path / "l2-s0-2", [0.02, 0.014, 0.016], plain=[0.02, 0.014, 0.010])
@@ -298,10 +322,10 @@ def posterior(dark) -> torch.Tensor:
     return torch.stack([torch.tensor(dark) @ soft[:3], soft[3]])
 
 
-def diagnosed(store, arm, answers, temperature=0.38) -> diagnosis.Diagnosis:
+def diagnosed(store, arm, answers, temperature=0.38, **passport) -> diagnosis.Diagnosis:
     prior = data_prior(store, store.rows("val"), load_config("evening"), torch.device("cpu"))
     config = dataclasses.replace(load_config("evening"), side=32, temperature=temperature)
-    about = {"arm": arm, "run": "x", "steps": 16_000, "photos": 86_000, "profile": "evening"}
+    about = {"arm": arm, "run": "x", "steps": 16_000, "photos": 86_000, "profile": "evening"} | passport
     about["config"] = {"init": "he", "batch": 32, "schedule": "one_cycle", "side": 32, "temperature": temperature}
     network = Colorizer(Answers(answers(prior)), make_objective(arm, config, prior), about)
     return diagnose(diagnosis.measure(network, diagnosis._file_facts(network), store))
@@ -364,6 +388,14 @@ def test_vivid_and_wrong_is_brown(mixed):
 def test_another_temperature_of_the_run_is_measured(clear):
     found = diagnosed(clear, "ce", lambda prior: logits(posterior(CLEAR)), temperature=0.5)
     assert found.facts["ratio"] == found.facts["systems"]["ce@0.5"]["chroma_ratio"]
+
+
+def test_the_read_out_that_a_file_names_is_judged_and_not_the_profiles(mixed):
+    found = diagnosed(mixed, "ce", lambda prior: logits(posterior(MIXED)), readout="@0.58~0.5")
+    assert found.facts["usual"] == "ce@0.58~0.5" and found.facts["ratio"] > found.facts["mean_ratio"]
+    assert not {"decoder", "mean"} & {rule.name for rule in (found.reason, *found.also)}, "it is tilted already"
+    facts = examine(SHIPPED_CE)[0]
+    assert "tilted" in facts and "T = 0.38" not in diagnose(facts).sentence
 
 
 def test_a_network_with_an_impossible_prior_is_not_measured(made, clear, tmp_path):
