@@ -167,9 +167,11 @@ def test_intervals_stand_where_their_values_are(drawn):
 
 def test_long_titles_and_names_are_broken_into_lines():
     names = ["true-hue chroma ratio", "AuC", "AuC, class-balanced", "colourfulness"]
-    figure = figures.plot_intervals({name: {"ce@1+gain": interval(1)} for name in names})
+    figure = figures.plot_intervals(
+        {name: {"one change after another, and none by itself": interval(1)} for name in names}
+    )
     assert figure.axes[0].get_title(loc="left") == "true-hue chroma\nratio"
-    assert figure.axes[0].get_yticklabels()[0].get_text() == "cross entropy, T = 1, with the\ntruth's mean chroma"
+    assert figure.axes[0].get_yticklabels()[0].get_text() == "one change after another, and none\nby itself"
 
 
 def test_what_could_not_be_measured_is_left_out():
