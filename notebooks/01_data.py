@@ -22,7 +22,7 @@
 # one of them, grey, is far more common than the others.
 
 # %% tags=["parameters"]
-profile = "laptop"
+profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]

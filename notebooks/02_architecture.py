@@ -23,7 +23,7 @@
 # own.
 
 # %% tags=["parameters"]
-profile = "laptop"
+profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]

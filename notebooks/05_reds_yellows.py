@@ -37,7 +37,7 @@ from colorize_lib.evaluation import claims, metrics, records
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 found = records.for_config(replace(config, arms=records.arms_there(config)))
-h3, h4, h17 = (claims.decide(name, found, version=2) for name in ("H3", "H4", "H17"))
+h3, h4, h17 = (claims.decide(name, found) for name in ("H3", "H4", "H17"))
 networks = answers.networks(config)
 pd.options.display.max_colwidth = 90
 

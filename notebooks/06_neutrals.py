@@ -38,7 +38,7 @@ from colorize_lib.evaluation import claims, metrics, records
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 found = records.for_config(replace(config, arms=records.arms_there(config)))
-h6 = claims.decide("H6", found, version=2)
+h6 = claims.decide("H6", found)
 networks = answers.networks(config)
 pd.options.display.max_colwidth = 90
 

@@ -286,7 +286,7 @@ glue("gain_finds", worse, display=False)
 
 # %% tags=["hide-input"]
 ids = ("P1", "P2", "P3", "P4", "P5", "P6")
-verdicts = {name: claims.decide(name, found, version=2) for name in ids}
+verdicts = {name: claims.decide(name, found) for name in ids}
 for name, verdict in verdicts.items():
     glue(name, verdict.verdict, display=False)
     glue(f"{name}_so_far", answers.standing(verdict), display=False)

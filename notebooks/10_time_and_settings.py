@@ -239,7 +239,7 @@ for system in ("l2", "ce@1"):
         glue(f"{system[:2]}_{name}", ", ".join(values) or answers.UNKNOWN, display=False)
 numbers = [f"{n:,}" for n in there]
 glue("numbers", ", ".join(numbers), display=False)
-judged = {name: claims.decide(name, small, version=2) for name in ("H9", "H13")}
+judged = {name: claims.decide(name, small) for name in ("H9", "H13")}
 answers.findings_table(judged)
 
 # %% [markdown]
@@ -293,7 +293,7 @@ glue("moved_gain", answers.said(gain, "+.1f"), display=False)
 # %% tags=["hide-input"]
 ids = ("H11", "H12", "H15", "H18", "H19", "H21")
 own = {"H19": found if config.data else None}  # judged on images of another size
-settled = {name: claims.decide(name, own.get(name, small), version=2) for name in ids}
+settled = {name: claims.decide(name, own.get(name, small)) for name in ids}
 glue("settings_open", ", ".join(name for name in ids if settled[name].verdict == "open") or "none", display=False)
 ladder.settings_table(settled)
 

@@ -23,7 +23,7 @@
 # against it.
 
 # %% tags=["parameters"]
-profile = "laptop"  # this chapter needs no results and no data, and shows the same for every profile
+profile = "evening"  # this chapter needs no results and no data, and shows the same for every profile
 data = ""
 seeds = []  # starts of the toy networks; none: 0, 1 and 2
 arms = ["l2", "l2_rebal", "ce", "ce_rebal"]

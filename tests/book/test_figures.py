@@ -181,9 +181,11 @@ def test_a_gain_control_has_the_colour_and_the_name_of_its_arm_and_a_mark_of_its
 
 def test_long_titles_and_names_are_broken_into_lines():
     names = ["true-hue chroma ratio", "AuC", "AuC, class-balanced", "colourfulness"]
-    figure = figures.plot_intervals({name: {"ce@1+gain": interval(1)} for name in names})
+    figure = figures.plot_intervals(
+        {name: {"one change after another, and none by itself": interval(1)} for name in names}
+    )
     assert figure.axes[0].get_title(loc="left") == "true-hue chroma\nratio"
-    assert figure.axes[0].get_yticklabels()[0].get_text() == "cross entropy, T = 1, with a gain"
+    assert figure.axes[0].get_yticklabels()[0].get_text() == "one change after another, and none\nby itself"
 
 
 def test_what_could_not_be_measured_is_left_out():

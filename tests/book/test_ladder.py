@@ -193,7 +193,7 @@ def test_settings_name_the_runs_that_decide_and_the_largest_effect(found):
         claims.Finding(check, around(value, 0.05), "confirmed")
         for check, value in zip(checks, (0.1, 1.9, 0.3), strict=True)
     ]
-    verdict = claims.decide("H11", found, version=2)
+    verdict = claims.decide("H11", found)
     table = ladder.settings_table({"H11": verdict, "H12": dataclasses.replace(verdict, findings=findings, missing=())})
     assert table.verdict["H11"] == "open, 6 missing" and "kernels" in table["decided by"]["H11"]
     assert table["largest effect"]["H11"] == answers.UNKNOWN and "+1.9" in table["largest effect"]["H12"]
