@@ -303,7 +303,7 @@ ladder.settings_table(settled)
 #
 # - {ref}`H11 <claim-h11>`, kernels and strides: the student mended shapes by changing some of them: {verdict}`H11`.
 # - {ref}`H12 <claim-h12>`, Adam: whether another rate, momentum or decay beats the paper's by more than a hundredth
-#   of the ab error, judged on validation images: {verdict}`H12`. That the paper's rate can fail outright stands
+#   of the ab error, judged on validation images: {verdict}`H12`. That a training with the paper's rate can fail outright stands
 #   above.
 # - {ref}`H15 <claim-h15>`, leaky ReLU and the later network with shortcuts, which the paper's words point to:
 #   {verdict}`H15`.
