@@ -86,7 +86,7 @@ pd.DataFrame({name: {"what was done": case.done} for name, case in faults.CASES.
 # {glue:text}`healthy constant_loss:.3f` nats on validation images. To come below it takes a look at the image. (A loss of some thousands is
 # no other case: the original prints a sum over all positions of an image, so its number depends on the crop.)
 
-# %% mystnb={"figure": {"name": "fig-fault-curves", "caption": "Validation loss of the plain classifiers by step, healthy in black. At the dotted line a network is no better than one answer for everything. What ends near that line or above it has learnt next to nothing, whatever its images look like. A curve that lies above the picture is named in the legend."}, "image": {"alt": "Curves of validation loss by step, one a case, that fall towards a dotted line; some end below it, some at it"}}
+# %% mystnb={"figure": {"name": "fig-fault-curves", "caption": "Validation loss of the plain classifiers by step, healthy in black. At the dotted line a network is no better than one answer for everything. What ends near that line or above it has learnt next to nothing that holds for other images, whatever it paints. A curve that lies above the picture is named in the legend."}, "image": {"alt": "Curves of validation loss by step, one a case, that fall towards a dotted line; some end below it, some at it"}}
 faults.plot_curves(found, plain)
 
 # %% tags=["hide-input"]
@@ -148,9 +148,9 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 # The rate follows one cycle here: it rises, and falls to nothing. So a rate that is too high is so for a while only; at
 # the first look the validation loss was {glue:text}`rate too high first:.2f` nats against
 # {glue:text}`healthy first:.2f` of the healthy network, at the last {glue:text}`rate too high last:.2f` against
-# {glue:text}`healthy last:.2f`. A constant rate has no such mercy, as the student's recipe below shows. And the
-# original's rate, a thirtieth of the one used here, is right beside hundreds of thousands of steps. Who copies it into
-# a training of some thousand steps comes close to our second case.
+# {glue:text}`healthy last:.2f`. A constant rate has no such mercy. And the original's rate, a thirtieth of the one used
+# here, is right beside hundreds of thousands of steps. Who copies it into a training of some thousand steps comes close
+# to our second case.
 #
 # ## Sum, mean and weight decay
 #
@@ -179,7 +179,7 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 # one prior is greatest at vivid colours that hardly any photograph has, one is smoothed along the list, one does not
 # sum to one because something was added after scaling.
 
-# %% mystnb={"figure": {"name": "fig-fault-weights", "caption": "The weight of every colour in the rebalanced loss, on a logarithmic scale, under the right prior and under two that were broken by a rule. Right: grey, in the middle, counts least and rare colours count most, all around; single dark squares at the rim are colours that no photograph has. Wrong order: what counts least is a bent streak that passes grey by. Along the list: the middle is drawn out into a bar, and rare colours lose half of their weight."}, "image": {"alt": "Three planes of coloured squares. On the first weights rise smoothly from the middle outwards, on the second the low weights lie along a bent streak to the lower right, on the third along a bar in the direction of b"}}
+# %% mystnb={"figure": {"name": "fig-fault-weights", "caption": "The weight of every colour in the rebalanced loss, on a logarithmic scale, under the right prior and under two that were broken by a rule. Right: grey, in the middle, counts least and rare colours count most, all around; single dark squares at the rim are colours that no photograph has. Wrong order: what counts least is a bent streak that passes grey by. Along the list: the middle is drawn out into a bar, and rare colours lose some of their weight."}, "image": {"alt": "Three planes of coloured squares. On the first weights rise smoothly from the middle outwards, on the second the low weights lie along a bent streak to the lower right, on the third along a bar in the direction of b"}}
 faults.plot_weights()
 
 # %% mystnb={"figure": {"name": "fig-lineup-rebalanced", "caption": "Rebalanced networks at their mean: nothing wrong, the two broken priors, and weights of one. The order is that of the table above. With the right weights the network is vivid before it knows hues, which looks sepia."}, "image": {"alt": "Small images in columns of two: input, truth, and four rebalanced networks of different vividness"}}
@@ -239,7 +239,7 @@ faults.plot_decoded(faults.decoded(shipped, faults.SHOWN, asked, gain))
 #
 # ## Too short, too few
 #
-# **Most grey networks are none of the above.** They are young. With {glue:text}`too short steps:,.0f` in place of
+# **Besides all else, every network on this page is simply young.** With {glue:text}`too short steps:,.0f` in place of
 # {glue:text}`steps:,d` steps: skill {glue:text}`too short skill_mean:s`; the doctor: *{glue:text}`too short says:s`*.
 # With {glue:text}`few images photos:,.0f` training images and all the steps: skill
 # {glue:text}`few images skill_mean:s`; *{glue:text}`few images says:s`*. The healthy network itself:
