@@ -86,7 +86,7 @@ pd.DataFrame({name: {"what was done": case.done} for name, case in faults.CASES.
 # {glue:text}`healthy constant_loss:.3f` nats on validation images. To come below it takes a look at the image. (A loss of some thousands is
 # no other case: the original prints a sum over all positions of an image, so its number depends on the crop.)
 
-# %% mystnb={"figure": {"name": "fig-fault-curves", "caption": "Validation loss of the plain classifiers by step, healthy in black. At the dotted line a network is no better than one answer for everything. What ends near that line or above it has learnt next to nothing, whatever its images look like. A curve that lies above the picture is named in the legend."}, "image": {"alt": "Curves of validation loss by step, one a case, that fall towards a dotted line; some end below it, some at it"}}
+# %% mystnb={"figure": {"name": "fig-fault-curves", "caption": "Validation loss of the plain classifiers by step, healthy in black. At the dotted line a network is no better than one answer for everything. What ends near that line or above it has learnt next to nothing that holds for other images, whatever it paints. A curve that lies above the picture is named in the legend."}, "image": {"alt": "Curves of validation loss by step, one a case, that fall towards a dotted line; some end below it, some at it"}}
 faults.plot_curves(found, plain)
 
 # %% tags=["hide-input"]
@@ -133,8 +133,9 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 # the reason (richzhang/colorization-pytorch, issue 3; interactive-deep-colorization, issue 63).
 #
 # Here, with PyTorch's start instead of He's: skill over the mean colour {glue:text}`default start skill_mean:s`, chroma
-# along the true hue {glue:text}`default start true_hue_ratio:s`. The doctor: *{glue:text}`default start says:s`*. A bad
-# start is made good by time, as far as there is time; {doc}`04_training` has the long runs.
+# along the true hue {glue:text}`default start true_hue_ratio:s`. The doctor: *{glue:text}`default start says:s`*. (So its
+# findings are quoted here: the reason why images are dull and, where that is little learning, the likely cause of it.)
+# A bad start is made good by time, as far as there is time; {doc}`04_training` has longer runs.
 #
 # ## The rate
 #
@@ -148,9 +149,9 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 # The rate follows one cycle here: it rises, and falls to nothing. So a rate that is too high is so for a while only; at
 # the first look the validation loss was {glue:text}`rate too high first:.2f` nats against
 # {glue:text}`healthy first:.2f` of the healthy network, at the last {glue:text}`rate too high last:.2f` against
-# {glue:text}`healthy last:.2f`. A constant rate has no such mercy, as the student's recipe below shows. And the
-# original's rate, a thirtieth of the one used here, is right beside hundreds of thousands of steps. Who copies it into
-# a training of some thousand steps comes close to our second case.
+# {glue:text}`healthy last:.2f`. A constant rate has no such mercy. And the original's rate, a thirtieth of the one used
+# here, is right beside hundreds of thousands of steps. Who copies it into a training of some thousand steps comes close
+# to our second case.
 #
 # ## Sum, mean and weight decay
 #
@@ -160,11 +161,10 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 # beside a mean, which every loss of PyTorch is by default, and it weighs as many times more as there are positions:
 # {glue:text}`decay decay:.0f` times here.
 #
-# What did it do? Beside a mean: skill {glue:text}`decay skill_mean:s`, chroma along the true hue
-# {glue:text}`decay true_hue_ratio:s`. Beside a sum: skill {glue:text}`decay and sum skill_mean:s`, chroma along the true
-# hue {glue:text}`decay and sum true_hue_ratio:s`. So in a training this short the trap is a small one; decay works
-# slowly, and what it does in long trainings is not recorded here. The doctor:
-# *{glue:text}`decay says:s`* and *{glue:text}`decay and sum says:s`*; it tells of the decay, but not first.
+# What did it do? Beside a mean: skill {glue:text}`decay skill_mean:s`. Beside a sum: skill
+# {glue:text}`decay and sum skill_mean:s`. So in a training this short the trap is a small one; decay works slowly, and
+# what it does in long trainings is not recorded here. The doctor: *{glue:text}`decay says:s`* and
+# *{glue:text}`decay and sum says:s`*; decay comes late among the causes that it names, because of this very run.
 #
 # The sum is also why users of a faithful re-implementation report a loss of ten thousand as a fault (Time0o, issue 40).
 # It is none.
@@ -175,11 +175,11 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 # by the inverse of a smoothed frequency of its colour. The frequencies are a list of 313 numbers, the colours another,
 # and nothing complains if the two are in different order. The smoothing belongs into the plane of $a$ and $b$, where it
 # is the average of the soft labels, as the author explains (richzhang/colorization, issue 47); done along the list, it
-# mixes colours that stand side by side there and are far apart in the plane. Public code has both kinds of mistake:
+# mixes colours that stand side by side there and are far apart in the plane. Public code has such mistakes:
 # one prior is greatest at vivid colours that hardly any photograph has, one is smoothed along the list, one does not
 # sum to one because something was added after scaling.
 
-# %% mystnb={"figure": {"name": "fig-fault-weights", "caption": "The weight of every colour in the rebalanced loss, on a logarithmic scale, under the right prior and under two that were broken by a rule. Right: grey, in the middle, counts least and rare colours count most, all around; single dark squares at the rim are colours that no photograph has. Wrong order: what counts least is a bent streak that passes grey by. Along the list: the middle is drawn out into a bar, and rare colours lose half of their weight."}, "image": {"alt": "Three planes of coloured squares. On the first weights rise smoothly from the middle outwards, on the second the low weights lie along a bent streak to the lower right, on the third along a bar in the direction of b"}}
+# %% mystnb={"figure": {"name": "fig-fault-weights", "caption": "The weight of every colour in the rebalanced loss, on a logarithmic scale, under the right prior and under two that were broken by a rule. Right: grey, in the middle, counts least and rare colours count most, all around; single dark squares at the rim are colours that no photograph has. Wrong order: what counts least is a bent streak that passes grey by. Along the list: the middle is drawn out into a bar, and rare colours lose some of their weight."}, "image": {"alt": "Three planes of coloured squares. On the first weights rise smoothly from the middle outwards, on the second the low weights lie along a bent streak to the lower right, on the third along a bar in the direction of b"}}
 faults.plot_weights()
 
 # %% mystnb={"figure": {"name": "fig-lineup-rebalanced", "caption": "Rebalanced networks at their mean: nothing wrong, the two broken priors, and weights of one. The order is that of the table above. With the right weights the network is vivid before it knows hues, which looks sepia."}, "image": {"alt": "Small images in columns of two: input, truth, and four rebalanced networks of different vividness"}}
@@ -239,7 +239,7 @@ faults.plot_decoded(faults.decoded(shipped, faults.SHOWN, asked, gain))
 #
 # ## Too short, too few
 #
-# **Most grey networks are none of the above.** They are young. With {glue:text}`too short steps:,.0f` in place of
+# **Besides all else, every network on this page is simply young.** With {glue:text}`too short steps:,.0f` in place of
 # {glue:text}`steps:,d` steps: skill {glue:text}`too short skill_mean:s`; the doctor: *{glue:text}`too short says:s`*.
 # With {glue:text}`few images photos:,.0f` training images and all the steps: skill
 # {glue:text}`few images skill_mean:s`; *{glue:text}`few images says:s`*. The healthy network itself:
@@ -276,8 +276,8 @@ faults.plot_collapse(curves)
 # {glue:text}`student l2 skill_mean:.3f`. Who had only this network and its images would conclude that squared error
 # cannot colorize. One run of one recipe is no law either: how often it collapses is not recorded.
 #
-# The measure that would have told is the cheapest of all: a curve that is flat after the first epoch, at a loss that one
-# colour for everything has as well.
+# The measure that would have told is the cheapest of all: a loss that is flat from the first epoch on, far above that
+# of any training that works.
 #
 # ## Symptom, measure, cause, remedy
 #
@@ -321,7 +321,7 @@ for where in ("first", "also", "not"):
 # - **The rate.** Far too high: skill {glue:text}`rate too high skill_mean:s`; far too low:
 #   {glue:text}`rate too low skill_mean:s`.
 # - **Decay** beside a mean: skill {glue:text}`decay skill_mean:s`; beside a sum:
-#   {glue:text}`decay and sum skill_mean:s`. In a training this short it is not what makes images grey.
+#   {glue:text}`decay and sum skill_mean:s`.
 # - **Steps and images.** Fewer steps: skill {glue:text}`too short skill_mean:s`; few images:
 #   {glue:text}`few images skill_mean:s`.
 # - **The prior** breaks silently. In the wrong order: balanced AuC {glue:text}`b before a auc_balanced:s`, colourfulness
@@ -332,6 +332,6 @@ for where in ("first", "also", "not"):
 #   {glue:text}`shipped cool:.2f`, and a tilt to {glue:text}`shipped tilted:.2f`.
 # - **The student's recipe** collapsed in the one run of it that is recorded: colourfulness
 #   {glue:text}`collapsed colourfulness:.1f`.
-# - **The doctor** named what had been done first of all in these cases: {glue:text}`named first:s`; among other things
-#   in these: {glue:text}`named also:s`; and not in these: {glue:text}`named not:s`. Each case is one network of profile {glue:text}`profile_name:s`; its intervals cover
-#   {glue:text}`tested:,d` test images alone.
+# - **The doctor** named first what had been done in these cases: {glue:text}`named first:s`; among other things in
+#   these: {glue:text}`named also:s`; and not in these: {glue:text}`named not:s`. Each case is one network of profile
+#   {glue:text}`profile_name:s`; its intervals cover {glue:text}`tested:,d` test images alone.
