@@ -73,8 +73,8 @@ figures.image_grid(turned, titles={name: name for name in painted})
 
 # %% tags=["hide-input"]
 first = next(iter(painted.values()))
-names = (system_title("l2"), system_title("ce@1~0.5"))
-HTML(figures.before_after(first["l2"], first["ce@1~0.5"], names))
+left, right = [system for system in ("l2", "ce@1~0.5", "input", "truth") if system in first][:2]
+HTML(figures.before_after(first[left], first[right], (system_title(left), system_title(right))))
 
 # %% [markdown]
 # ## What the paper says
