@@ -382,7 +382,7 @@ def plot_intervals(panels: dict[str, dict[str, Interval]], marks: dict[str, floa
             axis.plot(v.value, y, ls="", color=_system_colour(name), **_mark(name))
         axis.set_title(textwrap.fill(title, 72 // len(panels)), fontsize=9)
         axis.margins(x=0.12)
-        axis.locator_params(axis="x", nbins=3 if len(panels) > 2 else 6)
+        axis.locator_params(axis="x", nbins=max(2, 7 - len(panels)))
     axes[0, 0].set_yticks(range(len(names)), [textwrap.fill(_system_title(name), 36) for name in names])
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     return _done(figure)

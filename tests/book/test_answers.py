@@ -18,7 +18,6 @@ from colorize_lib.config import load_config
 from colorize_lib.data.scenes import synthetic_scenes
 from colorize_lib.evaluation import claims, measuring
 from colorize_lib.evaluation.intervals import Interval
-from colorize_lib.evaluation.results import load
 from colorize_lib.quantize import ab_gamut_centers, rebalancing_weights
 from colorize_lib.readout import Readout
 
@@ -94,7 +93,7 @@ def test_networks_that_are_not_there_are_left_out(shipped, monkeypatch):
 
 
 def test_a_view_holds_what_the_network_answers(shipped):
-    image, network = np.repeat(np.repeat(SCENE, 3, 0), 4, 1), load_colorizer("ce", "cpu")
+    image, network = np.repeat(np.repeat(SCENE, 3, 0), 4, 1), load_colorizer("ce", "cpu", "evening")
     view = answers.View.of(image, network)
     lab, logits = network.predict(network.seen(image), Readout(1.0))
     assert view.L.shape == view.true.shape[:2] == logits.shape[2:] == (16, 22)

@@ -107,7 +107,7 @@ def prose(text: str) -> str:
     text = re.sub(r"^(`{3,}|:\w[\w-]*:).*$", "", without_code(text), flags=re.M)
     text = re.sub(r"<!--.*?-->|\$\$.*?\$\$", "", text, flags=re.S)
     text = re.sub(r"\{[a-z:]+\}`[^`]*`|``.*?``|`[^`]*`|(?<!\\)\$[^$]+\$", "", text)
-    text = re.sub(r"\]\([^)]*\)|<?https?://\S+", "]", text)
+    text = re.sub(r"\]\([^)]*\)|<?https?://\S+|href=\"[^\"]*\"", "]", text)
     return NAMES.sub("", text)
 
 
@@ -138,6 +138,7 @@ def typed_findings(text: str) -> list[str]:
         ("```\n0.5\n\n0.7\n```\n$$ 0.5 $$", []),
         ("```{shown} name\n:width: 0.5\n\nA caption of 0.7 units.\n```", ["0.7"]),
         ("256 pictures of 64 px in 2016", []),
+        ('<a href="#photo=boat&t=0.38">a state of the page</a>', []),
     ],
 )
 def test_the_rule_for_typed_numbers(text, expected):
