@@ -5,7 +5,7 @@ of two systems and a metric, a kind of pictures with both, or any other place in
 counts its seeds); `:format` is Python's, and `:ci.3f` gives value and interval:
 
     {result}`evening/l2/auc:.3f`   {result}`evening/ce@1 - l2/chroma_ratio:ci+.2f`   {result}`evening/dark/l2/skill:.2f`
-    {result}`evening/pictures:,d`  {result}`evening/passports/l2-s1/seconds:.0f` (run ids may be shortened)
+    {result}`evening/pictures:,d`  {result}`evening/passports/student_mse-s0/seconds:.0f` (run ids may be shortened)
 
 The role `{verdict}` names the verdict on a claim or prediction: `H5` by version 2 of the rules, `v1/H5` what version 1
 said. `{verdict_counts}` counts them: `H` (claims) or `P` (predictions) gives "2 confirmed, 1 refuted, ...", `H/open`
