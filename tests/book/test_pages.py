@@ -86,7 +86,7 @@ def test_page_in_a_browser(chromium, address, page):
 
 
 ASK = {"temperature": 0.77, "lambda": 0.75, "kind": "mean", "gain": 1}
-NEAR = {"mean": 1e-3, "median": 0.05, "mode": 1e-3}  # in ab units; the median is found to 0.01 on both sides
+NEAR = {"mean": 1e-3, "median": 0.03, "mode": 1e-3}  # in ab units; the median is found to 0.01 on both sides
 
 
 @needs_browser
@@ -145,7 +145,7 @@ def test_every_link_inside_the_book_leads_somewhere(page):
         parts = urlsplit(link)
         if parts.scheme or parts.netloc or link in ("#", "#pst-back-to-top"):
             continue
-        if page == "book/live.html" and parts.fragment.startswith("photo="):  # a state of the page
+        if (parts.path or page).endswith("live.html") and parts.fragment.startswith("photo="):  # a state of that page
             assert set(parse_qs(parts.fragment)) <= {"photo", "t", "lambda", "kind", "gain", "left", "x", "y"}
             continue
         target = (SITE / page).parent / unquote(parts.path) if parts.path else SITE / page

@@ -214,7 +214,7 @@ const readout = {
   /** Geometric median: a colour of the list if the pull of all others on it is at most its own share, else Weiszfeld. */
   median(p, centers) {
     let [a, b] = readout.mean(p, centers);
-    for (let step = 0; step < 300; step++) {
+    for (let step = 0; step < 600; step++) {
       let sum = 0, x = 0, y = 0;
       for (let q = 0; q < p.length; q++) {
         const near = p[q] / Math.max(1e-9, Math.hypot(centers[2 * q] - a, centers[2 * q + 1] - b));
@@ -222,7 +222,7 @@ const readout = {
       }
       const moved = Math.hypot(x / sum - a, y / sum - b);
       [a, b] = [a + 1.5 * (x / sum - a), b + 1.5 * (y / sum - b)];
-      if (moved < 3e-4) break;
+      if (moved < 3e-5) break;
     }
     const near = readout.nearest(a, b, centers), [u, v] = [centers[2 * near], centers[2 * near + 1]];
     let x = 0, y = 0;
