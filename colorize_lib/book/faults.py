@@ -37,6 +37,8 @@ from ..training.loop import RUNS, VALIDATION_PHOTOS, train_run
 from .examples import book_photos
 from .figures import WIDTH, _ab_axis, _done, _squares, image_grid, show_image
 
+OF = ("boat", "caps", "island", "lighthouse")
+"""Photographs of book/photos that are painted, in the order in which a recorded image has them."""
 PAINTED = 96
 """Side in pixels of the images that are kept of a run."""
 LIST_WIDTH = 5
@@ -213,8 +215,9 @@ def diagnosed(folder: Path, store: Store, limit: int = VALIDATION_PHOTOS) -> dic
 
 
 def squares() -> dict[str, np.ndarray]:
-    """The photographs of the book as they are painted here: the middle square, reduced, uint8 [96, 96, 3]."""
-    return {name: np.asarray(fit_square(Image.fromarray(photo), PAINTED)) for name, photo in book_photos().items()}
+    """The photographs `OF` as they are painted here: the middle square, reduced, uint8 [96, 96, 3]."""
+    photos = book_photos()
+    return {name: np.asarray(fit_square(Image.fromarray(photos[name]), PAINTED)) for name in OF if name in photos}
 
 
 def paint(network: Colorizer) -> np.ndarray:

@@ -100,6 +100,7 @@ def test_a_symptom_is_what_the_measures_say(chroma, along, looks):
 
 def test_figures_show_what_was_painted(found):
     photos = faults.squares()
+    assert tuple(photos) == faults.OF, "whatever else is in book/photos"
     assert found.painted["healthy"].shape == (faults.PAINTED, faults.PAINTED * len(photos), 3)
     assert set(faults.SHOWN) <= set(photos)
     figure = faults.plot_lineup(found, ["healthy", "decay"], columns=4)
