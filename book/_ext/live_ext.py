@@ -22,12 +22,13 @@ def live_data() -> dict:
     """What the page needs, as plain JSON values."""
     weights = resources.files("colorize_lib") / "weights" / SHIPPED[0] / "ce.safetensors"
     chosen = load_colorizer("ce", "cpu").readout
+    photos = sorted(PHOTOS.glob("*.jpg"), key=lambda path: (path.stem != "lighthouse", path.stem))  # the first is shown
     return {
         "weights": base64.b64encode(weights.read_bytes()).decode(),
         "stages": [asdict(stage) for stage in STAGES],
         "centers": [int(value) for value in ab_gamut_centers().flatten()],
         "readout": [chosen.temperature, chosen.lambda_],
-        "photos": {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(PHOTOS.glob("*.jpg"))},
+        "photos": {path.stem: base64.b64encode(path.read_bytes()).decode() for path in photos},
     }
 
 
