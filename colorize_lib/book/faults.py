@@ -34,7 +34,7 @@ from ..objectives import NEEDS_PRIOR
 from ..quantize import ab_gamut_centers, rebalancing_weights
 from ..readout import Readout
 from ..training.loop import RUNS, VALIDATION_PHOTOS, train_run
-from .examples import book_photos
+from .examples import Images, book_photos, colorize_all
 from .figures import WIDTH, _ab_axis, _done, _squares, image_grid, show_image
 
 OF = ("boat", "caps", "island", "lighthouse")
@@ -262,8 +262,8 @@ def summary(found: Lineup) -> pd.DataFrame:
 def plot_lineup(found: Lineup, names: list[str], columns: int = 7) -> Figure:
     """Grey, truth and cases, each a column of the photographs of `SHOWN`."""
     photos = squares()
-    grey = {name: np.asarray(Image.fromarray(photo).convert("L").convert("RGB")) for name, photo in photos.items()}
-    there = {"input": grey, "truth": photos}
+    plain = colorize_all(Images(photos, ""), {})
+    there = {column: {name: row[column] for name, row in plain.items()} for column in ("input", "truth")}
     for case in names:
         parts = np.split(found.painted[case], len(photos), 1)
         there[case] = dict(zip(photos, parts, strict=True))

@@ -80,12 +80,16 @@ class Rung:
         return self.views / self.passport["photos"]
 
     @property
+    def rate(self) -> str:
+        """How the learning rate goes, in words."""
+        return f"rate {self._setting('schedule').replace('_', ' ')}"
+
+    @property
     def about(self) -> str:
         """Width, photographs and views in words."""
         width = Fraction(self._setting("width")).limit_denominator(64)
-        rate = self._setting("schedule").replace("_", " ")
         photos = f"{self.passport['photos']:,} photographs, {self.epochs:.1f} epochs"
-        return f"{self.title}: width {width}, {photos}, rate {rate}"
+        return f"{self.title}: width {width}, {photos}, {self.rate}"
 
     def named(self, system: str) -> str:
         """A system as its runs of this rung are called; baselines have no runs."""
@@ -394,7 +398,7 @@ def plot_time(ladder: dict[str, Rung]) -> Figure:
                 column[0].plot(curve.epoch, curve.excess / best, color=colour, ls="--", lw=1.4)
                 column[1].plot(curve.epoch, curve.val_ab_error, color=colour)
             column[2].plot(curve.epoch, curve.val_true_hue_ratio, color=colour, **style)
-        column[0].set_title(f"{rung.title}, rate {rung._setting('schedule').replace('_', ' ')}")
+        column[0].set_title(f"{rung.title}, {rung.rate}")
         column[0].set_ylim(0.72, 1.3)
         column[2].set(xlabel="epoch", ylim=(0, None))
     labels = ("score, its best validation = 1", "ab error (validation)", "true-hue chroma ratio")

@@ -1,7 +1,7 @@
 /* The shipped classifier in the page: plain JavaScript, nothing is loaded from elsewhere and nothing is sent.
  *
  * `network` runs in a Worker, made from its own source so that it works from file:// too: it reads the safetensors file as
- * shipped (base64 in LIVE_DATA, written by book/_ext/live_ext.py) and gives logits. `readout` turns logits into colours
+ * shipped (base64 in LIVE_DATA, written by book/_ext/shipped_ext.py) and gives logits. `readout` turns logits into colours
  * as colorize_lib/readout.py does, `color` is colorize_lib/color.py. The rest is the page.
  */
 "use strict";
@@ -193,6 +193,10 @@ const readout = {
     const mean = w.reduce((sum, value, q) => sum + prior[q] * value, 0);
     return w.map((value) => value / mean);
   },
+  /** What a tilt adds to the logits; 1 is no tilt. */
+  tilt(prior, lambda) {
+    return lambda < 1 ? readout.weights(prior, lambda).map(Math.log) : new Float64Array(prior.length);
+  },
   /** The distribution at place `at` of logits {v, h, w}: tilted, then sharpened. */
   distribution(logits, at, ask, tilt) {
     const n = logits.h * logits.w, p = new Float64Array(logits.v.length / n);
@@ -248,8 +252,7 @@ const readout = {
   },
   /** Colours ab [2, h, w] of logits by what is asked: {temperature, lambda, kind, gain}. */
   ab(logits, ask, prior, centers) {
-    const n = logits.h * logits.w, out = new Float32Array(2 * n);
-    const tilt = ask.lambda < 1 ? readout.weights(prior, ask.lambda).map(Math.log) : new Float64Array(prior.length);
+    const n = logits.h * logits.w, out = new Float32Array(2 * n), tilt = readout.tilt(prior, ask.lambda);
     let seed = 1;
     const chance = () => { // mulberry32
       let t = (seed = (seed + 0x6d2b79f5) | 0);

@@ -4,7 +4,8 @@
 (function () {
   const SIDE = 64, LARGEST = 384, $ = (id) => document.getElementById(`live-${id}`);
   const DEFAULT = { photo: "", t: "", lambda: "", kind: "mean", gain: "1", left: "grey", x: "", y: "" };
-  let image, logits, prior, worker, state = {}, asked = 0, waiting = {};
+  const MEAN = { temperature: 1, lambda: 1, kind: "mean", gain: 1 };
+  let image, logits, prior, worker, state = {}, asked = 0, waiting = {}, still = {};
 
   const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const ask = () => ({ temperature: +$("t").value, lambda: +$("lambda").value, kind: $("kind").value, gain: +$("gain").value });
@@ -47,6 +48,7 @@
       say("The network is looking at it …");
       const begun = performance.now();
       logits = await run(seen(image, SIDE));
+      still = {};
       say(`${name}: ${logits.h} × ${logits.w} distributions in ${((performance.now() - begun) / 1000).toFixed(2)} s. Choose a point, or turn the dials.`);
       draw();
     };
@@ -54,13 +56,15 @@
     loaded.src = source;
   }
 
-  /** Pixels of one side: "grey", "truth", "mean" (T = 1) or what the dials ask. */
-  function side(which) {
-    if (which === "truth") return image.v;
-    if (which === "grey") return recolor(image, new Float32Array(2), 1, 1);
-    const asking = which === "mean" ? { temperature: 1, lambda: 1, kind: "mean", gain: 1 } : ask();
-    return recolor(image, readout.ab(logits, asking, prior, LIVE_DATA.centers), logits.h, logits.w);
-  }
+  /** Pixels as a read-out asks. */
+  const answer = (asking) => recolor(image, readout.ab(logits, asking, prior, LIVE_DATA.centers), logits.h, logits.w);
+
+  /** Pixels to compare with, "grey", "truth" or "mean" (T = 1): made once a photograph, no dial changes them. */
+  const compared = (which) => (still[which] ??= {
+    truth: () => image.v,
+    grey: () => recolor(image, new Float32Array(2), 1, 1),
+    mean: () => answer(MEAN),
+  }[which]());
 
   function paint(canvas, pixels) {
     canvas.width = image.w;
@@ -78,8 +82,8 @@
   function draw() {
     for (const name of ["t", "lambda", "gain"]) $(`${name}-value`).textContent = (+$(name).value).toFixed(2);
     if (!logits) return;
-    paint($("left-image"), side($("left").value));
-    paint($("right-image"), side("asked"));
+    paint($("left-image"), compared($("left").value));
+    paint($("right-image"), answer(ask()));
     posterior();
     remember();
   }
@@ -90,8 +94,7 @@
     $("point").hidden = !chosen;
     if (!chosen) return;
     const at = +state.y * logits.w + +state.x, asking = ask(), centers = LIVE_DATA.centers, n = 313;
-    const tilt = asking.lambda < 1 ? readout.weights(prior, asking.lambda).map(Math.log) : new Float64Array(n);
-    const p = readout.distribution(logits, at, asking, tilt), plain = readout.distribution(logits, at, { temperature: 1 }, new Float64Array(n));
+    const [p, plain] = [asking, MEAN].map((one) => readout.distribution(logits, at, one, readout.tilt(prior, one.lambda)));
     const py = Math.min(image.h - 1, Math.floor((+state.y + 0.5) * (image.h / logits.h))), px = Math.min(image.w - 1, Math.floor((+state.x + 0.5) * (image.w / logits.w)));
     const L = Math.min(85, Math.max(35, image.L[py * image.w + px])), most = Math.max(...p);
     let drawn = "";
@@ -114,7 +117,7 @@
 
   /** The state as text, `photo=boat&t=0.38`, without what is usual. */
   function remember() {
-    const now = { photo: image.own ? "" : image.name, t: $("t").value, lambda: $("lambda").value, kind: $("kind").value, gain: $("gain").value, left: $("left").value, x: state.x ?? "", y: state.y ?? "" };
+    const now = { photo: LIVE_DATA.photos[image.name] ? image.name : "", t: $("t").value, lambda: $("lambda").value, kind: $("kind").value, gain: $("gain").value, left: $("left").value, x: state.x ?? "", y: state.y ?? "" };
     const kept = Object.entries(now).filter(([name, value]) => String(value) !== DEFAULT[name]);
     history.replaceState(null, "", `#${new URLSearchParams(kept)}`);
   }
