@@ -23,11 +23,11 @@ test: $(READY)
 	cp $(REFERENCE)/*.ipynb _build/nbval
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --no-loadscope-reorder --durations 10 \
 	  --nbval --nbval-current-env --nbval-sanitize-with tests/reference/sanitize.cfg \
-	  --ignore tests/reference --ignore tests/book/test_pages.py _build/nbval tests
+	  --ignore tests/reference --ignore tests/pages _build/nbval tests
 
 # What only a built book can show: every page in headless Chromium.
 test-book: $(READY)
-	$(BIN)/python -m pytest tests/book/test_pages.py
+	$(BIN)/python -m pytest tests/pages
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -61,7 +61,7 @@ references: $(READY)
 wheels: $(READY)
 	$(BIN)/python tools/wheels.py "$(HAVE)" "$(OUT)" $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) $(if $(PLATFORM),--platform $(PLATFORM))
 
-# For tests/book/test_pages.py, on Debian and Ubuntu.
+# For tests/pages, on Debian and Ubuntu.
 browser:
 	apt-get install -y --no-install-recommends chromium || sudo apt-get install -y --no-install-recommends chromium
 

@@ -83,11 +83,14 @@ def choose_images(config: Config, rule: str = "any", n: int = 6, scenes: int = 4
 
 
 def book_images(config: Config, rule: str = "any") -> Images:
-    """All photographs of `book_photos`, so that none is chosen; where data is configured as many of that, by a rule."""
+    """Six of `book_photos` by a rule of `RULES`; where data is configured or the book is not there, four of others."""
     photos = book_photos()
     if config.data or not photos:
         return choose_images(config, rule, 4)
-    return Images(photos, f"all {len(photos)} photographs that come with the book")
+    text, score = RULES[rule]
+    ranked = sorted(photos, key=lambda name: -_score(score, photos[name]))[:6]
+    rule = f"of the {len(photos)} photographs that come with the book the {len(ranked)} with {text}"
+    return Images({name: photos[name] for name in ranked}, rule)
 
 
 def named_images(config: Config, names: Iterable[str], rule: str = "any") -> Images:

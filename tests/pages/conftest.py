@@ -1,0 +1,48 @@
+"""What the tests of the built book share: the site over http and a browser. They skip where either is missing."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+from pathlib import Path
+
+import browser
+import pytest
+from built import PAGES, SITE
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what needs the browser; skip, with the reason, what this machine or this folder cannot show."""
+    for item in items:
+        if not item.path.is_relative_to(Path(__file__).parent):
+            continue
+        if not PAGES:
+            item.add_marker(pytest.mark.skip(reason="there is no built book in _build/site; run `make book` first"))
+        if "chromium" in item.fixturenames:
+            item.add_marker(pytest.mark.browser)
+            if not browser.find():
+                item.add_marker(pytest.mark.skip(reason="there is no Chromium; install it with `make browser`"))
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def address():
+    """Where the built book is served."""
+    handler = functools.partial(_Quiet, directory=SITE)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One browser for all pages."""
+    page = browser.Browser()
+    yield page
+    page.close()
