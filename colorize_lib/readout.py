@@ -110,25 +110,24 @@ def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
 
 
 @cached_table
-def _directions(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Unit vectors from each colour to each other one, [2, 313 (to), 313 (from)]; zero to itself."""
+def _distances(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Distance of each of the 313 colours to each, [313, 313]."""
     centers = ab_gamut_centers().to(device, dtype)
-    apart = centers[:, None] - centers
-    return (apart / torch.linalg.vector_norm(apart, dim=-1, keepdim=True).clamp_min(1e-9)).movedim(-1, 0)
+    return torch.linalg.vector_norm(centers[:, None] - centers, dim=-1)
 
 
 def geometric_median(p: Tensor) -> Tensor:
     """The colour of least mean distance to the 313 colours under distributions p [n, 313]: [n, 2], to 0.01 ab units.
 
-    A colour of the list is the median exactly if the pull of all others on it is at most its own probability
-    (Kuhn 1973), which is looked up first; elsewhere the mean distance is smooth, and the best of a few steps along
-    Newton's and Weiszfeld's directions is taken until steps are short.
+    The best of the colours themselves is looked up. It is the median if the pull of all others on it is at most its own
+    probability (Kuhn 1973); else the median lies a Newton step in the direction of the pull, about. From there the mean
+    distance is smooth, and the better of Newton's step and Weiszfeld's is taken until steps are short.
     """
     centers = ab_gamut_centers().to(p)
-    pull = torch.linalg.vector_norm(torch.stack([p @ along for along in _directions(p.device, p.dtype)]), dim=0)
-    excess, vertex = (pull - p).min(1)
-    median = torch.where((excess <= 0)[:, None], centers[vertex], p @ centers)
-    rows = torch.nonzero(excess > 0)[:, 0]
+    best = (p @ _distances(p.device, p.dtype)).argmin(1)
+    out = _step_off(p, best, centers)
+    median = centers[best] + out
+    rows = torch.nonzero(out.any(1))[:, 0]
     for _ in range(MEDIAN_STEPS):
         if not len(rows):
             break
@@ -138,17 +137,35 @@ def geometric_median(p: Tensor) -> Tensor:
     return median
 
 
+def _step_off(p: Tensor, best: Tensor, centers: Tensor) -> Tensor:
+    """The first step [n, 2] away from a colour of the list, given by number [n]; zero where it is the median."""
+    a, b = (centers[:, i] - centers[best, i, None] for i in (0, 1))
+    length = torch.hypot(a, b).clamp_min(1e-6)
+    near = (p / length).scatter(1, best[:, None], 0)
+    pull = torch.stack([_sums(near, a), _sums(near, b)], 1)
+    force = torch.linalg.vector_norm(pull, dim=1, keepdim=True).clamp_min(1e-12)
+    along = pull / force
+    across = (a * along[:, 1:] - b * along[:, :1]) / length
+    bend = _sums(near * across, across).clamp_min(1e-12)[:, None]  # second derivative along the pull
+    return along * ((force - p.gather(1, best[:, None])) / bend).clamp(0, 6)  # the colours are ten apart
+
+
+def _sums(x: Tensor, y: Tensor) -> Tensor:
+    """Row by row the sum of products, [n, k] and [n, k] -> [n], without the products in memory."""
+    return torch.einsum("nk,nk->n", x, y)
+
+
 def _median_step(p: Tensor, at: Tensor, centers: Tensor) -> Tensor:
-    """A step from `at` [n, 2] that lowers the mean distance under p [n, 313]."""
+    """A step [n, 2] from `at` [n, 2] that lowers the mean distance under p [n, 313]."""
     a, b = (centers[:, i] - at[:, i, None] for i in (0, 1))
-    near = p / torch.hypot(a, b).clamp_min(1e-6)
-    pull = torch.stack([(near * a).sum(1), (near * b).sum(1)], 1)  # minus the gradient
-    weiszfeld = pull / near.sum(1, keepdim=True)
-    cubed = near / (a * a + b * b).clamp_min(1e-12)
-    aa, bb, ab = (cubed * b * b).sum(1), (cubed * a * a).sum(1), -(cubed * a * b).sum(1)  # second derivatives
+    squared = (a * a + b * b).clamp_min(1e-12)
+    near = p / squared.sqrt()
+    pull = torch.stack([_sums(near, a), _sums(near, b)], 1)  # minus the gradient
+    weiszfeld = 1.5 * pull / near.sum(1, keepdim=True)  # a little more than his step is faster, and still goes down
+    cubed = near / squared
+    aa, bb, ab = _sums(cubed * b, b), _sums(cubed * a, a), -_sums(cubed * a, b)  # second derivatives
     newton = torch.stack([bb * pull[:, 0] - ab * pull[:, 1], aa * pull[:, 1] - ab * pull[:, 0]], 1)
     newton = newton / (aa * bb - ab * ab).clamp_min(1e-12)[:, None]
-    steps = torch.stack([newton, newton / 3, newton / 10, 1.5 * weiszfeld])  # a little more than Weiszfeld's is faster
-    distances = [(p * torch.hypot(a - s[:, :1], b - s[:, 1:])).sum(1) for s in steps]
-    best = torch.stack(distances).argmin(0)
-    return steps[best, torch.arange(len(p), device=p.device)]
+    to_newton, to_weiszfeld = (_sums(p, torch.hypot(a - s[:, :1], b - s[:, 1:])) for s in (newton, weiszfeld))
+    worse = to_newton * (1 - 3e-6) > to_weiszfeld  # not by rounding alone, which close to the median hides the better
+    return torch.where(worse[:, None], weiszfeld, newton)

@@ -88,6 +88,37 @@ def test_the_median_is_the_point_of_least_mean_distance(sharpness):
         assert np.hypot(*(found - best)) < 0.01
 
 
+def nearly_held(n: int, spread: float) -> torch.Tensor:
+    """Distributions [n, 313] whose median has just left a colour of the list: the others pull a little more than its
+    own probability holds. There steps towards the median are short long before it is reached."""
+    chance, places = torch.Generator().manual_seed(5), []
+    for _ in range(n):
+        far = (CENTERS - 15 * torch.randn(2, generator=chance)).double().norm(dim=1)
+        p = torch.softmax(-((far / spread) ** 2) / 2 + torch.randn(313, generator=chance) / 2, 0)
+        apart = CENTERS.double() - CENTERS[(place := int(far.argmin()))]
+        p[place] = 0
+        pull = p @ (apart / apart.norm(dim=1, keepdim=True).clamp_min(1e-9))
+        p[place] = pull.norm() / (1 + 0.02 * torch.rand(1, generator=chance).item())
+        places.append(p / p.sum())
+    return torch.stack(places)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("spread", [8, 15, 25])
+def test_medians_that_a_colour_of_the_list_nearly_holds(spread, dtype):
+    p, centers = nearly_held(60, spread), CENTERS.double().numpy()
+
+    def distance_and_slope(x, row):
+        apart = x - centers
+        length = np.hypot(*apart.T)
+        return row @ length, row @ (apart / np.maximum(length, 1e-12)[:, None])
+
+    for row, found in zip(p.numpy(), geometric_median(p.to(dtype)).double().numpy(), strict=True):
+        begin = centers[np.hypot(*(centers - found).T).argmin()] + [0.02, 0.01]
+        best = minimize(distance_and_slope, begin, row, "L-BFGS-B", True, options={"gtol": 1e-10, "ftol": 1e-16}).x
+        assert np.hypot(*(found - best)) < 0.01
+
+
 def test_the_median_in_single_precision():
     p = torch.softmax(3 * torch.randn(50, 313, generator=torch.Generator().manual_seed(4)), 1)
     torch.testing.assert_close(geometric_median(p).double(), geometric_median(p.double()), rtol=0, atol=0.01)
