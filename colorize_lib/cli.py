@@ -440,7 +440,7 @@ def record(options) -> None:
 
     found = records.record(config, store, map(Path, options.run), log=_log)
     runs = len(found.summary["passports"])
-    print(f"profile {config.profile}: {runs} run{'s' * (runs != 1)} recorded, {', '.join(found.systems)}")
+    print(f"profile {config.profile}: {runs} run{'s' * (runs != 1)} recorded, of {len(found.systems)} systems")
 
 
 def tune(options) -> None:

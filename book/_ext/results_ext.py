@@ -9,7 +9,8 @@ counts its seeds); `:format` is Python's, and `:ci.3f` gives value and interval:
 
 The role `{verdict}` names the verdict on a claim or prediction: `H5` by version 2 of the rules, `v1/H5` what version 1
 said. `{verdict_counts}` counts them: `H` (claims) or `P` (predictions) gives "2 confirmed, 1 refuted, ...", `H/open`
-one number, `H/decided` that of all but the open ones, and `H/all` that of all.
+one number, `H/decided` that of all but the open ones, and `H/all` that of all. `{quiet}` is small text beneath a number
+in a cell.
 
 The directives draw tables: `{verdicts}` all claims, `{predictions}` ours, `{claim} H5` one of either in full, `{rules}`
 when both versions of the rules were fixed, `{passports}` what each run cost, `{runs}` what is to be trained and how
@@ -157,6 +158,14 @@ class Verdict(SphinxRole):
             return [nodes.inline("", f"[no verdict {self.text}]")], []
 
 
+class Quiet(SphinxRole):
+    """`{quiet}`: text in a cell beneath its number, small and grey."""
+
+    def run(self) -> tuple[list, list]:
+        """Return the text."""
+        return [nodes.inline("", self.text, classes=["quiet"])], []
+
+
 class VerdictCounts(SphinxRole):
     """`{verdict_counts}`, see the top of this file."""
 
@@ -227,7 +236,7 @@ class Verdicts(Source):
     def source(self, argument: str) -> str:
         """The table."""
         names = [h.id for h in claims.load_hypotheses() if h.id.startswith("H")]
-        columns = {"": 6, "Claim": 50, "Verdict": 24, "Version 1": 20}
+        columns = {"": 6, "Claim": 44, "Chapter": 10, "Verdict": 22, "Version 1": 18}
         return table(columns, [[*summary(name), f"{{verdict}}`v1/{name}`"] for name in names], "claims")
 
 
@@ -239,14 +248,21 @@ class Predictions(Source):
     def source(self, argument: str) -> str:
         """The table."""
         names = [h.id for h in claims.load_hypotheses() if h.id.startswith("P")]
-        return table({"": 6, "Prediction": 60, "Verdict": 34}, [summary(name) for name in names], "claims")
+        columns = {"": 6, "Prediction": 54, "Chapter": 10, "Verdict": 30}
+        return table(columns, [summary(name) for name in names], "claims")
 
 
 def summary(name: str) -> list[str]:
-    """Id with link, title and verdict of version 2 with its parts, as cells."""
+    """Id with link, title, chapter and verdict of version 2 with its parts, as cells."""
     one = verdict(name)
     parts = "; ".join(f"{part}: {text}" for part, text in (one.parts or {}).items())
-    return [link(name), one.hypothesis.title, f"{{verdict}}`{one.verdict}`" + (f" ({parts})" if parts else "")]
+    word = f"{{verdict}}`{one.verdict}`" + (f" {{quiet}}`{parts}`" if parts else "")
+    return [link(name), one.hypothesis.title, chapter(one.hypothesis), word]
+
+
+def chapter(about: claims.Hypothesis) -> str:
+    """A link to the chapter that takes a claim up, by its number."""
+    return f"{{doc}}`{about.chapter[:2]} </notebooks/{about.chapter}>`" if about.chapter else ""
 
 
 class Claim(Source):
@@ -257,8 +273,7 @@ class Claim(Source):
     def source(self, argument: str) -> str:
         """A few paragraphs and tables."""
         one = verdict(argument)
-        about = one.hypothesis
-        text = self._verdict(one)
+        about, text = one.hypothesis, ""
         if about.experiment:
             where = f" (section {about.section})" if about.section != "-" else ""
             text += f"**Claim**{where}. {about.claim}\n\n"
@@ -266,12 +281,16 @@ class Claim(Source):
         if one.findings:
             missing = "**Provisional**, of what is recorded so far, and no verdict:\n\n" if one.missing else ""
             text += missing + findings([finding_cells(finding) for finding in one.findings], one.runs)
-        return text + (first_version(about) if about.id in version1() else "")
+        text += first_version(about) if about.id in version1() else ""
+        if one.verdict == "open":
+            text = folded("The claim, its rule, and what is recorded so far", text, ticks=6)
+        return self._verdict(one) + text
 
     def _verdict(self, one: claims.Verdict) -> str:
         parts = "; ".join(f"{part}: {{verdict}}`{text}`" for part, text in (one.parts or {}).items())
         notes = "; ".join(filter(None, [parts, one.remark]))
-        text = f"**Verdict.** {{verdict}}`{one.verdict}`" + (f" ({notes})" if notes else "") + "\n\n"
+        text = f"**Verdict.** {{verdict}}`{one.verdict}`" + (f" ({notes})" if notes else "") + "."
+        text += f" Chapter {chapter(one.hypothesis)}.\n\n" if one.hypothesis.chapter else "\n\n"
         if one.verdict == "open":
             waits = [entry["about"] for entry in claims.read()["runs"] if one.hypothesis.id in entry["decides"]]
             missing = f"Missing: {some(one.missing)}. " if one.missing else ""
@@ -288,13 +307,18 @@ def some(texts: tuple[str, ...], most: int = 3) -> str:
 def finding_cells(finding: claims.Finding) -> list[str]:
     """Effect, measured, must be and finding of a check, as cells."""
     mark_of = f"{{verdict}}`{finding.verdict}`" if finding.verdict else ""
-    text = f"reported only {mark_of}" if finding.check.report else mark_of
-    return [finding.title, signed(str(finding)), signed(finding.check.rule), text]
+    text = f"{mark_of} {{quiet}}`reported only`" if finding.check.report else mark_of
+    return [finding.title, measured(*finding.measured), signed(finding.check.rule), text]
+
+
+def measured(value: str, *further: str) -> str:
+    """One number a cell: the value, and quietly beneath it its interval and what else decides."""
+    return " ".join([signed(value), *(f"{{quiet}}`{signed(text)}`" for text in further if text)])
 
 
 def findings(rows: list[list[str]], runs) -> str:
     """MyST source of a table of findings, with the runs behind it."""
-    columns = {"Effect": 46, "Measured, with 95 % interval": 28, "Must be": 12, "Finding": 14}
+    columns = {"Effect": 48, "Measured": 22, "Must be": 14, "Finding": 16}
     return table(columns, rows, "findings") + (f"\nRuns: {', '.join(f'`{run}`' for run in runs)}\n\n" if runs else "\n")
 
 
@@ -306,15 +330,19 @@ def first_version(about: claims.Hypothesis) -> str:
     text += f"**Experiment.** {rule['experiment']}\n\n**Rule.** {rule['rule']}\n\n"
     if said["findings"]:
         cells = [[f[key] for key in ("effect", "measured", "must", "finding")] for f in said["findings"]]
-        rows = [[a, signed(b), signed(c), f"{{verdict}}`{d}`" if d else "reported only"] for a, b, c, d in cells]
+        rows = [
+            [a, measured(*b.split(" ", 1)), signed(c), f"{{verdict}}`{d}`" if d else "reported only"]
+            for a, b, c, d in cells
+        ]
         text += findings(rows, said["runs"])
     wrong = f"**What was wrong with it.** {about.wrong[0].upper()}{about.wrong[1:]}.\n\n" if about.wrong else ""
     return folded("Version 1 of the rule, and what it said", text + wrong)
 
 
-def folded(title: str, text: str) -> str:
-    """MyST source of a block that the reader unfolds."""
-    return f"`````{{dropdown}} {title}\n{text}`````\n\n"
+def folded(title: str, text: str, ticks: int = 5) -> str:
+    """MyST source of a block that the reader unfolds; ticks: more than any block inside has."""
+    fence = "`" * ticks
+    return f"{fence}{{dropdown}} {title}\n{text}{fence}\n\n"
 
 
 class Rules(Source):
@@ -344,14 +372,14 @@ class Passports(Source):
 
     def source(self, argument: str) -> str:
         """The table."""
-        columns = {"Run": 24, "Pictures": 10, "Steps": 9, "Minutes": 10, "Peak memory": 12, "Device": 20, "Commit": 15}
+        columns = {"Run": 28, "Steps": 16, "Minutes": 12, "Peak memory": 14, "Device": 30}
         passports = load(argument).summary["passports"]
         return table(columns, [self._row(run, passport) for run, passport in passports.items()])
 
     def _row(self, run: str, p: dict) -> list[str]:
-        memory = f"{p['peak_memory_mb'] / 1024:.1f} GB"
-        cost = [f"{p['photos']:,}", f"{p['steps']:,}", f"{p['seconds'] / 60:.1f}", memory]
-        return [f"`{run}`", *cost, f"{p['device']}, {p['precision']}", f"`{p['commit']}`"]
+        steps = f"{p['steps']:,} {{quiet}}`of {p['photos']:,} images`"
+        cost = [steps, f"{p['seconds'] / 60:.1f}", f"{p['peak_memory_mb'] / 1024:.1f} GB"]
+        return [f"`{run}` {{quiet}}`commit {p['commit']}`", *cost, f"{p['device']} {{quiet}}`{p['precision']}`"]
 
 
 # -------------------------------------------------------------------------------------------------------- runs to make
@@ -526,6 +554,7 @@ def setup(app) -> dict:
     """Register with Sphinx."""
     app.add_role("result", Result())
     app.add_role("verdict", Verdict())
+    app.add_role("quiet", Quiet())
     app.add_role("verdict_counts", VerdictCounts())
     for directive in (Verdicts, Claim, Rules, Predictions, Coverage, Passports, Runs, Benches, Costs, Shown):
         app.add_directive(directive.__name__.lower(), directive)

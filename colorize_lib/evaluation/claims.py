@@ -100,7 +100,8 @@ class Hypothesis:
     """A claim with its rule: `claim` in our words, `section` of the paper, the rule in words and as `checks` on a
     recorded `profile`.
 
-    confirmed, refuted: the words of the rule; rule: both in one; wrong: what was wrong with version 1.
+    confirmed, refuted: the words of the rule; rule: both in one; wrong: what was wrong with version 1. chapter: the
+    notebook that takes it up, if any.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Hypothesis:
     combine: str = "all"
     checks: tuple[Check, ...] = ()
     remark: str = ""
+    chapter: str = ""
 
     def __post_init__(self):
         _need(self.combine, COMBINE, "combine")
@@ -147,15 +149,21 @@ class Finding:
 
     def __str__(self) -> str:
         """Value and 95 % interval, and what decides besides: the 90 % interval of an equivalence, a corrected p."""
+        value, interval, further = self.measured
+        return f"{value} {interval}".rstrip() + (f", {further}" if further else "")
+
+    @property
+    def measured(self) -> tuple[str, str, str]:
+        """Value, 95 % interval and what decides besides, each as text; nothing where there is none."""
         form = f"+.{self.check.digits or self.check.effect.digits}f"
-        text = format(self.effect, form)
+        value, _, interval = format(self.effect, form).partition(" ")
         if not math.isfinite(self.effect.value):
-            return text
+            return format(self.effect, form), "", ""
         if self.check.within:
-            return f"{text}, 90 % [{', '.join(format(x, form) for x in self.effect.inner)}]"
+            return value, interval, f"90 % [{', '.join(format(x, form) for x in self.effect.inner)}]"
         if self.p is not None:
-            return f"{text}, p " + (f"= {self.p:.3f}" if self.p >= 0.001 else "< 0.001")
-        return text
+            return value, interval, "p " + (f"= {self.p:.3f}" if self.p >= 0.001 else "< 0.001")
+        return value, interval, ""
 
 
 @dataclass(frozen=True)
