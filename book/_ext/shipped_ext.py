@@ -37,7 +37,12 @@ STRIP = {"rgb": "student_mse", "ab": "l2", "mean": "ce@1", "tilted": "ce@1~0.5",
 """File names of the front page's strip, and the systems that paint them."""
 LIVE = ("ce", "l2")
 """Networks that run in the live page; of the other arms it has the answers to the photographs that come with it."""
-STILL = {"cool": Readout(0.38), "mean": Readout(1.0), "tilted": Readout(1.0, 0.5), "sample": Readout(1.0, kind="sample")}
+STILL = {
+    "cool": Readout(0.38),
+    "mean": Readout(1.0),
+    "tilted": Readout(1.0, 0.5),
+    "sample": Readout(1.0, kind="sample"),
+}
 """File names of the live page without JavaScript, and what they ask of the classifier."""
 
 

@@ -63,7 +63,18 @@ def test_every_link_inside_the_book_leads_somewhere(page):
         if parts.scheme or parts.netloc or link in ("#", "#pst-back-to-top"):
             continue
         if (parts.path or page).endswith("live.html") and parts.fragment.startswith("photo="):  # a state of that page
-            assert set(parse_qs(parts.fragment)) <= {"photo", "t", "lambda", "kind", "gain", "left", "x", "y"}
+            assert set(parse_qs(parts.fragment)) <= {
+                "photo",
+                "t",
+                "lambda",
+                "kind",
+                "gain",
+                "show",
+                "left",
+                "pin",
+                "x",
+                "y",
+            }
             continue
         target = (SITE / page).parent / unquote(parts.path) if parts.path else SITE / page
         assert target.exists(), f"{page} links to {link}, which is not there"

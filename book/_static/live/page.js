@@ -131,7 +131,11 @@
     if (asking.show === "grey") return GREY;
     const out = photo.out[asking.show];
     if (out && asking.show === "ce") return readout.ab(out, asking, networks.ce.prior, LIVE_DATA.centers);
-    const ab = out?.ab ?? photo.stored[asking.show];
+    return out ? times(out.ab, asking.gain) : stored(photo, asking);
+  }
+
+  function stored(photo, asking) {
+    const ab = photo.stored[asking.show];
     return ab ? times(ab, asking.gain) : GREY;
   }
 
@@ -329,6 +333,6 @@
     start();
     show();
   });
-  const colour = (asking) => colours(current, asking).v;
-  window.live = { redraw, colour, png, get state() { return { photo: current, point, networks }; } }; // for the tests
+  const tests = { redraw, png, colour: (asking) => colours(current, asking).v, stored: (asking) => stored(current, asking).v };
+  window.live = { ...tests, get state() { return { photo: current, point, networks }; } };
 })();
