@@ -58,9 +58,13 @@ def numbers(chromium, expression: str) -> torch.Tensor:
 
 def saved(chromium) -> Image.Image:
     """The image that "Save as PNG" would give."""
-    text = chromium.ask("""live.png().then(blob => new Promise(done => {
+    coded = chromium.ask("""live.png().then(blob => new Promise(done => {
         const reader = new FileReader(); reader.onload = () => done(reader.result); reader.readAsDataURL(blob) }))""")
-    return Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2])))
+    return Image.open(io.BytesIO(base64.b64decode(coded.partition(",")[2])))
+
+
+def text(chromium, selector: str) -> str:
+    return chromium.ask(f"[...document.querySelectorAll('{selector}')].map(one => one.textContent).join('')")
 
 
 def press(chromium, key: str) -> None:
@@ -94,13 +98,13 @@ def test_the_live_page_answers_as_the_library_does(chromium, address, photo, mon
     assert set(expected) == set(readout.KINDS)
     for kind, answer in expected.items():
         told = numbers(chromium, f"live.colour({json.dumps(ASK | {'show': 'ce', 'kind': kind})})").view(2, -1).T
-        torch.testing.assert_close(told.double(), answer, atol=1e-3, rtol=0, msg=lambda text, kind=kind: kind + text)
+        torch.testing.assert_close(told.double(), answer, atol=1e-3, rtol=0, msg=lambda found, kind=kind: kind + found)
 
 
 def test_colours_that_came_with_the_page_are_those_of_the_networks(chromium, address):
     """At the dials that ship, to the unit they are rounded to and what a byte of lightness may differ."""
     visit(chromium, address, "photo=boat&left=l2", ("ce", "l2"))
-    shipped = "{...%s, temperature: LIVE_DATA.readout[0], lambda: LIVE_DATA.readout[1]}" % SETTING
+    shipped = f"{{...{SETTING}, temperature: LIVE_DATA.readout[0], lambda: LIVE_DATA.readout[1]}}"
     for setting in (shipped, SETTING.replace('"ce"', '"l2"')):
         run = numbers(chromium, f"live.colour({setting})")
         stored = numbers(chromium, f"live.stored({setting})")
@@ -136,9 +140,7 @@ def test_an_impossible_state_becomes_the_usual_one(chromium, address):
 
 def test_a_place_of_the_page_is_no_state(chromium, address):
     visit(chromium, address, "photo=boat&t=0.5")
-    chromium.ask(
-        "new Promise(done => { addEventListener('hashchange', done); location.hash = '#things-to-try' }).then(() => 1)"
-    )
+    chromium.ask("new Promise(done => { onhashchange = () => done(1); location.hash = '#things-to-try' })")
     assert chromium.ask(VALUE.format("t")) == "0.5"
     assert chromium.ask("live.state.photo.title") == "boat"
 
@@ -151,7 +153,8 @@ def test_of_two_photographs_chosen_at_once_the_later_is_shown(chromium, address)
             window.Image = Real; // the first one only
             const image = new Real();
             image.addEventListener('load', () => setTimeout(done, 0));
-            Object.defineProperty(image, 'src', { set: text => { window.release = () => image.setAttribute('src', text) } });
+            const later = text => { window.release = () => image.setAttribute('src', text) };
+            Object.defineProperty(image, 'src', { set: later });
             return image;
         } });
     })()""")
@@ -190,7 +193,8 @@ def test_a_saved_image_has_all_pixels_and_the_lightness_of_the_photograph(chromi
 def test_a_photograph_can_be_pasted(chromium, address):
     visit(chromium, address)
     chromium.ask("""new Promise(done => {
-        const canvas = Object.assign(document.createElement('canvas'), { width: 80, height: 64 }), data = new DataTransfer();
+        const canvas = document.createElement('canvas'), data = new DataTransfer();
+        Object.assign(canvas, { width: 80, height: 64 });
         canvas.toBlob(blob => {
             data.items.add(new File([blob], 'pasted.png', { type: 'image/png' }));
             document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data }));
@@ -209,13 +213,7 @@ def test_a_point_is_chosen_by_keyboard_and_has_every_answer(chromium, address):
     press(chromium, "ArrowUp")
     assert chromium.ask("live.state.point") == [grid["w"] // 2 + 1, grid["h"] // 2 - 1]
     until(chromium, "document.querySelectorAll('.live-marks text').length")
-    signs = chromium.ask(
-        "[...document.querySelectorAll('#live-answers .live-sign')].map(one => one.textContent).join('')"
-    )
-    assert signs == "12345★ABCD✕"
-    assert (
-        chromium.ask("[...document.querySelectorAll('.live-marks text')].map(one => one.textContent).join('')") == signs
-    )
+    assert text(chromium, "#live-answers .live-sign") == text(chromium, ".live-marks text") == "12345★ABCD✕"
     press(chromium, "Escape")
     until(chromium, "document.getElementById('live-point').hidden")
 
