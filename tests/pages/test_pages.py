@@ -21,7 +21,8 @@ NAMELESS = """[...document.querySelectorAll('.bd-content img')].map(i => [i.alt,
     .filter(([alt]) => alt.length < 10 || /\\.(png|svg|jpe?g)$/.test(alt)).map(([alt, src]) => src)"""
 UNDRAWN = """[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length
     + document.querySelectorAll('mjx-merror').length"""
-STATE = {"photo", "t", "lambda", "kind", "gain", "show", "left", "pin", "x", "y"}  # what a link to the live page may set
+# What a link to the live page may set.
+STATE = {"photo", "t", "lambda", "kind", "gain", "show", "left", "pin", "x", "y"}
 NO_LABEL = """[...document.querySelectorAll('.bd-content input, .bd-content button')].filter(e =>
     !(e.ariaLabel || e.title || e.textContent.trim() || e.labels?.length || e.dataset.bsOriginalTitle)).length"""
 
