@@ -2,9 +2,9 @@
 
 `_static/live` gets the data of the live page, as scripts, so that the page works from a folder of files as well as over
 http. `data.js` is what it begins with: the photographs of book/photos, what every network answers to them at quarter
-resolution, the table of stages, the 313 colours and the read-out that was chosen for the classifier. `ce.js` and
-`l2.js` are weights as shipped, in base64, each asked for when it is needed. `still-*.jpg` stand in for the page where
-there is no JavaScript.
+resolution, the table of stages, the 313 colours and the read-out that was chosen for the classifier. `weights-*.js` are
+weights as shipped, in base64, of one network each, asked for when they are needed. `still-*.jpg` stand in for the page
+where there is no JavaScript.
 
 `_static/front/*.jpg` are the images of the front page: `given` and `shown` lie over each other under a slider, the grey
 photograph and what `colorize photo` makes of it; the others are the same one as each arm of `evening` paints it.
@@ -118,7 +118,7 @@ def write(app, error) -> None:
             Image.fromarray(image).save(static / folder / f"{name}.jpg", quality=90)
     (static / "live/data.js").write_text(f"const LIVE_DATA = {json.dumps(live_data(chosen))};\n")
     for arm in LIVE:
-        (static / f"live/{arm}.js").write_text(f'LIVE_WEIGHTS.{arm} = "{base64_of(weights_of(arm))}";\n')
+        (static / f"live/weights-{arm}.js").write_text(f'LIVE_WEIGHTS.{arm} = "{base64_of(weights_of(arm))}";\n')
 
 
 def setup(app) -> dict:

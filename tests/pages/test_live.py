@@ -53,7 +53,7 @@ def give(chromium, path, networks: tuple = ("ce",)) -> None:
 
 
 def numbers(chromium, expression: str) -> torch.Tensor:
-    return torch.tensor(chromium.ask(f"Array.from({expression})"))
+    return torch.tensor(chromium.ask(f"Array.from({expression})"), dtype=torch.float32)
 
 
 def saved(chromium) -> Image.Image:
@@ -221,11 +221,11 @@ def test_a_point_is_chosen_by_keyboard_and_has_every_answer(chromium, address):
 def test_weights_are_loaded_when_they_are_needed_and_the_rest_is_small(chromium, address):
     visit(chromium, address)
     asked = [url.removeprefix(address).partition("?")[0] for url in chromium.requests() if url.startswith(address)]
-    assert "_static/live/ce.js" in asked and "_static/live/l2.js" not in asked
-    assert sum((SITE / path).stat().st_size for path in set(asked) - {"_static/live/ce.js"}) < 3e6
+    assert "_static/live/weights-ce.js" in asked and "_static/live/weights-l2.js" not in asked
+    assert sum((SITE / path).stat().st_size for path in set(asked) - {"_static/live/weights-ce.js"}) < 3e6
     chromium.ask("document.getElementById('live-left').value = 'l2', live.redraw()")
     until(chromium, "live.state.photo.out.l2")
-    assert f"{address}_static/live/l2.js" in chromium.requests()
+    assert f"{address}_static/live/weights-l2.js" in chromium.requests()
 
 
 def test_who_wants_no_motion_gets_none(chromium, address):

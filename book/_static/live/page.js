@@ -39,7 +39,7 @@
   const ready = (name) => (loading[name] ??= load(name));
 
   async function load(name) {
-    await script(`${name}.js`);
+    await script(`weights-${name}.js`);
     networks[name] = await tell({ name, weights: LIVE_WEIGHTS[name], stages: LIVE_DATA.stages });
     delete LIVE_WEIGHTS[name];
     const about = ([one, { passport }]) => `${one} (run ${passport.run}) after ${LIVE_DATA.seen[one].toLocaleString("en")} images`;
