@@ -1,16 +1,17 @@
 """What the pages show of the networks that ship, made at the end of every build.
 
 `_static/live` gets the data of the live page, as scripts, so that the page works from a folder of files as well as over
-http. `data.js` is what it begins with: the photographs of book/photos, what every network answers to them at quarter
-resolution, the table of stages, the 313 colours and the read-out that was chosen for the classifier. `weights-*.js` are
-weights as shipped, in base64, of one network each, asked for when they are needed. `still-*.jpg` stand in for the page
-where there is no JavaScript.
+http. `data.js` is what it begins with: names and thumbnails of the photographs of book/photos, the table of stages, the
+313 colours and the read-out that was chosen for the classifier. The rest is asked for when it is needed: `photo-*.js`
+have a photograph each and what every network answers to it at quarter resolution, `weights-*.js` the weights of a
+network as shipped. Bytes are in base64. `still-*.jpg` stand in for the page where there is no JavaScript.
 
 `_static/front/*.jpg` are the images of the front page: `given` and `shown` lie over each other under a slider, the grey
 photograph and what `colorize photo` makes of it; the others are the same one as each arm of `evening` paints it.
 """
 
 import base64
+import io
 import json
 from dataclasses import asdict
 from importlib import resources
@@ -61,6 +62,14 @@ def answer(network: Colorizer, image: np.ndarray) -> torch.Tensor:
     return network.objective.decode(output, rgb[..., ::4, ::4])[0, 1:]
 
 
+def thumbnail(name: str) -> str:
+    """A small JPEG of a photograph."""
+    small, file = Image.fromarray(book_photos()[name]), io.BytesIO()
+    small.thumbnail((120, 120))
+    small.save(file, "jpeg", quality=80)
+    return base64_of(file.getvalue())
+
+
 def photograph(path: Path, networks: dict[str, Colorizer]) -> dict:
     """A photograph for the live page: the file, and by network ab rounded to whole units, a byte each."""
     image = book_photos()[path.stem]
@@ -70,19 +79,30 @@ def photograph(path: Path, networks: dict[str, Colorizer]) -> dict:
     return {"jpeg": base64_of(path.read_bytes()), "h": h, "w": w, "ab": grids}
 
 
-def live_data(chosen: Colorizer) -> dict:
-    """What the live page begins with, as plain JSON values; chosen: the classifier that it runs."""
-    photos = sorted(PHOTOS.glob("*.jpg"), key=lambda path: (path.stem != FIRST, path.stem))
-    networks = {"ce": chosen} | {arm: load_colorizer(arm, "cpu") for arm in ARMS if arm != "ce"}
+def live_data(networks: dict[str, Colorizer]) -> dict:
+    """What the live page begins with, as plain JSON values; networks: those that ship, by arm."""
+    chosen = networks["ce"]
+    names = sorted(book_photos(), key=lambda name: (name != FIRST, name))
     return {
         "side": chosen.side,
         "stages": [asdict(stage) for stage in STAGES],
         "centers": [int(value) for value in ab_gamut_centers().flatten()],
         "scale": AB_SCALE,
         "readout": [chosen.readout.temperature, chosen.readout.lambda_],
-        "photos": {path.stem: photograph(path, networks) for path in photos},
+        "photos": {name: thumbnail(name) for name in names},
         "seen": {name: networks[name].passport["config"]["batch"] * networks[name].passport["steps"] for name in LIVE},
     }
+
+
+def live_scripts() -> dict[str, str]:
+    """The scripts of the live page by file name: what it begins with, photographs, and weights."""
+    networks = {arm: load_colorizer(arm, "cpu") for arm in ARMS}
+    scripts = {"data": f"const LIVE_DATA = {json.dumps(live_data(networks))};\n"}
+    for path in PHOTOS.glob("*.jpg"):
+        scripts[f"photo-{path.stem}"] = f'LIVE_PHOTOS["{path.stem}"] = {json.dumps(photograph(path, networks))};\n'
+    for arm in LIVE:
+        scripts[f"weights-{arm}"] = f'LIVE_WEIGHTS["{arm}"] = "{base64_of(weights_of(arm))}";\n'
+    return scripts
 
 
 def weights_of(arm: str) -> bytes:
@@ -116,9 +136,8 @@ def write(app, error) -> None:
         (static / folder).mkdir(parents=True, exist_ok=True)
         for name, image in images.items():
             Image.fromarray(image).save(static / folder / f"{name}.jpg", quality=90)
-    (static / "live/data.js").write_text(f"const LIVE_DATA = {json.dumps(live_data(chosen))};\n")
-    for arm in LIVE:
-        (static / f"live/weights-{arm}.js").write_text(f'LIVE_WEIGHTS.{arm} = "{base64_of(weights_of(arm))}";\n')
+    for name, script in live_scripts().items():
+        (static / f"live/{name}.js").write_text(script)
 
 
 def setup(app) -> dict:

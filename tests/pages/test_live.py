@@ -148,19 +148,13 @@ def test_a_place_of_the_page_is_no_state(chromium, address):
 def test_of_two_photographs_chosen_at_once_the_later_is_shown(chromium, address):
     visit(chromium, address)
     chromium.ask("""(() => {
-        const Real = Image;
-        window.slow = new Promise(done => { window.Image = function () {
-            window.Image = Real; // the first one only
-            const image = new Real();
-            image.addEventListener('load', () => setTimeout(done, 0));
-            const later = text => { window.release = () => image.setAttribute('src', text) };
-            Object.defineProperty(image, 'src', { set: later });
-            return image;
-        } });
+        const append = document.head.append;
+        document.head.append = script => { window.release = () => append.call(document.head, script) }; // the first one
+        window.slow = live.pick('motocross');
+        document.head.append = append;
+        window.fast = live.pick('bust');
     })()""")
-    chromium.ask(f"{BUTTON.format('motocross')}.click(), {BUTTON.format('bust')}.click()")
-    until(chromium, "live.state.photo.title === 'bust' && live.state.photo.out.ce")
-    chromium.ask("window.release(), window.slow.then(() => 1)")
+    chromium.ask("window.fast.then(() => window.release()).then(() => window.slow)")
     assert chromium.ask("live.state.photo.title") == "bust"
     assert chromium.ask(f"{BUTTON.format('bust')}.ariaPressed") == "true"
     assert chromium.ask(f"{BUTTON.format('motocross')}.ariaPressed") == "false"
@@ -240,5 +234,7 @@ def test_who_wants_no_motion_gets_none(chromium, address):
 
 def test_the_page_works_from_a_folder(chromium):
     visit(chromium, f"{SITE.as_uri()}/", "photo=caps&left=l2", ("ce", "l2"))
-    assert not chromium.errors()
+    assert not [error for error in chromium.errors() if "/vendor/" not in error], (
+        "the theme's letters cannot be read so"
+    )
     assert saved(chromium).size == (384, 256)

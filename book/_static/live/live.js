@@ -7,8 +7,8 @@
  */
 "use strict";
 
-/** Weights by name of network, in base64; each script of weights adds its own. */
-const LIVE_WEIGHTS = {};
+/** Weights by name of network, in base64, and photographs by name; each is added by a script of its own. */
+const LIVE_WEIGHTS = {}, LIVE_PHOTOS = {};
 
 // ------------------------------------------------------------------------------------------------------- the network
 

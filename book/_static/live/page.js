@@ -87,8 +87,10 @@
     return { title, image, full, size, grid, stored, h, w, v, L: color.lightnessOf(v), out: {}, looked: {} };
   }
 
-  function bundled(name) {
-    const { jpeg, h, w, ab } = LIVE_DATA.photos[name], bytes = (text) => Int8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  /** A photograph of the page with the answers that came with it, ab by network. */
+  async function bundled(name) {
+    await script(`photo-${name}.js`);
+    const { jpeg, h, w, ab } = LIVE_PHOTOS[name], bytes = (text) => Int8Array.from(atob(text), (letter) => letter.charCodeAt(0));
     const stored = Object.fromEntries(Object.entries(ab).map(([arm, text]) => [arm, { v: bytes(text), h, w }]));
     return photograph(`data:image/jpeg;base64,${jpeg}`, name, stored);
   }
@@ -295,7 +297,7 @@
   }
 
   function thumbnails() {
-    for (const [name, { jpeg }] of Object.entries(LIVE_DATA.photos)) {
+    for (const [name, jpeg] of Object.entries(LIVE_DATA.photos)) {
       const button = Object.assign(document.createElement("button"), { type: "button", value: name });
       button.innerHTML = `<span class="live-thumb"></span>${name}`;
       button.firstChild.style.backgroundImage = `url(data:image/jpeg;base64,${jpeg})`;
@@ -333,6 +335,6 @@
     start();
     show();
   });
-  const tests = { redraw, png, colour: (asking) => colours(current, asking).v, stored: (asking) => stored(current, asking).v };
+  const tests = { redraw, pick, png, colour: (asking) => colours(current, asking).v, stored: (asking) => stored(current, asking).v };
   window.live = { ...tests, get state() { return { photo: current, point, networks }; } };
 })();
