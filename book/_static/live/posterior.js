@@ -6,8 +6,8 @@ const posterior = (function () {
     ["mean", { temperature: 1, lambda: 1, kind: "mean" }],
     ["median", { temperature: 1, lambda: 1, kind: "median" }],
     ["mode", { temperature: 1, lambda: 1, kind: "mode" }],
-    ["annealed mean, T 0.38", { temperature: 0.38, lambda: 1, kind: "mean" }],
-    ["tilted mean, lambda 0.5", { temperature: 1, lambda: 0.5, kind: "mean" }],
+    ["annealed, T 0.38", { temperature: 0.38, lambda: 1, kind: "mean" }],
+    ["tilted, lambda 0.5", { temperature: 1, lambda: 0.5, kind: "mean" }],
   ];
   const TRAINED = { l2: "l2", l2_rebal: "l2_rebal", ce_rebal: "ce_rebal, T 0.38", student_mse: "student_mse" };
   const AXES = [[-0.96, -0.03, "green", "start"], [0.96, -0.03, "red", "end"], [0.03, -0.91, "yellow", "start"], [0.03, 0.96, "blue", "start"]];
