@@ -182,7 +182,7 @@
     else if (!point) say(`${words}. Choose a point, or turn the dials.`);
     if ($("point").hidden) return;
     const found = posterior.draw($("posterior"), $("answers"), current, point, dials(), networks.ce.prior, LIVE_DATA.centers);
-    const [a, b] = found[0].ab.map(Math.round), place = `column ${point[0] + 1}, row ${point[1] + 1}`;
+    const [a, b] = found[0].ab.map((value) => Math.round(value) || 0), place = `column ${point[0] + 1}, row ${point[1] + 1}`;
     $("posterior").setAttribute("aria-label", `Distribution over the ab plane at ${place}`);
     if (!missing) say(`${words}. Point in ${place}: mean ${a}, ${b}.`);
   }

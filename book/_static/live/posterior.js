@@ -58,7 +58,7 @@ const posterior = (function () {
   }
 
   function row({ name, sign, ab: [a, b] }, L) {
-    return `<tr><th scope="row"><span class="live-sign">${sign}</span> ${name}</th><td>${a.toFixed(0)}, ${b.toFixed(0)}</td>
+    return `<tr><th scope="row"><span class="live-sign">${sign}</span> ${name}</th><td>${Math.round(a) || 0}, ${Math.round(b) || 0}</td>
       <td><span class="live-swatch" style="background:${color.css(L, a, b)}"></span></td></tr>`;
   }
 
