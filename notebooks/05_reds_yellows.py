@@ -58,7 +58,9 @@ for name in ("VIVID", "NEUTRAL", "HIT"):
 # **Nothing in a grey image says which cap is red.** Shown are {glue:text}`chosen:s`, with every network that is at hand
 # and the true lightness for all. *With a gain* is no network of its own: the $ab$ of the one beside it is multiplied
 # by one factor, the same for all images, that gives it the mean chroma of photographs. This *gain control* costs
-# nothing, and is what rebalancing will have to beat.
+# nothing, and is what rebalancing will have to beat. On the live page you can choose
+# <a href="../book/live.html#photo=caps&t=1&lambda=1&left=truth&x=12&y=6">a point on a cap</a> and see all colours that
+# the classifier holds possible there.
 
 # %% mystnb={"figure": {"name": "fig-reds", "caption": "Look for surfaces that are red or yellow in the truth, and ask of each network whether they faded, turned into another hue, or survived."}, "image": {"alt": "A grid of photographs: grey input, truth, and the results of the networks, one of them also with a gain"}}
 columns = ["student_mse", "l2", "ce@1", "ce@1+gain", "ce_rebal@1"]

@@ -126,7 +126,9 @@ figures.plot_intervals(panels, dict(zip(panels, marks, strict=True)))
 
 # %% [markdown]
 # Of `ce`'s own answers the cooler one is kinder to neutrals: at $T = 0.38$ the error, against that of the mean, is
-# {glue:text}`cool:s`, because it follows the majority, which is grey here. Weights for rare colours go the other way.
+# {glue:text}`cool:s`, because it follows the majority, which is grey here (see
+# <a href="../book/live.html#photo=bust&t=0.38&lambda=1&left=mean">a stone bust at both temperatures</a>). Weights for rare colours go
+# the other way.
 # With them in training the error of cross entropy, at $T = 1$, is {glue:text}`rebal:s`, and that of squared error
 # {glue:text}`l2_rebal:s`, each against the same loss without.
 #

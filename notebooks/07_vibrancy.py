@@ -192,7 +192,8 @@ answers.findings_table({"H5": verdicts["H5"]})
 # The claim is **{glue:text}`H5_so_far:s`**. But the student's network did not lose its colour for want of this knob.
 # Turned from $T = 1$ to $0.38$ in the plain classifier, the colourfulness is {glue:text}`decoder_colourfulness:s`, the
 # true-hue ratio {glue:text}`decoder_true_hue_ratio:s` and the AuC {glue:text}`decoder_auc:s`. A cooler distribution
-# follows its bulk, and where nothing is known the bulk is grey.
+# follows its bulk, and where nothing is known the bulk is grey. See
+# <a href="../book/live.html#photo=lighthouse&t=0.38&lambda=1&left=mean">a sky at T = 0.38</a> beside its mean, and turn the knob.
 
 # %% tags=["hide-input"]
 shares, chroma = found.summary["histograms"], quantize.ab_gamut_centers().norm(dim=1).numpy()

@@ -183,7 +183,9 @@ for kind in panels:
 # %% [markdown]
 # `l2` is {glue:text}`l2_muted:s` on muted images and {glue:text}`l2_vivid:s` on vivid ones; the tilted mean of `ce`
 # {glue:text}`ce_tilted_muted:s` and {glue:text}`ce_tilted_vivid:s`. Which of the two to prefer is no question that an
-# average can answer: it depends on which photographs one has.
+# average can answer: it depends on which photographs one has. Compare the two on
+# <a href="../book/live.html#photo=bust&t=1&lambda=0.5&left=l2">a stone bust</a> and on
+# <a href="../book/live.html#photo=rafters&t=1&lambda=0.5&left=l2">boats in bright colours</a>.
 #
 # ## Best and worst
 #

@@ -88,7 +88,8 @@ answers.plot_paintings(painted, places, view.L.shape)
 # A read-out has two dials. The **temperature** $T$ sharpens the distribution: one leaves it alone, towards zero the mean
 # becomes the mode. The **tilt** $\lambda$ is that of eq. 4 of {cite:t}`zhang2016colorful`: at one all colours count
 # alike, at a half as in their training, at zero each by the inverse of its frequency. If the idea is right, five
-# trainings collapse into one network and two dials.
+# trainings collapse into one network and two dials. Both dials are
+# <a href="../book/live.html#photo=lighthouse&t=1&lambda=0.5&left=mean">on the live page</a>, here set to the full tilt beside the mean.
 #
 # ## One position worked through
 #

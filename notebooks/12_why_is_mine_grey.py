@@ -234,7 +234,7 @@ faults.plot_decoded(faults.decoded(shipped, faults.SHOWN, asked, gain))
 # On test images of profile {glue:text}`shipped_profile:s` the chroma ratio of `ce` is {glue:text}`shipped cool:.2f` at
 # $T = 0.38$, {glue:text}`shipped mean:.2f` at the mean, and {glue:text}`shipped tilted:.2f` with the tilt. The last
 # column multiplies by {glue:text}`gain:.1f`, which costs nothing and repairs no hue. {doc}`09_one_posterior` takes the
-# dials apart. The published PyTorch port has no temperature in its forward pass, and the question why is open
+# dials apart, and <a href="../book/live.html#photo=lighthouse&t=0.38&lambda=1&left=mean">the live page</a> lets you turn them. The published PyTorch port has no temperature in its forward pass, and the question why is open
 # (richzhang/colorization, issue 93); so check what your decoder does before you look for a fault in your loss.
 #
 # ## Too short, too few

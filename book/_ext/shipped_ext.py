@@ -1,47 +1,115 @@
 """What the pages show of the networks that ship, made at the end of every build.
 
-`_static/live/data.js` is the data of the live page. One script, so that the page works from a folder of files as well
-as over http: the weights as shipped, in base64, the table of the network's stages, the 313 colours, the read-out that
-was chosen for these weights, and the photographs of book/photos.
+`_static/live` gets the data of the live page, as scripts, so that the page works from a folder of files as well as over
+http. `data.js` is what it begins with: names and thumbnails of the photographs of book/photos, the table of stages, the
+313 colours and the read-out that was chosen for the classifier. The rest is asked for when it is needed: `photo-*.js`
+have a photograph each and what every network answers to it at quarter resolution, `weights-*.js` the weights of a
+network as shipped. Bytes are in base64. `still-*.jpg` stand in for the page where there is no JavaScript.
 
 `_static/front/*.jpg` are the images of the front page: `given` and `shown` lie over each other under a slider, the grey
 photograph and what `colorize photo` makes of it; the others are the same one as each arm of `evening` paints it.
 """
 
 import base64
+import io
 import json
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from colorize_lib.book.examples import Images, book_photos, colorize_all, colorize_systems, colorizers
+from colorize_lib.color import to_unit
 from colorize_lib.colorizer import SHIPPED, Colorizer, load_colorizer
-from colorize_lib.config import load_config
+from colorize_lib.config import ARMS, load_config
 from colorize_lib.evaluation.systems import System
 from colorize_lib.networks import STAGES
+from colorize_lib.objectives import AB_SCALE
 from colorize_lib.quantize import ab_gamut_centers
+from colorize_lib.readout import Readout
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 FIRST = "lighthouse"
 """The photograph of the front page, with which the live page begins."""
 STRIP = {"rgb": "student_mse", "ab": "l2", "mean": "ce@1", "tilted": "ce@1~0.5", "rebalanced": "ce_rebal@0.38"}
 """File names of the front page's strip, and the systems that paint them."""
+LIVE = ("ce", "l2")
+"""Networks that run in the live page; of the other arms it has the answers to the photographs that come with it."""
+STILL = {
+    "cool": Readout(0.38),
+    "mean": Readout(1.0),
+    "tilted": Readout(1.0, 0.5),
+    "sample": Readout(1.0, kind="sample"),
+}
+"""File names of the live page without JavaScript, and what they ask of the classifier."""
 
 
-def live_data(chosen: Colorizer) -> dict:
-    """What the live page needs, as plain JSON values; chosen: the network whose weights it reads."""
-    weights = resources.files("colorize_lib") / "weights" / SHIPPED[0] / "ce.safetensors"
-    photos = sorted(PHOTOS.glob("*.jpg"), key=lambda path: (path.stem != FIRST, path.stem))
+def base64_of(data: bytes) -> str:
+    """Bytes as text that JavaScript's `atob` reads."""
+    return base64.b64encode(data).decode()
+
+
+@torch.no_grad()
+def answer(network: Colorizer, image: np.ndarray) -> torch.Tensor:
+    """What a network answers to an image uint8 [h, w, 3] by its own read-out, not enlarged: ab [2, h', w']."""
+    rgb = to_unit(network.seen(image))
+    output = network.network(network.objective.network_input(rgb)).float()
+    if network.is_classifier:
+        return network.readout(output, network.objective.prior)[0]
+    return network.objective.decode(output, rgb[..., ::4, ::4])[0, 1:]
+
+
+def thumbnail(name: str) -> str:
+    """A small JPEG of a photograph."""
+    small, file = Image.fromarray(book_photos()[name]), io.BytesIO()
+    small.thumbnail((120, 120))
+    small.save(file, "jpeg", quality=80)
+    return base64_of(file.getvalue())
+
+
+def photograph(path: Path, networks: dict[str, Colorizer]) -> dict:
+    """A photograph for the live page: the file, and by network ab rounded to whole units, a byte each."""
+    image = book_photos()[path.stem]
+    answers = {name: answer(network, image).round().clamp(-128, 127) for name, network in networks.items()}
+    h, w = next(iter(answers.values())).shape[1:]
+    grids = {name: base64_of(ab.to(torch.int8).numpy().tobytes()) for name, ab in answers.items()}
+    return {"jpeg": base64_of(path.read_bytes()), "h": h, "w": w, "ab": grids}
+
+
+def live_data(networks: dict[str, Colorizer]) -> dict:
+    """What the live page begins with, as plain JSON values; networks: those that ship, by arm."""
+    chosen = networks["ce"]
+    names = sorted(book_photos(), key=lambda name: (name != FIRST, name))
     return {
-        "weights": base64.b64encode(weights.read_bytes()).decode(),
+        "side": chosen.side,
         "stages": [asdict(stage) for stage in STAGES],
         "centers": [int(value) for value in ab_gamut_centers().flatten()],
+        "scale": AB_SCALE,
         "readout": [chosen.readout.temperature, chosen.readout.lambda_],
-        "photos": {path.stem: base64.b64encode(path.read_bytes()).decode() for path in photos},
+        "photos": {name: thumbnail(name) for name in names},
+        "seen": {name: networks[name].passport["config"]["batch"] * networks[name].passport["steps"] for name in LIVE},
     }
+
+
+def live_scripts() -> dict[str, str]:
+    """The scripts of the live page by file name: what it begins with, photographs, and weights."""
+    networks = {arm: load_colorizer(arm, "cpu") for arm in ARMS}
+    scripts = {"data": f"const LIVE_DATA = {json.dumps(live_data(networks))};\n"}
+    for path in PHOTOS.glob("*.jpg"):
+        scripts[f"photo-{path.stem}"] = f'LIVE_PHOTOS["{path.stem}"] = {json.dumps(photograph(path, networks))};\n'
+    for arm in LIVE:
+        scripts[f"weights-{arm}"] = f'LIVE_WEIGHTS["{arm}"] = "{base64_of(weights_of(arm))}";\n'
+    return scripts
+
+
+def weights_of(arm: str) -> bytes:
+    """The file that `load_colorizer` reads for an arm."""
+    folder = resources.files("colorize_lib") / "weights"
+    there = (folder / profile / f"{arm}.safetensors" for profile in SHIPPED)
+    return next(path.read_bytes() for path in there if path.is_file())
 
 
 def front_images(chosen: Colorizer) -> dict[str, np.ndarray]:
@@ -54,16 +122,22 @@ def front_images(chosen: Colorizer) -> dict[str, np.ndarray]:
     return own | {name: strip[system] for name, system in STRIP.items()}
 
 
+def still_images(chosen: Colorizer) -> dict[str, np.ndarray]:
+    """The live page's first photograph at some settings, uint8 [h, w, 3] by file name."""
+    return {f"still-{name}": chosen.photo(book_photos()[FIRST], readout) for name, readout in STILL.items()}
+
+
 def write(app, error) -> None:
-    """Write script and images beside the built pages, unless the build failed."""
+    """Write scripts and images beside the built pages, unless the build failed."""
     if error is not None or app.builder.format != "html":
         return
     chosen, static = load_colorizer("ce", "cpu"), Path(app.outdir) / "_static"
-    for folder in (static / "live", static / "front"):
-        folder.mkdir(parents=True, exist_ok=True)
-    (static / "live/data.js").write_text(f"const LIVE_DATA = {json.dumps(live_data(chosen))};\n")
-    for name, image in front_images(chosen).items():
-        Image.fromarray(image).save(static / "front" / f"{name}.jpg", quality=90)
+    for folder, images in (("live", still_images(chosen)), ("front", front_images(chosen))):
+        (static / folder).mkdir(parents=True, exist_ok=True)
+        for name, image in images.items():
+            Image.fromarray(image).save(static / folder / f"{name}.jpg", quality=90)
+    for name, script in live_scripts().items():
+        (static / f"live/{name}.js").write_text(script)
 
 
 def setup(app) -> dict:

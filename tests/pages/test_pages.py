@@ -21,6 +21,8 @@ NAMELESS = """[...document.querySelectorAll('.bd-content img')].map(i => [i.alt,
     .filter(([alt]) => alt.length < 10 || /\\.(png|svg|jpe?g)$/.test(alt)).map(([alt, src]) => src)"""
 UNDRAWN = """[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length
     + document.querySelectorAll('mjx-merror').length"""
+# What a link to the live page may set.
+STATE = {"photo", "t", "lambda", "kind", "gain", "show", "left", "pin", "x", "y"}
 NO_LABEL = """[...document.querySelectorAll('.bd-content input, .bd-content button')].filter(e =>
     !(e.ariaLabel || e.title || e.textContent.trim() || e.labels?.length || e.dataset.bsOriginalTitle)).length"""
 
@@ -63,7 +65,7 @@ def test_every_link_inside_the_book_leads_somewhere(page):
         if parts.scheme or parts.netloc or link in ("#", "#pst-back-to-top"):
             continue
         if (parts.path or page).endswith("live.html") and parts.fragment.startswith("photo="):  # a state of that page
-            assert set(parse_qs(parts.fragment)) <= {"photo", "t", "lambda", "kind", "gain", "left", "x", "y"}
+            assert set(parse_qs(parts.fragment)) <= STATE
             continue
         target = (SITE / page).parent / unquote(parts.path) if parts.path else SITE / page
         assert target.exists(), f"{page} links to {link}, which is not there"

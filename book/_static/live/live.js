@@ -1,10 +1,14 @@
-/* The shipped classifier in the page: plain JavaScript, nothing is loaded from elsewhere and nothing is sent.
+/* What the live page computes: plain JavaScript, nothing is loaded from elsewhere and nothing is sent.
  *
- * `network` runs in a Worker, made from its own source so that it works from file:// too: it reads the safetensors file as
- * shipped (base64 in LIVE_DATA, written by book/_ext/shipped_ext.py) and gives logits. `readout` turns logits into colours
- * as colorize_lib/readout.py does, `color` is colorize_lib/color.py. The rest is the page.
+ * `network` runs in a Worker, made from its own source so that it works from file:// too: it reads safetensors files as
+ * shipped (in base64, in scripts that book/_ext/shipped_ext.py writes) and gives what the network says. `readout` turns
+ * logits into colours as colorize_lib/readout.py does, `color` is colorize_lib/color.py, `seen` and `recolor` are
+ * colorize_lib/colorizer.py. posterior.js draws the distribution at a point, page.js is the page.
  */
 "use strict";
+
+/** Weights by name of network, in base64, and photographs by name; each is added by a script of its own. */
+const LIVE_WEIGHTS = {}, LIVE_PHOTOS = {};
 
 // ------------------------------------------------------------------------------------------------------- the network
 
@@ -25,7 +29,8 @@ function network() {
       const values = about.dtype === "F16" ? Float32Array.from(new Uint16Array(raw), (h) => HALF[h]) : new Float32Array(raw);
       tensors[name] = { shape: about.shape, values };
     }
-    return { tensors, passport: JSON.parse(header.__metadata__.passport) };
+    const passport = header.__metadata__.passport.replace(/: (NaN|-?Infinity)/g, ": null"); // Python writes these, JSON has none
+    return { tensors, passport: JSON.parse(passport) };
   }
 
   /** Convolution of x {c, h, w, v} as a product with the matrix of its patches, four outputs at a time. */
@@ -94,7 +99,7 @@ function network() {
 
   const relu = (x) => { for (let i = 0; i < x.v.length; i++) if (x.v[i] < 0) x.v[i] = 0; return x; };
 
-  /** Logits {c: 313, h, w, v} of lightness L in 0..100; stages as in the table of colorize_lib/networks.py. */
+  /** Logits {c: 313, h, w, v} (of l2: ab / 110, c: 2) of lightness L in 0..100; stages as in the table of colorize_lib/networks.py. */
   function forward(tensors, stages, L, h, w) {
     let x = { c: 1, h, w, v: Float32Array.from(L, (value) => (value - 50) / 100) };
     for (const stage of stages) {
@@ -112,44 +117,63 @@ function network() {
   return { read, forward };
 }
 
-/** What the Worker does: take the file once, then lightness after lightness. */
+/** What the Worker does: take weights by name, and lightness after lightness for one of these networks. */
 function work(scope) {
-  const net = network();
-  let file, stages;
-  scope.onmessage = ({ data }) => {
-    if (data.weights) {
-      file = net.read(data.weights);
-      stages = data.stages;
-      scope.postMessage({ passport: file.passport, prior: file.tensors.prior.values });
+  const net = network(), files = {};
+  scope.onmessage = ({ data: { id, name, weights, stages, L, h, w } }) => {
+    if (weights) {
+      files[name] = { stages, ...net.read(Uint8Array.from(atob(weights), (letter) => letter.charCodeAt(0))) };
+      scope.postMessage({ id, passport: files[name].passport, prior: files[name].tensors.prior?.values });
     } else {
-      const out = net.forward(file.tensors, stages, data.L, data.h, data.w);
-      scope.postMessage({ id: data.id, v: out.v, h: out.h, w: out.w });
+      const out = net.forward(files[name].tensors, files[name].stages, L, h, w);
+      scope.postMessage({ id, v: out.v, h: out.h, w: out.w }, [out.v.buffer]);
     }
   };
 }
 
 // ------------------------------------------------------------------------------------------------------------ colour
 
+/** Linear light of a byte, and the byte of linear light in 0..1, by table. */
+const LINEAR = Float64Array.from({ length: 256 }, (_, byte) => (byte > 10.31475 ? ((byte / 255 + 0.055) / 1.055) ** 2.4 : byte / 255 / 12.92));
+const STEPS = 1 << 16;
+const BYTE = Uint8Array.from({ length: STEPS + 1 }, (_, i) => Math.round(255 * (i / STEPS > 0.0031308 ? 1.055 * (i / STEPS) ** (1 / 2.4) - 0.055 : (12.92 * i) / STEPS)));
+
 const color = {
+  root: (t) => (t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116),
+  cube: (f) => (f > 0.2068966 ? f * f * f : (f - 16 / 116) / 7.787),
+  byte: (linear) => BYTE[linear <= 0 ? 0 : linear >= 1 ? STEPS : (linear * STEPS + 0.5) | 0],
+  /** L in 0..100 of an sRGB colour in bytes. */
+  lightness: (r, g, b) => 116 * color.root(0.212671 * LINEAR[r] + 0.71516 * LINEAR[g] + 0.072169 * LINEAR[b]) - 16,
   /** Lab of an sRGB colour in bytes. */
   lab(r, g, b) {
-    const [R, G, B] = [r, g, b].map((byte) => (byte > 10.31475 ? ((byte / 255 + 0.055) / 1.055) ** 2.4 : byte / 255 / 12.92));
-    const root = (t) => (t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116);
-    const x = root((0.412453 * R + 0.35758 * G + 0.180423 * B) / 0.95047), y = root(0.212671 * R + 0.71516 * G + 0.072169 * B);
-    const z = root((0.019334 * R + 0.119193 * G + 0.950227 * B) / 1.08883);
-    return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
+    const [R, G, B] = [LINEAR[r], LINEAR[g], LINEAR[b]], L = color.lightness(r, g, b), y = (L + 16) / 116;
+    const x = color.root((0.412453 * R + 0.35758 * G + 0.180423 * B) / 0.95047);
+    const z = color.root((0.019334 * R + 0.119193 * G + 0.950227 * B) / 1.08883);
+    return [L, 500 * (x - y), 200 * (y - z)];
   },
   /** sRGB in bytes, clipped, of a Lab colour, written to out[at..at + 2]. */
   write(L, a, b, out, at) {
-    const y = (L + 16) / 116, cube = (f) => (f > 0.2068966 ? f ** 3 : (f - 16 / 116) / 7.787);
-    const X = 0.95047 * cube(y + a / 500), Y = cube(y), Z = 1.08883 * cube(y - b / 200);
-    const rgb = [3.24048134 * X - 1.53715152 * Y - 0.49853633 * Z, -0.96925495 * X + 1.87599 * Y + 0.04155593 * Z,
-                 0.05564664 * X - 0.20404134 * Y + 1.05731107 * Z];
-    for (let i = 0; i < 3; i++)
-      out[at + i] = Math.round(255 * Math.min(1, Math.max(0, rgb[i] > 0.0031308 ? 1.055 * rgb[i] ** (1 / 2.4) - 0.055 : 12.92 * rgb[i])));
+    const y = (L + 16) / 116, X = 0.95047 * color.cube(y + a / 500), Y = color.cube(y), Z = 1.08883 * color.cube(y - b / 200);
+    out[at] = color.byte(3.24048134 * X - 1.53715152 * Y - 0.49853633 * Z);
+    out[at + 1] = color.byte(-0.96925495 * X + 1.87599 * Y + 0.04155593 * Z);
+    out[at + 2] = color.byte(0.05564664 * X - 0.20404134 * Y + 1.05731107 * Z);
   },
   css(L, a, b) { const out = [0, 0, 0]; color.write(L, a, b, out, 0); return `rgb(${out.join(" ")})`; },
+  /** Lightness of pixels RGBA in bytes. */
+  lightnessOf(v) {
+    const L = new Float32Array(v.length / 4);
+    for (let i = 0; i < L.length; i++) L[i] = color.lightness(v[4 * i], v[4 * i + 1], v[4 * i + 2]);
+    return L;
+  },
 };
+
+/** Height and width at which the network sees an image, as `network_size` of colorize_lib/colorizer.py has it. */
+function networkSize(height, width, side) {
+  const longest = 8 * Math.min(height, width), even = (x) => (x % 1 === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)); // as Python rounds
+  [height, width] = [Math.min(height, longest), Math.min(width, longest)];
+  const factor = Math.min(side / Math.min(height, width), Math.sqrt(2 ** 20 / (height * width)));
+  return [height, width].map((n) => Math.max(16, 8 * even((n * factor) / 8)));
+}
 
 /** Rows (or columns) that fall together averaged by a triangle, as torch's antialiased bilinear: n values to `wanted`. */
 function weightsOf(n, wanted) {
@@ -164,10 +188,9 @@ function weightsOf(n, wanted) {
   return rows;
 }
 
-/** What the network sees of an image: lightness [h, w], the shorter side about `side`, sides multiples of 8. */
-function seen(image, side) {
-  const factor = side / Math.min(image.h, image.w), size = (n) => Math.max(16, 8 * Math.round((n * factor) / 8));
-  const h = size(image.h), w = size(image.w), rows = weightsOf(image.h, h), columns = weightsOf(image.w, w);
+/** What the network sees of an image {h, w, v: RGBA in bytes}: lightness L at the size [h, w]. */
+function seen(image, [h, w]) {
+  const rows = weightsOf(image.h, h), columns = weightsOf(image.w, w);
   const half = new Float32Array(h * image.w * 3), L = new Float32Array(h * w);
   for (let y = 0; y < h; y++)
     rows[y].row.forEach((f, j) => {
@@ -178,7 +201,7 @@ function seen(image, side) {
     for (let x = 0; x < w; x++) {
       const rgb = [0, 0, 0];
       columns[x].row.forEach((f, j) => rgb.forEach((_, c) => (rgb[c] += f * half[(y * image.w + columns[x].first + j) * 3 + c])));
-      [L[y * w + x]] = color.lab(...rgb.map(Math.round));
+      L[y * w + x] = color.lightness(...rgb.map(Math.round));
     }
   return { L, h, w };
 }
@@ -186,6 +209,7 @@ function seen(image, side) {
 // --------------------------------------------------------------------------------------------------------- read-outs
 
 const readout = {
+  KINDS: ["mean", "median", "mode", "sample"],
   /** Weights of Zhang et al., eq. 4, from the training data's prior; 0 for colours that do not occur. */
   weights(prior, lambda) {
     const many = prior.filter((p) => p > 0).length;
@@ -199,11 +223,12 @@ const readout = {
   },
   /** The distribution at place `at` of logits {v, h, w}: tilted, then sharpened. */
   distribution(logits, at, ask, tilt) {
-    const n = logits.h * logits.w, p = new Float64Array(logits.v.length / n);
+    const n = logits.h * logits.w, p = new Float64Array(tilt.length);
     let most = -Infinity, sum = 0;
     for (let q = 0; q < p.length; q++) most = Math.max(most, (p[q] = (logits.v[q * n + at] + tilt[q]) / ask.temperature));
     for (let q = 0; q < p.length; q++) sum += p[q] = Math.exp(p[q] - most);
-    return p.map((value) => value / sum);
+    for (let q = 0; q < p.length; q++) p[q] /= sum;
+    return p;
   },
   mean(p, centers) {
     let a = 0, b = 0;
@@ -215,26 +240,47 @@ const readout = {
     for (let q = 1; q < p.length; q++) if (p[q] > p[best]) best = q;
     return [centers[2 * best], centers[2 * best + 1]];
   },
-  /** Geometric median: a colour of the list if the pull of all others on it is at most its own share, else Weiszfeld. */
+  /** Geometric median: a colour of the list if the pull of all others on it is at most its own share, else by steps. */
   median(p, centers) {
     let [a, b] = readout.mean(p, centers);
-    for (let step = 0; step < 600; step++) {
-      let sum = 0, x = 0, y = 0;
-      for (let q = 0; q < p.length; q++) {
-        const near = p[q] / Math.max(1e-9, Math.hypot(centers[2 * q] - a, centers[2 * q + 1] - b));
-        sum += near; x += near * centers[2 * q]; y += near * centers[2 * q + 1];
-      }
-      const moved = Math.hypot(x / sum - a, y / sum - b);
-      [a, b] = [a + 1.5 * (x / sum - a), b + 1.5 * (y / sum - b)];
-      if (moved < 3e-5) break;
+    for (let step = 0; step < 100; step++) {
+      const near = readout.nearest(a, b, centers), [u, v] = [centers[2 * near], centers[2 * near + 1]];
+      const there = readout.pull(p, centers, u, v);
+      if (Math.hypot(there.a, there.b) <= p[near]) return [u, v];
+      const [x, y] = readout.step(p, centers, a, b);
+      [a, b] = [a + x, b + y];
+      if (Math.hypot(x, y) < 1e-6) break;
     }
-    const near = readout.nearest(a, b, centers), [u, v] = [centers[2 * near], centers[2 * near + 1]];
-    let x = 0, y = 0;
+    return [a, b];
+  },
+  /** What draws a, b towards the colours: the sum of p times unit vectors, its weights p / distance, and derivatives. */
+  pull(p, centers, a, b) {
+    const out = { a: 0, b: 0, near: 0, aa: 0, ab: 0, bb: 0 };
     for (let q = 0; q < p.length; q++) {
-      const far = Math.hypot(centers[2 * q] - u, centers[2 * q + 1] - v);
-      if (far) { x += (p[q] * (centers[2 * q] - u)) / far; y += (p[q] * (centers[2 * q + 1] - v)) / far; }
+      const x = centers[2 * q] - a, y = centers[2 * q + 1] - b, far = Math.sqrt(x * x + y * y);
+      if (far < 1e-9) continue;
+      const near = p[q] / far, cubed = near / (far * far);
+      out.a += near * x; out.b += near * y; out.near += near;
+      out.aa += cubed * y * y; out.bb += cubed * x * x; out.ab -= cubed * x * y;
     }
-    return Math.hypot(x, y) <= p[near] ? [u, v] : [a, b];
+    return out;
+  },
+  distance(p, centers, a, b) {
+    let sum = 0;
+    for (let q = 0; q < p.length; q++) {
+      const x = centers[2 * q] - a, y = centers[2 * q + 1] - b;
+      sum += p[q] * Math.sqrt(x * x + y * y);
+    }
+    return sum;
+  },
+  /** A step from a, b that lowers the mean distance: Newton's, shorter ones along it, or Weiszfeld's, which always does. */
+  step(p, centers, a, b) {
+    const g = readout.pull(p, centers, a, b), size = g.aa * g.bb - g.ab * g.ab, now = readout.distance(p, centers, a, b);
+    const x = (g.bb * g.a - g.ab * g.b) / size, y = (g.aa * g.b - g.ab * g.a) / size;
+    if (size > 1e-12)
+      for (const share of [1, 1 / 3, 1 / 10])
+        if (readout.distance(p, centers, a + share * x, b + share * y) < now) return [share * x, share * y];
+    return [g.a / g.near, g.b / g.near];
   },
   nearest(a, b, centers) {
     let best = 0, least = Infinity;
@@ -250,42 +296,55 @@ const readout = {
     for (; q < p.length - 1 && chance >= p[q]; q++) chance -= p[q];
     return [centers[2 * q], centers[2 * q + 1]];
   },
-  /** Colours ab [2, h, w] of logits by what is asked: {temperature, lambda, kind, gain}. */
-  ab(logits, ask, prior, centers) {
-    const n = logits.h * logits.w, out = new Float32Array(2 * n), tilt = readout.tilt(prior, ask.lambda);
-    let seed = 1;
-    const chance = () => { // mulberry32
+  /** Numbers in 0..1 that look random and are the same every time (mulberry32). */
+  chances(seed) {
+    return () => {
       let t = (seed = (seed + 0x6d2b79f5) | 0);
       t = Math.imul(t ^ (t >>> 15), t | 1);
       t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
       return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
     };
+  },
+  /** Colours {v: [2, h, w], h, w} of logits by what is asked: {temperature, lambda, kind, gain}. */
+  ab(logits, ask, prior, centers) {
+    const n = logits.h * logits.w, v = new Float32Array(2 * n), tilt = readout.tilt(prior, ask.lambda), chance = readout.chances(1);
     for (let at = 0; at < n; at++) {
-      const [a, b] = readout[ask.kind](readout.distribution(logits, at, ask, tilt), centers, ask.kind === "sample" ? chance() : 0);
-      out[at] = ask.gain * a;
-      out[n + at] = ask.gain * b;
+      const [a, b] = readout[ask.kind](readout.distribution(logits, at, ask, tilt), centers, chance());
+      v[at] = ask.gain * a;
+      v[n + at] = ask.gain * b;
     }
-    return out;
+    return { v, h: logits.h, w: logits.w };
   },
 };
 
-/** Give an image the colours ab [2, h, w], enlarged bilinearly, under its own lightness; RGBA bytes. */
-function recolor(image, ab, h, w) {
-  const out = new Uint8ClampedArray(image.h * image.w * 4);
-  const near = (n, wanted) => Array.from({ length: wanted }, (_, i) => {
-    const place = Math.min(n - 1, Math.max(0, ((i + 0.5) * n) / wanted - 0.5)), low = Math.floor(place);
-    return [low, Math.min(low + 1, n - 1), place - low];
-  });
-  const rows = near(h, image.h), columns = near(w, image.w);
-  for (let y = 0; y < image.h; y++)
-    for (let x = 0; x < image.w; x++) {
-      const [top, bottom, down] = rows[y], [left, right, along] = columns[x], at = (y * image.w + x) * 4;
-      const of = (from) => {
-        const mix = (row) => ab[from + row * w + left] * (1 - along) + ab[from + row * w + right] * along;
-        return mix(top) * (1 - down) + mix(bottom) * down;
-      };
-      color.write(image.L[y * image.w + x], of(0), of(h * w), out, at);
-      out[at + 3] = 255;
+/** For `wanted` positions along an axis of n values: the values before and after each, and how far on it is. */
+function neighbours(n, wanted) {
+  const low = new Int32Array(wanted), high = new Int32Array(wanted), share = new Float64Array(wanted);
+  for (let i = 0; i < wanted; i++) {
+    const place = Math.min(n - 1, Math.max(0, ((i + 0.5) * n) / wanted - 0.5));
+    low[i] = Math.floor(place);
+    high[i] = Math.min(low[i] + 1, n - 1);
+    share[i] = place - low[i];
+  }
+  return { low, high, share };
+}
+
+/** Give an image {h, w, L} the colours {v: [2, h, w], h, w}, enlarged bilinearly, under its own lightness: RGBA in bytes.
+ *
+ * The image may be a strip: the rows from `top` of one that is `height` high.
+ */
+function recolor(image, ab, top = 0, height = image.h) {
+  const out = new Uint8ClampedArray(image.h * image.w * 4).fill(255), line = new Float64Array(2 * ab.w);
+  const rows = neighbours(ab.h, height), { low, high, share } = neighbours(ab.w, image.w);
+  for (let y = 0, i = 0; y < image.h; y++) {
+    const above = rows.low[top + y] * ab.w, below = rows.high[top + y] * ab.w, down = rows.share[top + y];
+    for (let c = 0; c < 2; c++)
+      for (let x = 0, from = c * ab.h * ab.w; x < ab.w; x++)
+        line[c * ab.w + x] = ab.v[from + above + x] * (1 - down) + ab.v[from + below + x] * down;
+    for (let x = 0; x < image.w; x++, i++) {
+      const left = low[x], right = high[x], along = share[x], back = 1 - along;
+      color.write(image.L[i], line[left] * back + line[right] * along, line[ab.w + left] * back + line[ab.w + right] * along, out, 4 * i);
     }
+  }
   return out;
 }
