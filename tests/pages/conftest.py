@@ -7,6 +7,7 @@ import http.server
 import threading
 from pathlib import Path
 
+import axe
 import browser
 import pytest
 from built import PAGES, SITE
@@ -46,3 +47,12 @@ def chromium():
     page = browser.Browser()
     yield page
     page.close()
+
+
+@pytest.fixture(scope="session")
+def axe_core():
+    """The script that looks for what keeps people out; skips only where it cannot be fetched for want of a network."""
+    try:
+        return axe.script()
+    except axe.Unreachable as error:
+        pytest.skip(str(error))
