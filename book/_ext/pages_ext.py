@@ -18,7 +18,9 @@ MENDS = [
     # the title of the book stood outside of every landmark
     (r'<div class="bd-sidebar-primary bd-sidebar"', r'\g<0> role="region" aria-label="Sidebar"'),
     # a corner of a table that heads nothing is a cell like any other
-    (r"<th([^>]*)>\s*</th>", r"<td\1></td>"),
+    (r"<th([^>]*)>\s*(<p></p>)?\s*</th>", r"<td\1></td>"),
+    # a role that is no longer one, and that a list may not hold
+    (r'role="doc-biblioentry"', 'role="listitem"'),
 ]
 HEAVY = 200_000
 """PNG files above so many bytes hold photographs, for which JPEG is made; it is taken if it halves the file."""
