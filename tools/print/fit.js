@@ -19,11 +19,14 @@ function faults() {
   ];
 }
 
-/** Make smaller what is wider than the paper. */
+/** Make smaller what is wider than the paper. Everything is measured before anything changes: that is one layout. */
 function fit() {
-  for (const box of document.querySelectorAll(".bd-content :is(table, mjx-container[display])")) {
-    const room = box.parentElement.getBoundingClientRect().width;
-    const wide = Math.max(box.getBoundingClientRect().width, box.scrollWidth);
-    if (wide > room + 1) box.style.zoom = Math.max(0.4, room / wide);
-  }
+  const boxes = [...document.querySelectorAll(".bd-content :is(table, mjx-container[display])")];
+  const sizes = boxes.map((box) => [
+    box.parentElement.getBoundingClientRect().width,
+    Math.max(box.getBoundingClientRect().width, box.scrollWidth),
+  ]);
+  sizes.forEach(([room, wide], n) => {
+    if (wide > room + 1) boxes[n].style.zoom = Math.max(0.4, room / wide);
+  });
 }
