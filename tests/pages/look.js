@@ -27,12 +27,13 @@ var look = {
   /** Boxes that show nothing. */
   empty: () =>
     [...document.querySelectorAll("article :is(div, figure, section)")]
-      .filter((e) => e.offsetHeight > 30 && !e.innerText.trim() && !e.querySelector("img, svg, hr"))
+      .filter((e) => e.checkVisibility() && e.offsetHeight > 30 && !e.innerText.trim() && !e.querySelector("img, svg, hr"))
       .map(look.start),
 
   /** What should show a figure in place of what needs scripts, and does not. */
   bare: () =>
-    [...document.querySelectorAll("article :is(.front-compare, noscript)")]
+    [...document.querySelectorAll('article noscript, article :has(> input[type="range"])')]
+      .filter((e) => e.tagName === "NOSCRIPT" || e.checkVisibility())
       .filter((e) => ![...e.querySelectorAll("img")].some((i) => i.checkVisibility() && i.naturalWidth && i.alt))
       .map(look.start),
 };
