@@ -6,6 +6,7 @@ var look = {
 
   /** What axe-core finds fault with. Inside of a drawn formula there are only its glyphs. */
   async violations(rules) {
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); // the page follows its new width
     const found = await axe.run({ exclude: ["mjx-math"] }, { runOnly: rules, resultTypes: ["violations"], preload: false });
     return found.violations.flatMap((v) => v.nodes.map((n) => `${v.id} at ${n.target.join(" ")}: ${n.failureSummary}`));
   },
