@@ -1,8 +1,8 @@
 """Print the built book as one PDF, tagged and with an outline: `make pdf`, after `make book`.
 
 The articles of all pages are put one after another, in the order of `_toc.yml`, into _build/print/index.html, and
-Chromium prints that into _build/book.pdf. Code of notebooks stays in the notebooks; what needs scripts is shown by the
-figures that stand in for it; links inside the book become links inside the PDF.
+Chromium prints that into _build/book.pdf. Code of notebooks stays there; what needs scripts is shown by the figures that
+stand in for it; what is folded is open; links inside the book become links inside the PDF.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import colorize_lib
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 PIECES = Path(__file__).with_name("print")
-LEFT_OUT = ".headerlink, .cell_input, button, input, select, canvas, script, style, [hidden]"
+LEFT_OUT = ".headerlink, .cell_input, details.hide > summary, button, input, select, canvas, script, style, [hidden]"
 PAGE = re.compile(rb"/Type /Page\b")
 REFERS = ("for", "aria-labelledby", "aria-describedby", "aria-controls", "headers")
 
@@ -100,12 +100,10 @@ def article(site: Path, page: str, pages: list[str]) -> Tag:
         tag.unwrap()
     for tag in found.select(LEFT_OUT):
         tag.decompose()
-    for tag in found.select("details"):
-        if tag.find(["p", "table", "pre", "img", "li"]) and not tag.select_one("summary.admonition-title:only-child"):
-            tag["open"] = ""
-    for tag in found.select("details.hide"):  # a notebook's folded cell, whose code is gone
-        tag.summary.decompose()
+    for tag in found.select("details.hide"):  # folded in a notebook; of its code nothing is left
         tag.unwrap()
+    for tag in found.select("details"):
+        tag["open"] = ""
     for tag in found.find_all(True):
         _rename(tag, page, pages)
     found.name, found["id"] = "section", slug(page)
