@@ -1,8 +1,8 @@
 """Print the built book as one PDF, tagged and with an outline: `make pdf`, after `make book`.
 
 The articles of all pages are put one after another, in the order of `_toc.yml`, into _build/print/index.html, and
-Chromium prints that into _build/book.pdf. Code of notebooks stays there; what needs scripts is shown by the figures that
-stand in for it; what is folded is open; links inside the book become links inside the PDF.
+Chromium prints that into _build/book.pdf. Code of notebooks stays there; what needs scripts is shown by the figures
+that stand in for it; what is folded is open; links inside the book become links inside the PDF.
 """
 
 from __future__ import annotations
