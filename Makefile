@@ -9,12 +9,16 @@ READY := .venv/.ready
 REFERENCE := tests/reference/notebooks
 EXPERIMENT := $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)") $(if $(SEEDS),--seeds "$(SEEDS)")
 
-.PHONY: help book test test-book lint format env bench references wheels browser clean
+.PHONY: help book pdf test test-book lint format env bench references wheels browser clean
 help:
-	@sed -n 's/^#   \?//p' Makefile | head -4; echo "targets: book test lint format env bench references wheels browser clean"
+	@sed -n 's/^#   \?//p' Makefile | head -4; echo "targets: book pdf test test-book lint format env bench references wheels browser clean"
 
 book: $(READY)
 	$(BIN)/colorize book $(EXPERIMENT)
+
+# The built book on paper: _build/book.pdf, printed by Chromium.
+pdf: $(READY)
+	PYTHONPATH=tests $(BIN)/python tools/pdf.py
 
 # Unit tests and nbval side by side: the stored notebooks run again, in a folder without finished runs, and must give
 # the outputs they hold. What belongs together stays in one process (tests/conftest.py).
@@ -25,7 +29,7 @@ test: $(READY)
 	  --nbval --nbval-current-env --nbval-sanitize-with tests/reference/sanitize.cfg \
 	  --ignore tests/reference --ignore tests/pages _build/nbval tests
 
-# What only a built book can show: every page in headless Chromium.
+# What only a built book can show: every page in headless Chromium. The first time npm fetches axe-core (tests/axe.py).
 test-book: $(READY)
 	$(BIN)/python -m pytest tests/pages
 

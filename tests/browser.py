@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
+import http.server
 import json
 import os
 import select
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
+from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SWITCHES = """--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-sync
@@ -23,6 +27,20 @@ SWITCHES = """--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage 
 def find() -> str | None:
     """Path of a Chromium or Chrome, None if there is none."""
     return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def serve(folder: Path):
+    """Serve a folder to this machine for a while; gives its address."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
 class Browser:
@@ -53,6 +71,7 @@ class Browser:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Network.setCacheDisabled", cacheDisabled=True)  # so that each page is weighed whole
 
     def close(self) -> None:
         """End the browser."""
@@ -107,24 +126,36 @@ class Browser:
         """The value of a JavaScript expression in the page."""
         answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in answer:
-            raise RuntimeError(answer["exceptionDetails"]["text"])
+            details = answer["exceptionDetails"]
+            raise RuntimeError(details.get("exception", {}).get("description", details["text"]))
         return answer["result"].get("value")
+
+    def run(self, file: Path) -> None:
+        """Run a script in the page."""
+        self.ask(f"{file.read_text()}\n;0")
 
     def requests(self) -> list[str]:
         """Addresses that the page has asked for."""
         return [m["params"]["request"]["url"] for m in self.events if m["method"] == "Network.requestWillBeSent"]
 
+    def weight(self, apart: str = "\0") -> int:
+        """Bytes of all that the page has loaded, except from addresses that contain `apart`."""
+        sent = [m["params"] for m in self.events if m["method"] == "Network.requestWillBeSent"]
+        left = {p["requestId"] for p in sent if apart in p["request"]["url"]}
+        loaded = [m["params"] for m in self.events if m["method"] == "Network.loadingFinished"]
+        return sum(int(p["encodedDataLength"]) for p in loaded if p["requestId"] not in left)
+
     def errors(self) -> list[str]:
-        """Errors in the page's console."""
+        """Errors and warnings in the page's console."""
         found = []
         for m in self.events:
             params = m["params"]
             if m["method"] == "Runtime.exceptionThrown":
                 details = params["exceptionDetails"]
                 found.append(details.get("exception", {}).get("description", details["text"]))
-            elif m["method"] == "Log.entryAdded" and params["entry"]["level"] == "error":
+            elif m["method"] == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
                 found.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
-            elif m["method"] == "Runtime.consoleAPICalled" and params["type"] in ("error", "assert"):
+            elif m["method"] == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
                 found.append(" ".join(str(a.get("value", a.get("description"))) for a in params["args"]))
         return found
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import threading
 from pathlib import Path
 
+import axe
 import browser
 import pytest
 from built import PAGES, SITE
@@ -25,19 +23,11 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason="there is no Chromium; install it with `make browser`"))
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="session")
 def address():
     """Where the built book is served."""
-    handler = functools.partial(_Quiet, directory=SITE)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with browser.serve(SITE) as where:
+        yield where
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +36,12 @@ def chromium():
     page = browser.Browser()
     yield page
     page.close()
+
+
+@pytest.fixture(scope="session")
+def axe_core():
+    """The script that looks for what keeps people out; skips only where it cannot be fetched for want of a network."""
+    try:
+        return axe.script()
+    except axe.Unreachable as error:
+        pytest.skip(str(error))

@@ -1,8 +1,9 @@
-"""The built book in a headless browser: offline, without errors, readable on a telephone, true to the colours."""
+"""The built book in a headless browser: offline, light, without errors, on a telephone, for everybody."""
 
 from __future__ import annotations
 
 import functools
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,9 +15,8 @@ from built import PAGES, ROOT, SITE
 WIDE = "document.documentElement.scrollWidth > innerWidth + 1"
 TOO_WIDE = """[...document.querySelectorAll('.bd-main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
     .slice(0, 5).map(e => e.tagName + '.' + e.className).join(' ')"""
-FILTERED = """(document.documentElement.dataset.theme = 'dark',
-    [...document.querySelectorAll('.bd-content img')].filter(i => getComputedStyle(i).filter !== 'none')
-    .map(i => i.getAttribute('src').slice(0, 80)))"""
+FILTERED = """[...document.querySelectorAll('.bd-content img')].filter(i => getComputedStyle(i).filter !== 'none')
+    .map(i => i.getAttribute('src').slice(0, 80))"""
 NAMELESS = """[...document.querySelectorAll('.bd-content img')].map(i => [i.alt, i.getAttribute('src').slice(0, 60)])
     .filter(([alt]) => alt.length < 10 || /\\.(png|svg|jpe?g)$/.test(alt)).map(([alt, src]) => src)"""
 UNDRAWN = """[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length
@@ -27,18 +27,100 @@ NO_LABEL = """[...document.querySelectorAll('.bd-content input, .bd-content butt
     !(e.ariaLabel || e.title || e.textContent.trim() || e.labels?.length || e.dataset.bsOriginalTitle)).length"""
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_page_in_a_browser(chromium, address, page):
+WEIGHT = 3_000_000  # bytes, without what the shipped networks weigh
+RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+IN_THE_DARK = ["color-contrast", "link-in-text-block"]  # the other rules do not look at colours
+ON_A_TELEPHONE = ["scrollable-region-focusable"]  # nor at widths
+LOOK = Path(__file__).with_name("look.js")
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def opened(chromium, address, request):
+    """A browser at one page of the book, opened once for all tests that look at it, by somebody who wants no motion."""
     chromium.resize(390)
-    chromium.open(address + page)
-    away = [url for url in chromium.requests() if not url.startswith((address, "data:", "blob:", "about:"))]
+    chromium.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    chromium.open(address + request.param)
+    chromium.run(LOOK)
+    yield chromium
+    chromium.call("Emulation.setEmulatedMedia", features=[])
+
+
+def test_pages_ask_nobody_and_complain_of_nothing(opened, address):
+    away = [url for url in opened.requests() if not url.startswith((address, "data:", "blob:", "about:"))]
     assert not away, f"requests that leave this machine: {away}"
-    assert not chromium.errors()
-    assert not chromium.ask(WIDE), f"scrolls sideways at 390 px because of {chromium.ask(TOO_WIDE)}"
-    assert not chromium.ask(NAMELESS), "pictures without alternative text (cell option mystnb image alt)"
-    assert chromium.ask(UNDRAWN) == 0, "formulas that are not drawn"
-    assert chromium.ask(NO_LABEL) == 0, "controls without a label"
-    assert not chromium.ask(FILTERED), "pictures whose colours the dark theme changes"
+    assert not opened.errors()
+
+
+def test_pages_are_light(opened):
+    assert opened.weight(apart="_static/live/weights") < WEIGHT
+
+
+def test_pages_can_be_read_on_a_telephone(opened):
+    opened.resize(390)
+    assert not opened.ask(WIDE), f"scrolls sideways at 390 px because of {opened.ask(TOO_WIDE)}"
+
+
+def test_pictures_and_formulas_are_shown(opened):
+    assert not opened.ask(NAMELESS), "pictures without alternative text (cell option mystnb image alt)"
+    assert opened.ask(UNDRAWN) == 0, "formulas that are not drawn"
+    assert opened.ask(NO_LABEL) == 0, "controls without a label"
+
+
+def test_the_dark_theme_leaves_pictures_alone(dark):
+    assert not dark.ask(FILTERED), "pictures whose colours the dark theme changes"
+
+
+@pytest.fixture
+def dark(opened):
+    """The page in the dark theme, for as long as one test takes."""
+    opened.ask("document.documentElement.dataset.theme = 'dark'")
+    yield opened
+    opened.ask("document.documentElement.dataset.theme = 'light'")
+
+
+def violations(page, axe_core, rules, width: int = 1280) -> list[str]:
+    """What axe-core finds fault with on an opened page."""
+    page.resize(width)
+    if not page.ask("window.axe !== undefined"):
+        page.run(axe_core)
+    return page.ask(f"look.violations({json.dumps(rules)})")
+
+
+def test_everybody_can_use_the_pages(opened, axe_core):
+    assert not violations(opened, axe_core, RULES)
+    assert not violations(opened, axe_core, ON_A_TELEPHONE, 390)
+
+
+def test_everybody_can_read_the_dark_theme(dark, axe_core):
+    assert not violations(dark, axe_core, IN_THE_DARK)
+
+
+def test_nothing_moves_for_those_who_ask_for_that(opened):
+    """Neither at rest nor under the pointer, nor on the way back to the top."""
+    opened.resize(1280)
+    opened.ask("scrollTo(0, 1e6)")
+    opened.call("Input.dispatchMouseEvent", type="mouseMoved", x=100, y=300)
+    opened.ask("document.querySelector('#pst-back-to-top').click()")
+    assert not opened.ask("look.moving()")
+
+
+ACTS = re.compile(r"<(canvas|noscript|select|input)\b")
+ACTING = [
+    page for page in PAGES if page != "search.html" and ACTS.search((SITE / page).read_text().partition("<article")[2])
+]
+
+
+@pytest.mark.parametrize("page", ACTING)
+def test_without_scripts_figures_stand_in(chromium, address, page):
+    chromium.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        chromium.open(address + page)
+        chromium.run(LOOK)
+        assert not chromium.ask("look.idle()"), "controls that do nothing"
+        assert not chromium.ask("look.empty()"), "boxes with nothing in them"
+        assert not chromium.ask("look.bare()"), "no picture in place of what needs scripts"
+    finally:
+        chromium.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
 class _Links(HTMLParser):

@@ -1,0 +1,76 @@
+"""What the theme leaves undone, put right in the finished pages: pages that everyone can use, and that are light.
+
+`reach.js` lets the keyboard scroll what is wider than the screen; the rules for links and motion are in custom.css.
+"""
+
+import re
+from pathlib import Path
+
+from PIL import Image
+
+MENDS = [
+    # 1.5 MB of script that draws again what the icon font draws, and fonts that are loaded whether needed or not
+    (r'<script src="[^"]*/fontawesome/[^"]*"></script>\s*', ""),
+    (r'<link rel="preload"[^>]*/fontawesome/[^>]*>\s*', ""),
+    # a label that says something else than what is written on the control
+    (r'(<button class="btn search-button-field[^>]*?) title="Search" aria-label="Search"', r"\1"),
+    (r'<summary aria-label="[^"]*"', "<summary"),
+    # the title of the book stood outside of every landmark
+    (r'<div class="bd-sidebar-primary bd-sidebar"', r'\g<0> role="region" aria-label="Sidebar"'),
+    # a corner of a table that heads nothing is a cell like any other
+    (r"<th([^>]*)>\s*(<p></p>)?\s*</th>", r"<td\1></td>"),
+    # a role that is no longer one, and that a list may not hold
+    (r'role="doc-biblioentry"', 'role="listitem"'),
+]
+HEAVY = 200_000
+"""PNG files above so many bytes hold photographs, for which JPEG is made; it is taken if it halves the file."""
+
+
+def mended(page: str) -> str:
+    """The text of a page with what the theme gets wrong put right."""
+    for pattern, replacement in MENDS:
+        page = re.sub(pattern, replacement, page)
+    return page
+
+
+def lighten(folder: Path) -> dict[str, str]:
+    """Turn heavy PNG images of a folder into JPEG, without halving the resolution of colour; new names by old ones."""
+    names = {}
+    for path in sorted(folder.glob("*.png")):
+        if path.stat().st_size < HEAVY:
+            continue
+        image = Image.open(path).convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        light = path.with_suffix(".jpg")
+        Image.alpha_composite(paper, image).convert("RGB").save(light, quality=90, subsampling=0, optimize=True)
+        heavy, light = (path, light) if 2 * light.stat().st_size < path.stat().st_size else (light, path)
+        heavy.unlink()
+        if light != path:
+            names[path.name] = light.name
+    return names
+
+
+def mend(folder: Path) -> None:
+    """Mend every page of a built book."""
+    names = lighten(folder / "_images")
+    for path in folder.rglob("*.html"):
+        if "_static" in path.relative_to(folder).parts:
+            continue
+        text = mended(path.read_text())
+        for old, new in names.items():
+            text = text.replace(old, new)
+        path.write_text(text)
+    for script in folder.glob("_static/vendor/fontawesome/*/js/*.js"):
+        script.unlink()
+
+
+def _finish(app, error) -> None:
+    if error is None and app.builder.format == "html":
+        mend(Path(app.outdir))
+
+
+def setup(app) -> dict:
+    """Tell Sphinx what this extension brings."""
+    app.add_js_file("reach.js", loading_method="defer")
+    app.connect("build-finished", _finish, priority=900)  # after all that writes pages
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

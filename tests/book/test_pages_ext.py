@@ -1,0 +1,55 @@
+"""What is put right in finished pages."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def pages_ext(root):
+    spec = importlib.util.spec_from_file_location("pages_ext", root / "book/_ext/pages_ext.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_the_theme_gets_wrong_is_put_right(pages_ext):
+    page = """<script src="../_static/vendor/fontawesome/6.5.2/js/all.min.js?digest=1"></script>
+<div class="bd-sidebar-primary bd-sidebar">
+<summary aria-label="Toggle hidden content">Show</summary>
+<tr><th></th><th class="head"><p></p></th><th>AuC</th></tr>
+<button class="btn search-button-field search-button__button" title="Search" aria-label="Search" data-bs-toggle="x">"""
+    assert (
+        pages_ext.mended(page)
+        == """<div class="bd-sidebar-primary bd-sidebar" role="region" aria-label="Sidebar">
+<summary>Show</summary>
+<tr><td></td><td class="head"></td><th>AuC</th></tr>
+<button class="btn search-button-field search-button__button" data-bs-toggle="x">"""
+    )
+
+
+def test_only_heavy_photographs_become_jpeg(pages_ext, tmp_path):
+    rows, columns = np.mgrid[:500, :500]
+    smooth = np.stack([rows * 0.4, columns * 0.4, (rows + columns) * 0.2], -1)
+    noise = np.random.default_rng(0).normal(0, 3, smooth.shape)
+    photo = np.clip(smooth + 20 + noise, 0, 255).astype(np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    Image.fromarray(photo[:50, :50]).save(tmp_path / "small.png")
+    assert pages_ext.lighten(tmp_path) == {"photo.png": "photo.jpg"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.jpg", "small.png"]
+    shown = np.asarray(Image.open(tmp_path / "photo.jpg")).astype(float)
+    assert abs(shown - photo).mean() < 3 and abs((shown - photo).mean((0, 1))).max() < 0.5, "colours stay what they are"
+
+
+def test_names_of_images_change_in_the_pages_too(pages_ext, tmp_path):
+    (tmp_path / "_images").mkdir()
+    noise = np.random.default_rng(0).integers(100, 116, (500, 500, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "_images/a.png")
+    (tmp_path / "page.html").write_text('<img alt="noise" src="_images/a.png">')
+    pages_ext.mend(tmp_path)
+    (image,) = (tmp_path / "_images").iterdir()
+    assert (tmp_path / "page.html").read_text() == f'<img alt="noise" src="_images/{image.name}">'
