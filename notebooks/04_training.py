@@ -25,6 +25,7 @@ settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
 # %%
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -177,7 +178,7 @@ pd.DataFrame(untrained).T[columns].round(2)
 folders = loop.train_all(live, store)
 print(f"{len(folders)} runs are finished")
 
-# %% mystnb={"figure": {"name": "fig-live-training", "caption": "The training that took place while this page was made. Squared error and cross entropy have different units, so the first panel shows each loss relative to its first value and the second the loss above the floor on images that were not trained on, over that on training images. Errors in ab units (lower left) are comparable between arms."}, "image": {"alt": "Four panels of curves against the epoch for five networks trained live: training loss, validation over training loss, ab error and chroma ratio"}}
+# %% mystnb={"figure": {"name": "fig-live-training", "caption": "The training that took place while this page was made. Squared error and cross entropy have different units, so the first panel shows each loss relative to its first value and the second the loss above the floor on images that were not trained on, over that on training images. There the dotted line is where both are alike. Errors in ab units (lower left) are comparable between arms."}, "image": {"alt": "Four panels of curves against the epoch for five networks trained live: training loss, validation over training loss, ab error and chroma ratio"}}
 figures.plot_training(records.read_histories(folders))
 
 # %% [markdown]
@@ -186,9 +187,11 @@ figures.plot_training(records.read_histories(folders))
 # **All arms learn, and what they are asked shows long before the end.** The same code, on photographs and with more
 # patience. A line is the mean over the seeds of an arm, the band around it reaches from the lowest seed to the highest.
 
-# %% mystnb={"figure": {"name": "fig-training", "caption": "Curves of the recorded runs. The colour error (lower left) of the three arms without weights falls fast and then slowly; that of the two with weights for rare colours stays higher, because they are asked for something else, and their colours are as vivid as real ones or more so (lower right). The chroma ratio jumps about until the learning rate falls. The second panel is above one where a network does better on the images it is trained on."}, "image": {"alt": "Four panels of curves against the epoch for the recorded networks: training loss, validation over training loss, ab error and chroma ratio"}}
+# %% mystnb={"figure": {"name": "fig-training", "caption": "Curves of the recorded runs. The colour error (lower left) of the three arms without weights falls fast and then slowly; that of the two with weights for rare colours stays higher, because they are asked for something else, and their colours are as vivid as real ones or more so (lower right). The chroma ratio jumps about until the learning rate falls. The second panel is above one, the dotted line, where a network does better on the images it is trained on. The dotted lines of the lower panels are what plain grey and one colour for all pixels reach on test images, and the chroma of the photographs themselves."}, "image": {"alt": "Four panels of curves against the epoch for the recorded networks: training loss, validation over training loss, ab error and chroma ratio"}}
 history = records.training_curves(config)
-figures.plot_training(history)
+measured = replace(config, arms=records.arms_there(config))
+levels = figures.training_levels(records.for_config(measured))
+figures.plot_training(history, levels)
 
 # %% tags=["hide-input"]
 there = [arm for arm in config.arms if arm in set(history.arm)]
@@ -234,11 +237,13 @@ facts.rename(columns=titles).round(2)
 # `student` has the paper's width, batch, epochs, constant rate and PyTorch's own weights. Whatever profile this page
 # was made with, here are its recorded curves.
 
-# %% mystnb={"figure": {"name": "fig-student-training", "caption": "The recorded runs of profile student, at full width. Second panel: from some epoch on, plain cross entropy and L2 on ab go on learning their training images and no others. First panel: two arms are where they were after the first stretch, and stay there."}, "image": {"alt": "Four panels of curves against the epoch for networks of full width: training loss, validation over training loss, ab error and chroma ratio. Two of the arms are flat in all of them"}}
+# %% mystnb={"figure": {"name": "fig-student-training", "caption": "The recorded runs of profile student, at full width. Second panel: from some epoch on, plain cross entropy and L2 on ab go on learning their training images and no others. First panel: two arms are where they were after the first stretch, and stay there. Dotted lines as in the figure before."}, "image": {"alt": "Four panels of curves against the epoch for networks of full width: training loss, validation over training loss, ab error and chroma ratio. Two of the arms are flat in all of them"}}
 five = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 wide = load_config("student", arms=five, seeds=[])
 wide_history = records.training_curves(wide)
-figures.plot_training(wide_history)
+wide_found = records.for_config(wide)
+levels = figures.training_levels(wide_found)
+figures.plot_training(wide_history, levels)
 
 # %% tags=["hide-input"]
 unseen = wide_history.groupby(["arm", "epoch"]).val_excess.mean()
@@ -252,7 +257,7 @@ glue("wide_epochs", float(wide_history.epoch.max()), display=False)
 fell = ["student_mse+L", "mean", "l2_rebal", "weighted", "ce@1"]
 names = ["skill_mean", "chroma_ratio", "true_hue_ratio", "colourfulness"]
 glue("wide_networks", len(wide_history.groupby(["arm", "seed"])), display=False)
-records.for_config(wide).table(names, fell)
+wide_found.table(names, fell)
 
 # %% [markdown]
 # The validation loss of `ce` is lowest at epoch {glue:text}`wide_ce_best:.0f` of {glue:text}`wide_epochs:.0f` and ends

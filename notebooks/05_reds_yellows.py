@@ -97,7 +97,7 @@ figures.image_grid(examples.colorize_systems(images, networks, columns, gains))
 sectors = pd.Series(metrics.SECTORS, name="begins at (degrees)").to_frame()
 sectors.rename_axis("sector")
 
-# %% mystnb={"figure": {"name": "fig-hue-confusion", "caption": "What became of vivid pixels of the test photographs. Rows are true hues, columns what the pixels were shown as; each row sums to one. Weight in the last column has faded. Above, without weights for rare colours: a gain takes weight out of the last column and leaves the hues. Below, with them: red is shown as red, and so are many oranges and yellows."}, "image": {"alt": "Six heat maps of true hue against shown hue, one for each network and read-out, with the share of pixels in each cell"}}
+# %% mystnb={"figure": {"name": "fig-hue-confusion", "caption": "What became of vivid pixels of the test photographs. Rows are true hues, columns what the pixels were shown as; each row sums to one. A cell has the colour of its column, the stronger the larger its share, so that the last column, grey, holds what has faded, and a confused hue stands off the diagonal: reds and purples are painted in orange and grey first of all, blue alone is mostly itself. Above, without weights for rare colours: a gain takes weight out of the last column and leaves the hues. Below, with them: red is shown as red, and so are many oranges and yellows."}, "image": {"alt": "Six heat maps of true hue against shown hue, one for each network and read-out, with the share of pixels in each cell"}}
 order = ["l2", "ce@1", "ce@1+gain", "l2_rebal", "ce_rebal@1", "ce@1~0.5"]
 shares = {s: found.confusion(s) for s in order if s in found.systems}
 figures.plot_confusion(shares)

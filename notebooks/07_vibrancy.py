@@ -137,10 +137,11 @@ steps = {
     "one factor for all (gain)": ("ce@1+gain", "ce@1"),
 }
 
-# %% mystnb={"figure": {"name": "fig-steps", "caption": "What each step adds to vividness (left half) and to accuracy (right half); to the right of the dotted line is more. The first three rows take the loss, its colour space and the decoder by themselves; the rows below them are the ways to colour, each with its price."}, "image": {"alt": "Four panels of differences with intervals around a zero line, a row for each change: colour space, loss, temperature, weights in training and afterwards, sample and gain"}}
+# %% mystnb={"figure": {"name": "fig-steps", "caption": "What each step adds to vividness (left half) and to accuracy (right half); to the right of the dotted line, which is no change, is more. The numbers are the values of the points; the second row, the loss, needs them. The first three rows take the loss, its colour space and the decoder by themselves; the rows below them are the ways to colour, each with its price."}, "image": {"alt": "Four panels of differences with intervals around a zero line, a row for each change: colour space, loss, temperature, weights in training and afterwards, sample and gain"}}
 shown = ["colourfulness", "true_hue_ratio", "auc", "auc_balanced"]
 panels = answers.panels(found, steps, shown)
-figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
+forms = dict(zip(panels, ("+.1f", "+.3f", "+.4f", "+.3f"), strict=True))
+figures.plot_intervals(panels, dict.fromkeys(panels, 0.0), forms)
 
 # %% tags=["hide-input"]
 names = ["space", "loss", "decoder", "l2w", "cew",

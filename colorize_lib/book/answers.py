@@ -30,6 +30,7 @@ from ..evaluation.systems import System, system_title
 from ..objectives import label_ab, subsample
 from ..quantize import ab_gamut_centers
 from ..readout import Readout, distribution
+from ..trace import note
 from .examples import book_photos, colorizers, shippable_images
 from .figures import ARM_COLOURS, WIDTH, _ab_axis, _colours_of, _done, show_image
 from .oracle import ANSWERS, MARKS
@@ -101,7 +102,9 @@ class View:
 def one_image(config: Config, name: str) -> np.ndarray:
     """The image of a name among those that may be shown; the first where there is none, as with scenes only."""
     images = shippable_images(config) | ({} if config.data == "synthetic" else book_photos())
-    return np.asarray(images.get(name, next(iter(images.values()))))
+    shown = name if name in images else next(iter(images))
+    note("shown", what=shown)
+    return np.asarray(images[shown])
 
 
 def networks(config: Config) -> dict[str, Colorizer]:
@@ -260,6 +263,7 @@ def validated(found: Results) -> pd.DataFrame:
     """
     tried, arms = found.summary.get("validation", {}), {System.parse(name).arm for name in found.systems}
     usual = {run for run, p in found.summary["passports"].items() if p["arm"] in arms and not p.get("variant")}
+    found.note_runs(sorted(usual & set(tried)))
     tables = [pd.DataFrame(values).T for run, values in tried.items() if run in usual]
     return pd.concat(tables).groupby(level=0, sort=False).mean() if tables else pd.DataFrame()
 

@@ -114,6 +114,8 @@ class Rung:
     @property
     def history(self) -> pd.DataFrame:
         """The curves of its runs."""
+        passports = self.found.summary["passports"].items()
+        self.found.note_runs(run for run, p in passports if p.get("variant", "") == self.variant)
         if not self.variant:
             return self.found.history
         others = self.found.other_history
