@@ -6,7 +6,9 @@ in the records of the runs of `ce`; trained arms are held against the setting th
 
 from __future__ import annotations
 
+import html
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -441,8 +443,33 @@ def standing(verdict: Verdict) -> str:
     return f"open (findings so far: {so_far or 'none'}; missing: {missing or 'nothing'})"
 
 
-def findings_table(verdicts: dict[str, Verdict]) -> pd.DataFrame:
+NUMBER = re.compile(r"[+\-\u2212]?\d[\d.,]*(?= \[)")
+"""A value before its interval."""
+
+
+class Quiet(pd.DataFrame):
+    """A table of text that a page shows with what is beside the point small and grey beneath it: what follows a value
+    (its interval), and every line of a cell but the first."""
+
+    @property
+    def _constructor(self):
+        return pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            return f"<div>{self.map(_quiet).to_html(escape=False)}</div>"
+
+
+def _quiet(cell) -> str:
+    first, *more = str(cell).split("\n")
+    if number := NUMBER.match(first):
+        first, more = number.group(), [first[number.end() + 1 :], *more]
+    return html.escape(first) + "".join(f'<span class="interval">{html.escape(part)}</span>' for part in more if part)
+
+
+def findings_table(verdicts: dict[str, Verdict]) -> Quiet:
     """`Verdict.table` of several claims under each other, by id; a row that says so where nothing was measured."""
     nothing = pd.DataFrame([(UNKNOWN, "", "", "", "open")], columns=["measure", "of", "measured", "must be", "finding"])
     tables = {name: one.table().reset_index() if one.findings else nothing for name, one in verdicts.items()}
-    return pd.concat(tables).droplevel(1)
+    table = pd.concat(tables).droplevel(1)
+    return Quiet(table.assign(measure=table.measure + "\n" + table.pop("of")))

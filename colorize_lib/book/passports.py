@@ -121,7 +121,9 @@ def line(about: dict, cell: int, title: str, notebook: str) -> str:
         parts.append(listed([f"{n:,} test images ({mark})" for n, mark in tests]))
     if about["live"]:
         parts.append(f"{len(about['live'])} runs trained while this page was made")
-    parts += [f"shown: {listed(about['images'])}"] * bool(about["images"]) + about["files"]
+    if about["images"]:
+        parts.append(f"shown: {listed(about['images'])}")
+    parts += about["files"]
     if len(parts) == 1:
         parts.append("from formulas and settings; no image, no run")
     entries = [f"{place_of(name, run)}" for name, runs in with_runs for run in sorted(runs)]
