@@ -68,7 +68,9 @@ def test_a_line_names_runs_data_and_records():
     (run, *_) = sorted(results.load("evening").summary["passports"])
     note = run_note("runs", [run, "ce-s9"], 1, test_data="1d86e29a9f5338f8", images=4000)
     text = passports.line(passports.passport(kept, [note]), 1, "Figure", "07.ipynb")
-    assert text.startswith('<div class="passport"><a href="07.ipynb" download>Figure of cell 1</a> · evening: 2 runs · ')
+    assert text.startswith(
+        '<div class="passport"><a href="07.ipynb" download>Figure of cell 1</a> · evening: 2 runs · '
+    )
     assert "seed 0 · training data 388a4dca · 4,000 test images (1d86e29a)" in text
     assert f"<li>book/results/evening/runs/{run}.parquet</li>" in text and "<li>runs/ce-s9</li>" in text
     nothing = passports.line(passports.passport(kept, []), 3, "Table", "07.ipynb")
