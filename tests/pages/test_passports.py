@@ -12,8 +12,8 @@ CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
 UNTOLD = """[...document.querySelectorAll('.cell_output')].filter(o => o.querySelector('img, table, input[type=range]'))
     .filter(o => !o.closest('.cell').classList.contains('tag_hide-output'))
     .filter(o => !o.closest('.cell').nextElementSibling?.classList.contains('passport')).length"""
-CLIPPED = """[...document.querySelectorAll('.cell_input pre')].filter(p => p.offsetParent && p.scrollWidth > p.clientWidth + 1)
-    .map(p => p.textContent.slice(0, 60))"""
+CLIPPED = """[...document.querySelectorAll('.cell_input pre')]
+    .filter(p => p.offsetParent && p.scrollWidth > p.clientWidth + 1).map(p => p.textContent.slice(0, 60))"""
 
 
 @pytest.mark.parametrize("page", CHAPTERS)
