@@ -218,25 +218,34 @@ rows = {
 figures.plot_scenes(rows)
 
 # %% [markdown]
-# These scenes are an instrument rather than a toy. The table lists what is behind them. For every kind we know the
-# full distribution of colours given the grey appearance, hence the mean of it, hence the best that any method that
-# minimises squared error could ever paint. The last two columns compare the chroma of that mean colour with the mean
-# chroma of the real ones. Where they are equal there is nothing to lose; a ball loses more than half.
+# These scenes are an instrument rather than a toy. For every kind we know the full distribution of colours given the
+# grey appearance, hence the mean of it, hence the best that any method that minimises squared error could ever paint.
+# The kinds that have more than one colour:
 
 # %%
-kinds = [
-    {
-        "kind": k.name,
-        "lightness": k.lightness,
-        "colours (a, b)": "  ".join(f"({a:g}, {b:g})" for a, b in k.colours),
-        "probabilities": "  ".join(f"{p:.2f}" for p in k.probabilities),
-        "chroma of the mean": np.linalg.norm(k.mean),
-        "mean chroma": k.mean_chroma,
-    }
-    for k in scenes.table
+rows = [
+    (kind.name, a, b, share)
+    for kind in scenes.table
+    for (a, b), share in zip(kind.colours, kind.probabilities, strict=True)
+    if share < 1
 ]
-pd.options.display.max_colwidth = None  # pandas would cut long lists
-pd.DataFrame(kinds).set_index("kind").round(1)
+columns = ["kind", "a", "b", "probability"]
+pd.DataFrame(rows, columns=columns).set_index("kind").round(2)
+
+# %% [markdown]
+# And the chroma of the mean colour of every kind beside the mean chroma of the real ones. Where they are equal there is
+# nothing to lose; a ball loses more than half.
+
+# %%
+kinds = {
+    kind.name: {
+        "lightness": kind.lightness,
+        "chroma of the mean": np.linalg.norm(kind.mean),
+        "mean chroma": kind.mean_chroma,
+    }
+    for kind in scenes.table
+}
+pd.DataFrame(kinds).T.rename_axis("kind").round(1)
 
 # %% [markdown]
 # The generator is part of the library, so that these scenes can be made anywhere in seconds. Tests, the live
