@@ -9,6 +9,7 @@ READY := .venv/.ready
 REFERENCE := tests/reference/notebooks
 EXPERIMENT := $(if $(PROFILE),--profile "$(PROFILE)") $(if $(DATA),--data "$(DATA)") $(if $(SEEDS),--seeds "$(SEEDS)")
 
+export SITE_URL
 .PHONY: help book pdf test test-book lint format env bench references wheels browser clean
 help:
 	@sed -n 's/^#   \?//p' Makefile | head -4; echo "targets: book pdf test test-book lint format env bench references wheels browser clean"

@@ -22,6 +22,7 @@ from .devices import pick_device
 from .networks import ColorNet, flush_running_means, make_network
 from .objectives import HEADS, NEEDS_PRIOR, CrossEntropy, Objective, make_objective
 from .readout import Readout
+from .trace import about_runs, note
 
 WEIGHTS = "network.safetensors"
 SHIPPED = ("long", "evening")
@@ -142,6 +143,7 @@ class Colorizer:
             _check_tensors(state, network.state_dict(), f"arm {about['arm']} at width {config.width:g}")
         except ValueError as error:
             raise ValueError(f"{path} is no network that can be used here: {error}") from None
+        note("runs", profile=about["profile"], runs=about_runs({about["run"]: about}))
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         network.to(pick_device(device), memory_format=torch.channels_last)
         return cls(network, objective.to(network.head.weight.device), about)

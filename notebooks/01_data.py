@@ -26,7 +26,7 @@ profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]
-settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
+settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
 # %%
 import hashlib
@@ -72,10 +72,15 @@ figures.plot_lab(photos["coffee"])
 # %%
 small = torch.from_numpy(np.stack(list(bundled_photos(64).values())))
 lab = color.rgb_to_lab(color.to_unit(small))
-pulled = {f: torch.cat([lab[:, :1], f * lab[:, 1:]], 1) for f in (1.0, 1.2, 1.5, 2.0)}
-shares = {f: float(color.out_of_gamut_share(x).mean()) for f, x in pulled.items()}
+pulled = {
+    f: torch.cat([lab[:, :1], f * lab[:, 1:]], 1) for f in (1.0, 1.2, 1.5, 2.0)
+}
+shares = {
+    f: float(color.out_of_gamut_share(x).mean()) for f, x in pulled.items()
+}
 glue("gamut_half_more", 100 * shares[1.5], display=False)
-pd.Series(shares, name="share out of gamut").rename_axis("chroma times").to_frame().round(3)
+table = pd.Series(shares, name="share out of gamut").to_frame().round(3)
+table.rename_axis("chroma times")
 
 # %% [markdown]
 # Half as much chroma again puts {glue:text}`gamut_half_more:.0f` % of the pixels outside. Photographs use the room
@@ -90,7 +95,9 @@ pd.Series(shares, name="share out of gamut").rename_axis("chroma times").to_fram
 # factor of ten.
 
 # %% mystnb={"figure": {"name": "fig-colour-shares", "caption": "Distribution of colours over the ab plane, training labels (left, smoothed) and test pixels (right; white squares are empty). In photographs nearly everything sits in the few bright squares around grey; the saturated colours at the rim, which make an image vivid, are rarer by orders of magnitude."}, "image": {"alt": "Two maps of the ab plane in squares of ten units, brightest in the middle around grey and dark towards the edge"}}
-figures.plot_colour_shares({"training labels": card.prior.numpy(), "test pixels": card.test.numpy()})
+figures.plot_colour_shares(
+    {"training labels": card.prior.numpy(), "test pixels": card.test.numpy()}
+)
 
 # %% [markdown]
 # If the maps agree, what was learnt from one can hold for the other. A few numbers sum up their shape: the likeliest
@@ -99,13 +106,15 @@ figures.plot_colour_shares({"training labels": card.prior.numpy(), "test pixels"
 # that would be as hard to guess. Smoothing raises the mean chroma, most of all at grey, from where every way leads
 # outwards. So the chroma of the test pixels is given twice, after the labels' smoothing and as counted.
 
-# %%
+# %% tags=["hide-input"]
 centers = quantize.ab_gamut_centers()
 chroma = centers.norm(dim=1)
 entropy = -torch.special.xlogy(card.prior, card.prior).sum()
 top = int(card.prior.argmax())
-smoothed = card.test.double() @ quantize.densify(*quantize.soft_encode(centers)).double()
-glue("top_colour", "({:.0f}, {:.0f})".format(*centers[top].tolist()), display=False)
+soft = quantize.densify(*quantize.soft_encode(centers)).double()
+smoothed = card.test.double() @ soft
+a, b = centers[top].tolist()
+glue("top_colour", f"({a:.0f}, {b:.0f})", display=False)
 glue("top_share", 100 * float(card.prior[top]), display=False)
 glue("near_grey", 100 * float(card.prior[chroma <= 15].sum()), display=False)
 glue("mean_chroma", float(card.prior @ chroma), display=False)
@@ -158,7 +167,8 @@ figures.plot_gamut_rules(rules, centers[unused].numpy())
 # %%
 glue("never_nearest", int(unused.sum()), display=False)
 glue("never_mass", float(card.prior[unused].sum()), display=False)
-pd.Series({rule: len(kept) for rule, kept in rules.items()}, name="colours").to_frame()
+counts = {rule: len(kept) for rule, kept in rules.items()}
+pd.Series(counts, name="colours").to_frame()
 
 # %% [markdown]
 # {glue:text}`never_nearest:d` of the 313 are of that kind. They are never the right answer; the smoothing of the
@@ -175,10 +185,14 @@ pd.Series({rule: len(kept) for rule, kept in rules.items()}, name="colours").to_
 # %%
 picked = objectives.subsample(lab)[:, 1:]
 averaged = torch.nn.functional.avg_pool2d(lab, 4)[:, 1:]
-kept = {name: float(color.chroma(x).mean() / color.chroma(lab[:, 1:]).mean()) for name, x in
-        {"every fourth pixel": picked, "mean of the block": averaged}.items()}  # fmt: skip
+labels = {"every fourth pixel": picked, "mean of the block": averaged}
+whole = color.chroma(lab[:, 1:]).mean()
+kept = {
+    name: float(color.chroma(x).mean() / whole) for name, x in labels.items()
+}
 glue("chroma_averaged", 100 * (1 - kept["mean of the block"]), display=False)
-pd.Series(kept, name="mean chroma of the labels / of the image").to_frame().round(3)
+title = "mean chroma of the labels / of the image"
+pd.Series(kept, name=title).to_frame().round(3)
 
 # %% [markdown]
 # On the bundled photographs at 64 pixels, averaging costs {glue:text}`chroma_averaged:.1f` % of the chroma before any
@@ -193,24 +207,45 @@ pd.Series(kept, name="mean chroma of the labels / of the image").to_frame().roun
 
 # %% mystnb={"figure": {"name": "fig-scenes", "caption": "Four synthetic scenes. Each column shows one grey image, as the network sees it, and three colourings of it, all equally true: roofs, cars, balls and trees change, sky, clouds and windows do not, because their kind has one colour only."}, "image": {"alt": "Small landscapes with house, tree, car and balls in grey, and below them three different colourings of each"}}
 scenes = synthetic_scenes(4, 64, seed=11)
-draws = {f"draw {seed}": repaint(scenes, scene_colours(seed)) for seed in (8, 14, 19)}
+draws = {
+    f"draw {seed}": repaint(scenes, scene_colours(seed)) for seed in (8, 14, 19)
+}
 pictures = {"input": repaint(scenes, np.zeros((len(scenes.table), 2)))} | draws
-rows = {name: dict(zip("1234", pixels, strict=True)) for name, pixels in pictures.items()}
+rows = {
+    name: dict(zip("1234", pixels, strict=True))
+    for name, pixels in pictures.items()
+}
 figures.plot_scenes(rows)
 
 # %% [markdown]
-# These scenes are an instrument rather than a toy. The table lists what is behind them. For every kind we know the
-# full distribution of colours given the grey appearance, hence the mean of it, hence the best that any method that
-# minimises squared error could ever paint. The last two columns compare the chroma of that mean colour with the mean
-# chroma of the real ones. Where they are equal there is nothing to lose; a ball loses more than half.
+# These scenes are an instrument rather than a toy. For every kind we know the full distribution of colours given the
+# grey appearance, hence the mean of it, hence the best that any method that minimises squared error could ever paint.
+# The kinds that have more than one colour:
 
 # %%
-kinds = [{"kind": k.name, "lightness": k.lightness, "colours (a, b)": "  ".join(f"({a:g}, {b:g})" for a, b in k.colours),
-          "probabilities": "  ".join(f"{p:.2f}" for p in k.probabilities),
-          "chroma of the mean": np.linalg.norm(k.mean), "mean chroma": k.mean_chroma}
-         for k in scenes.table]  # fmt: skip
-pd.options.display.max_colwidth = None  # pandas would cut long lists
-pd.DataFrame(kinds).set_index("kind").round(1)
+rows = [
+    (kind.name, a, b, share)
+    for kind in scenes.table
+    for (a, b), share in zip(kind.colours, kind.probabilities, strict=True)
+    if share < 1
+]
+columns = ["kind", "a", "b", "probability"]
+pd.DataFrame(rows, columns=columns).set_index("kind").round(2)
+
+# %% [markdown]
+# And the chroma of the mean colour of every kind beside the mean chroma of the real ones. Where they are equal there is
+# nothing to lose; a ball loses more than half.
+
+# %%
+kinds = {
+    kind.name: {
+        "lightness": kind.lightness,
+        "chroma of the mean": np.linalg.norm(kind.mean),
+        "mean chroma": kind.mean_chroma,
+    }
+    for kind in scenes.table
+}
+pd.DataFrame(kinds).T.rename_axis("kind").round(1)
 
 # %% [markdown]
 # The generator is part of the library, so that these scenes can be made anywhere in seconds. Tests, the live

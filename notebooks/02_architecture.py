@@ -27,7 +27,7 @@ profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]
-settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
+settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
 # %%
 import pandas as pd
@@ -36,7 +36,13 @@ from myst_nb import glue
 
 from colorize_lib.book import figures
 from colorize_lib.config import load_config
-from colorize_lib.networks import STAGES, ColorNet, layer_table, make_network, receptive_field
+from colorize_lib.networks import (
+    STAGES,
+    ColorNet,
+    layer_table,
+    make_network,
+    receptive_field,
+)
 from colorize_lib.objectives import HEADS
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
@@ -79,7 +85,10 @@ table
 
 # %%
 affine = sum(p.numel() for p in ColorNet(313, affine=True).parameters())
-counts = {"trunk and head": int(table.parameters.sum()), "with affine batch norm": affine}
+counts = {
+    "trunk and head": int(table.parameters.sum()),
+    "with affine batch norm": affine,
+}
 counts["with the layer of colours"] = affine + 2 * 313
 for name, count in counts.items():
     glue(name.replace(" ", "_"), count, display=False)
@@ -98,21 +107,26 @@ for name, count in counts.items():
 
 # %%
 sides, widths = (64, 128, 176, 256), (1.0, 0.25)
-cost = {f"width {w:g}": {s: sum(row["multiply_adds"] for row in layer_table(ColorNet(313, w), s)) / 1e9 for s in sides}
-        for w in widths}  # fmt: skip
-pd.DataFrame(cost).rename_axis("side").round(2)
+cost = pd.DataFrame(index=pd.Index(sides, name="side"))
+for width in widths:
+    net = ColorNet(313, width)
+    layers = (pd.DataFrame(layer_table(net, side)) for side in sides)
+    sums = [layer.multiply_adds.sum() / 1e9 for layer in layers]
+    cost[f"width {width:g}"] = sums
+cost.round(2)
 
 # %% [markdown]
 # These are thousand millions of multiply-adds for one image forwards; a training step takes about three times that for
 # each image of the batch. The network behind the recorded results of this chapter's profile is a narrower sister of
 # the original, with the same depth, strides and dilations:
 
-# %%
+# %% tags=["hide-input"]
 ours = make_network(config, 313, seed=0)
 glue("width", config.width, display=False)
 glue("side", config.side, display=False)
 glue("our_parameters", sum(p.numel() for p in ours.parameters()), display=False)
-glue("times_smaller", counts["trunk and head"] / sum(p.numel() for p in ours.parameters()), display=False)
+smaller = counts["trunk and head"] / sum(p.numel() for p in ours.parameters())
+glue("times_smaller", smaller, display=False)
 
 # %% [markdown]
 # Profile, width {glue:text}`width:.3g`, side {glue:text}`side:d`: {glue:text}`our_parameters:,d` parameters,
@@ -147,8 +161,11 @@ for side in (64, 128, 256):
     touched = image.clone()
     touched[..., 0, 0] = 100 - image[..., 0, 0]
     with torch.no_grad():
-        noticed[side] = float((probe(touched) != probe(image)).any(1).double().mean())
-pd.Series(noticed, name="share of outputs that notice").rename_axis("side").to_frame().round(2)
+        noticed[side] = float(
+            (probe(touched) != probe(image)).any(1).double().mean()
+        )
+table_of_shares = pd.Series(noticed, name="share of outputs that notice")
+table_of_shares.rename_axis("side").to_frame().round(2)
 
 # %% [markdown]
 # The other part is the border. A tap that falls outside the map reads a zero. Along one side of a map of $s$
@@ -160,10 +177,14 @@ pd.Series(noticed, name="share of outputs that notice").rename_axis("side").to_f
 
 # %%
 deep = table.loc["conv4_1":"conv7_3", ["dilation", "side"]]
-padding = {side: 1 - (1 - 2 * deep.dilation / (3 * deep.side * side / 64)) ** 2 for side in sides}
+padding = {
+    side: 1 - (1 - 2 * deep.dilation / (3 * deep.side * side / 64)) ** 2
+    for side in sides
+}
 glue("padding_64", 100 * float(padding[64].max()), display=False)
 glue("padding_256", 100 * float(padding[256].max()), display=False)
-pd.DataFrame(padding).groupby(lambda layer: layer[:5]).first().rename_axis("stage").round(3)
+stages = pd.DataFrame(padding).groupby(lambda layer: layer[:5]).first()
+stages.rename_axis("stage").round(3)
 
 # %% [markdown]
 # In the dilated stages {glue:text}`padding_64:.0f` % of the readings are padding at 64 pixels, and
@@ -200,7 +221,10 @@ rows = {}
 for arm in config.arms:
     net = make_network(config, HEADS[arm], seed=0)
     rows[arm] = {"output for one image": tuple(net(image).shape)}
-    rows[arm] |= {part: sum(p.numel() for p in getattr(net, part).parameters()) for part in ("trunk", "head")}
+    rows[arm] |= {
+        part: sum(p.numel() for p in getattr(net, part).parameters())
+        for part in ("trunk", "head")
+    }
 pd.DataFrame(rows).T
 
 # %% [markdown]

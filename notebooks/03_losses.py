@@ -27,7 +27,7 @@ profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "ce", "ce_rebal"]
-settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
+settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
 # %%
 from dataclasses import replace
@@ -41,12 +41,18 @@ from colorize_lib import color, networks, objectives, quantize, readout
 from colorize_lib.book import figures
 from colorize_lib.config import load_config
 from colorize_lib.data.images import bundled_photos
-from colorize_lib.data.scenes import SCENE_CLASSES, repaint, scene_conditional_mean, synthetic_scenes
+from colorize_lib.data.scenes import (
+    SCENE_CLASSES,
+    repaint,
+    scene_conditional_mean,
+    synthetic_scenes,
+)
 from colorize_lib.evaluation import records
 
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 prior = records.data_card(config).prior
-rgb = color.to_unit(torch.from_numpy(np.stack(list(bundled_photos(64).values()))))
+photos = np.stack(list(bundled_photos(64).values()))
+rgb = color.to_unit(torch.from_numpy(photos))
 centers = quantize.ab_gamut_centers()
 
 # %% [markdown]
@@ -87,8 +93,15 @@ ball = next(kind for kind in SCENE_CLASSES if kind.name == "ball")
 red, yellow, blue = np.array(ball.colours)
 shares = (0.5, 0.25, 0.1)
 line = red + np.linspace(0, 1, 201)[:, None] * (blue - red)
-loss = np.stack([(1 - p) * ((line - red) ** 2).sum(1) + p * ((line - blue) ** 2).sum(1) for p in shares])
-figures.plot_expected_loss(np.stack([red, blue]), shares, loss, ball.lightness, ("red", "blue"))
+loss = np.stack(
+    [
+        (1 - p) * ((line - red) ** 2).sum(1) + p * ((line - blue) ** 2).sum(1)
+        for p in shares
+    ]
+)
+figures.plot_expected_loss(
+    np.stack([red, blue]), shares, loss, ball.lightness, ("red", "blue")
+)
 
 # %% [markdown]
 # Note what is *not* in the argument. There is no learning rate, no number of steps, no network. A mean of different
@@ -106,22 +119,31 @@ figures.plot_expected_loss(np.stack([red, blue]), shares, loss, ball.lightness, 
 
 # %% mystnb={"figure": {"name": "fig-best-mse", "caption": "What a perfect network would paint. Where the colour can be known (sky, clouds, walls) the mean is right, and on the grass, whose greens are close, nearly so. Where it cannot (cars, balls, flowers, roofs) the mean is a brownish compromise that is never true; the likeliest colour is vivid, and often wrong. Of equally likely colours the first in the list was taken."}, "image": {"alt": "Four synthetic scenes in grey, in true colours, in the mean colour of each object and in its likeliest colour"}}
 scenes = synthetic_scenes(4, 64, seed=11)
-likeliest = np.stack([kind.colours[np.argmax(kind.probabilities)] for kind in scenes.table])
-rows = {"input": np.zeros_like(likeliest), "mean": scene_conditional_mean(), "likeliest": likeliest}
+likeliest = np.stack(
+    [kind.colours[np.argmax(kind.probabilities)] for kind in scenes.table]
+)
+rows = {
+    "input": np.zeros_like(likeliest),
+    "mean": scene_conditional_mean(),
+    "likeliest": likeliest,
+}
 painted = {name: repaint(scenes, ab) for name, ab in rows.items()}
 ordered = {"input": painted["input"], "truth": scenes.pixels} | painted
-figures.plot_scenes({name: dict(zip("1234", pixels, strict=True)) for name, pixels in ordered.items()})
+named = {name: dict(zip("1234", x, strict=True)) for name, x in ordered.items()}
+figures.plot_scenes(named)
 
 # %% [markdown]
 # How much colour is left? The **chroma ratio**, mean chroma predicted over mean chroma of the truth, is the measure
 # that this book uses throughout. For the perfect squared-error network on a thousand scenes:
 
-# %%
+# %% tags=["hide-input"]
 many = synthetic_scenes(1000, 64, seed=3)
-of_mean = np.array([np.linalg.norm(kind.mean) for kind in many.table])[many.classes].mean()
-of_truth = np.array([kind.mean_chroma for kind in many.table])[many.classes].mean()
+of_means = np.array([np.linalg.norm(kind.mean) for kind in many.table])
+of_kinds = np.array([kind.mean_chroma for kind in many.table])
+of_mean, of_truth = of_means[many.classes].mean(), of_kinds[many.classes].mean()
 glue("best_ratio", float(of_mean / of_truth), display=False)
-glue("ball_ratio", float(np.linalg.norm(ball.mean) / ball.mean_chroma), display=False)
+ball_ratio = float(np.linalg.norm(ball.mean) / ball.mean_chroma)
+glue("ball_ratio", ball_ratio, display=False)
 
 # %% [markdown]
 # {glue:text}`best_ratio:.2f` over whole scenes, most of which is sky and ground, and {glue:text}`ball_ratio:.2f` on
@@ -163,7 +185,12 @@ pixel = torch.tensor([[3.0, -7.0]])
 index, weight = quantize.soft_encode(pixel)
 near = centers[index[0]]
 by_hand = torch.exp(-(near - pixel).square().sum(1) / (2 * 5**2))
-table = {"a": near[:, 0], "b": near[:, 1], "distance": (near - pixel).norm(dim=1), "by hand": by_hand / by_hand.sum()}
+table = {
+    "a": near[:, 0],
+    "b": near[:, 1],
+    "distance": (near - pixel).norm(dim=1),
+    "by hand": by_hand / by_hand.sum(),
+}
 glue("pixel_entropy", float(quantize.soft_entropy(weight)[0]), display=False)
 pd.DataFrame({**table, "weight": weight[0]}).round(4)
 
@@ -192,12 +219,20 @@ ce = objectives.make_objective("ce", config, prior)
 labels = objectives.label_ab(rgb)
 index, weight = ce.targets(labels)
 target = torch.zeros(len(rgb), 313, 16, 16).scatter_(1, index, weight)
-answers = {"all colours alike": torch.ones_like(target), "the prior, for every pixel": prior[None, :, None, None] + 0 * target,
-           "the target itself": target}  # fmt: skip
-scores = {name: ce.score(p.clamp_min(1e-9).log(), rgb) for name, p in answers.items()}
+answers = {
+    "all colours alike": torch.ones_like(target),
+    "the prior, for every pixel": prior[:, None, None].expand_as(target),
+    "the target itself": target,
+}
+scores = {
+    name: ce.score(p.clamp_min(1e-9).log(), rgb) for name, p in answers.items()
+}
 glue("floor", float(scores["the target itself"].plain), display=False)
 pd.DataFrame(
-    {name: {"nats": float(s.plain), "above the floor": float(s.excess)} for name, s in scores.items()}
+    {
+        name: {"nats": float(s.plain), "above the floor": float(s.excess)}
+        for name, s in scores.items()
+    }
 ).T.round(2)
 
 # %% [markdown]
@@ -213,14 +248,23 @@ pd.DataFrame(
 
 
 # %%
+def encoded(colour):
+    return quantize.densify(*quantize.soft_encode(torch.tensor([colour])))[0]
+
+
 def mixture(*parts):
-    return sum(p * quantize.densify(*quantize.soft_encode(torch.tensor([c])))[0] for p, c in parts)
+    return sum(share * encoded(colour) for share, colour in parts)
 
 
 thirds = mixture(*zip(ball.probabilities, ball.colours, strict=True))
-decoded = readout.annealed_mean(thirds.clamp_min(1e-12).log()[None, :, None, None], temperature=1.0)[0, :, 0, 0]
-print("squared error:", ball.mean.round(1), " cross entropy, decoded by the mean:", decoded.numpy().round(1))
-glue("mean_gap", float((decoded - torch.from_numpy(ball.mean)).norm()), display=False)
+logits = thirds.clamp_min(1e-12).log()[None, :, None, None]
+decoded = readout.annealed_mean(logits, temperature=1.0)[0, :, 0, 0]
+means = ball.mean.round(1), decoded.numpy().round(1)
+print(
+    "squared error: {}  cross entropy, decoded by the mean: {}".format(*means)
+)
+gap = float((decoded - torch.from_numpy(ball.mean)).norm())
+glue("mean_gap", gap, display=False)
 
 # %% [markdown]
 # They are {glue:text}`mean_gap:.1f` units apart. This is the prediction on which the book turns: *changing the loss
@@ -242,10 +286,13 @@ glue("mean_gap", float((decoded - torch.from_numpy(ball.mean)).norm()), display=
 
 # %% mystnb={"figure": {"name": "fig-annealing", "caption": "One pixel, decoded at falling temperatures, for three distributions. Red against blue: cooling decides for red, and chroma rises. Grey against red: cooling decides for grey, and chroma falls to nothing. The last is the second after rebalancing, where red has become the likelier one."}, "image": {"alt": "Curves of chroma against temperature, one rising, one falling to zero, one rising, and strips of the decoded colours"}}
 weights = quantize.rebalancing_weights(prior, 0.5)
-undecided = mixture((0.6, (0.0, 0.0)), (0.4, tuple(red.tolist())))
+undecided = mixture((0.6, (0.0, 0.0)), (0.4, red.tolist()))
 tilted = undecided * weights / (undecided @ weights)
-pixels = {"red 60 %, blue 40 %": mixture((0.6, tuple(red.tolist())), (0.4, tuple(blue.tolist()))),
-          "grey 60 %, red 40 %": undecided, "the same, rebalanced": tilted}  # fmt: skip
+pixels = {
+    "red 60 %, blue 40 %": mixture((0.6, red.tolist()), (0.4, blue.tolist())),
+    "grey 60 %, red 40 %": undecided,
+    "the same, rebalanced": tilted,
+}
 figures.plot_annealing(pixels, (1, 0.77, 0.58, 0.38, 0.29, 0.14, 0.05))
 
 # %% [markdown]
@@ -267,7 +314,7 @@ figures.plot_annealing(pixels, (1, 0.77, 0.58, 0.38, 0.29, 0.14, 0.05))
 # %% mystnb={"figure": {"name": "fig-rebalancing", "caption": "Left: prior of the 313 colours against their chroma, each in its own colour. Middle: the weights made of it; common colours weigh less than one (dashed), the rare ones all about the same. Right: mean chroma of the training labels as the loss counts them, for every lambda; the dot is the published choice."}, "image": {"alt": "Falling cloud of points, rising cloud of points, and a falling curve with a dot at one half"}}
 figures.plot_rebalancing(prior)
 
-# %%
+# %% tags=["hide-input"]
 weights = quantize.rebalancing_weights(prior, 0.5)
 chroma = centers.norm(dim=1)
 glue("weight_low", float(weights[prior > 0].min()), display=False)
@@ -298,7 +345,8 @@ glue("red_after", float(tilted[chroma > 30].sum()), display=False)
 
 # %%
 rebalanced = objectives.make_objective("ce_rebal", config, prior)
-logits = torch.randn(len(rgb), 313, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_()
+random = torch.Generator().manual_seed(0)
+logits = torch.randn(len(rgb), 313, 16, 16, generator=random).requires_grad_()
 ours = torch.autograd.grad(rebalanced.score(logits, rgb).loss, logits)[0]
 plain = torch.autograd.grad(ce.score(logits, rgb).loss, logits)[0]
 caffe = rebalanced.pixel_weights(labels, index)[:, None] * plain
@@ -318,17 +366,21 @@ print("same gradient:", torch.allclose(ours, caffe, atol=1e-9))
 # %%
 compared = {}
 for reduction in ("mean", "sum"):
-    objective = objectives.make_objective("ce", replace(config, reduction=reduction), prior)
+    changed = replace(config, reduction=reduction)
+    objective = objectives.make_objective("ce", changed, prior)
     net = networks.make_network(config, 313, seed=0).double()
-    objective.score(net(objective.network_input(rgb.double())), rgb.double()).loss.backward()
+    output = net(objective.network_input(rgb.double()))
+    objective.score(output, rgb.double()).loss.backward()
     gradient = torch.cat([p.grad.flatten() for p in net.parameters()]).norm()
-    decay = 1e-3 * torch.cat([p.detach().flatten() for p in net.parameters()]).norm()
+    weights = torch.cat([p.detach().flatten() for p in net.parameters()])
+    decay = 1e-3 * weights.norm()
     compared[reduction] = {
         "gradient": float(gradient),
         "0.001 x weights": float(decay),
         "ratio": float(decay / gradient),
     }
-glue("decay_factor", compared["mean"]["ratio"] / compared["sum"]["ratio"], display=False)
+factor = compared["mean"]["ratio"] / compared["sum"]["ratio"]
+glue("decay_factor", factor, display=False)
 pd.DataFrame(compared).T.round(4)
 
 # %% [markdown]

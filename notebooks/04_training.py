@@ -21,10 +21,11 @@ profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
-settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
+settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
 # %%
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -55,8 +56,13 @@ live = config if config.data else load_config("smoke", arms=arms)
 # first and head last, so the random numbers of the body are drawn before heads begin to differ:
 
 # %%
-networks = {arm: make_network(config, HEADS[arm], seed=0) for arm in config.arms}
-bodies = {arm: torch.cat([p.flatten() for p in net.trunk.parameters()]) for arm, net in networks.items()}
+networks = {
+    arm: make_network(config, HEADS[arm], seed=0) for arm in config.arms
+}
+bodies = {
+    arm: torch.cat([p.flatten() for p in net.trunk.parameters()])
+    for arm, net in networks.items()
+}
 first = next(iter(bodies.values()))
 same = {arm: torch.equal(body, first) for arm, body in bodies.items()}
 pd.Series(same, name="same body as the first").to_frame()
@@ -68,7 +74,9 @@ pd.Series(same, name="same body as the first").to_frame()
 # %%
 orders = [batch_order(1000, seed=0, epoch=epoch) for epoch in (0, 1)]
 for epoch, order in enumerate(orders):
-    print(f"epoch {epoch} begins with {order[:8]}, each of a thousand once: {len(np.unique(order)) == 1000}")
+    once = len(np.unique(order)) == 1000
+    begins = f"epoch {epoch} begins with {order[:8]}"
+    print(f"{begins}, each of a thousand once: {once}")
 
 # %% [markdown]
 # ## The recipe
@@ -84,9 +92,11 @@ for epoch, order in enumerate(orders):
 # variants; `student` and `zhang` follow the two papers.
 
 # %%
-shown = ["width", "side", "batch", "steps", "epochs", "train_photos", "lr", "schedule", "init", "betas", "weight_decay"]
-profiles = {name: load_config(name) for name in ("smoke", "ablation", "evening", "student", "zhang")}
-pd.DataFrame({name: {key: str(getattr(one, key)) for key in shown} for name, one in profiles.items()})
+shown = ["width", "side", "batch", "steps", "epochs", "train_photos",
+         "lr", "schedule", "init", "betas", "weight_decay"]  # fmt: skip
+profiles = ("smoke", "ablation", "evening", "student", "zhang")
+settings_of = pd.DataFrame({name: vars(load_config(name)) for name in profiles})
+settings_of.loc[shown].map(str)
 
 # %% [markdown]
 # (A zero for `steps` means that `epochs` counts, a zero for `train_photos` that all are taken.) The schedule
@@ -107,14 +117,26 @@ pd.DataFrame({name: {key: str(getattr(one, key)) for key in shown} for name, one
 recipe, trials = load_config("evening"), records.load_tuning("evening")
 table = trials.pivot_table(index=["init", "lr"], columns="arm", values="loss")
 excess = 100 * (table / table.min() - 1)
-used = {arm: (own.init, own.lr) for arm in excess for own in [recipe.for_arm(arm)]}
+used = {
+    arm: (own.init, own.lr) for arm in excess for own in [recipe.for_arm(arm)]
+}
 common = (recipe.init, recipe.lr)
 glue("tried", len(used), display=False)
 glue("trial_steps", int(trials.steps.max()), display=False)
-glue("best_used", int(sum(excess[arm].idxmin() == place for arm, place in used.items())), display=False)
+glue(
+    "best_used",
+    int(sum(excess[arm].idxmin() == place for arm, place in used.items())),
+    display=False,
+)
 glue("common_best", int((excess.loc[common] == 0).sum()), display=False)
-glue("lowest_best", int(sum(excess[arm].idxmin()[1] == trials.lr.min() for arm in used)), display=False)
-glue("student_at_common", float(excess.loc[common, "student_mse"]), display=False)
+glue(
+    "lowest_best",
+    int(sum(excess[arm].idxmin()[1] == trials.lr.min() for arm in used)),
+    display=False,
+)
+glue(
+    "student_at_common", float(excess.loc[common, "student_mse"]), display=False
+)
 excess.reindex(columns=[arm for arm in arms if arm in excess]).round(2)
 
 # %% [markdown]
@@ -140,7 +162,8 @@ for arm in live.arms:
     run.prepare(resume=False)
     untrained[arm] = loop.validation_scores(run)
 glue("log_313", math.log(313), display=False)
-pd.DataFrame(untrained).T[["val_plain", "val_ab_error", "val_chroma_ratio"]].round(2)
+columns = ["val_plain", "val_ab_error", "val_chroma_ratio"]
+pd.DataFrame(untrained).T[columns].round(2)
 
 # %% [markdown]
 # $\log 313$ is {glue:text}`log_313:.2f`. The first column is the loss without weights, in nats or in squared units, so
@@ -151,11 +174,11 @@ pd.DataFrame(untrained).T[["val_plain", "val_ab_error", "val_chroma_ratio"]].rou
 # classifier can get below (for regressions it is zero); the same on images that were not trained on; and the chroma
 # ratio, the mean chroma of the answers over that of the truth, with classifiers decoded at $T = 1$.
 
-# %%
+# %% tags=["hide-output"]
 folders = loop.train_all(live, store)
 print(f"{len(folders)} runs are finished")
 
-# %% mystnb={"figure": {"name": "fig-live-training", "caption": "The training that took place while this page was made. Squared error and cross entropy have different units, so the first panel shows each loss relative to its first value and the second the loss above the floor on images that were not trained on, over that on training images. Errors in ab units (lower left) are comparable between arms."}, "image": {"alt": "Four panels of curves against the epoch for five networks trained live: training loss, validation over training loss, ab error and chroma ratio"}}
+# %% mystnb={"figure": {"name": "fig-live-training", "caption": "The training that took place while this page was made. Squared error and cross entropy have different units, so the first panel shows each loss relative to its first value and the second the loss above the floor on images that were not trained on, over that on training images. There the dotted line is where both are alike. Errors in ab units (lower left) are comparable between arms."}, "image": {"alt": "Four panels of curves against the epoch for five networks trained live: training loss, validation over training loss, ab error and chroma ratio"}}
 figures.plot_training(records.read_histories(folders))
 
 # %% [markdown]
@@ -164,20 +187,27 @@ figures.plot_training(records.read_histories(folders))
 # **All arms learn, and what they are asked shows long before the end.** The same code, on photographs and with more
 # patience. A line is the mean over the seeds of an arm, the band around it reaches from the lowest seed to the highest.
 
-# %% mystnb={"figure": {"name": "fig-training", "caption": "Curves of the recorded runs. The colour error (lower left) of the three arms without weights falls fast and then slowly; that of the two with weights for rare colours stays higher, because they are asked for something else, and their colours are as vivid as real ones or more so (lower right). The chroma ratio jumps about until the learning rate falls. The second panel is above one where a network does better on the images it is trained on."}, "image": {"alt": "Four panels of curves against the epoch for the recorded networks: training loss, validation over training loss, ab error and chroma ratio"}}
+# %% mystnb={"figure": {"name": "fig-training", "caption": "Curves of the recorded runs. The colour error (lower left) of the three arms without weights falls fast and then slowly; that of the two with weights for rare colours stays higher, because they are asked for something else, and their colours are as vivid as real ones or more so (lower right). The chroma ratio jumps about until the learning rate falls. The second panel is above one, the dotted line, where a network does better on the images it is trained on. The dotted lines of the lower panels are what plain grey and one colour for all pixels reach on test images, and the chroma of the photographs themselves."}, "image": {"alt": "Four panels of curves against the epoch for the recorded networks: training loss, validation over training loss, ab error and chroma ratio"}}
 history = records.training_curves(config)
-figures.plot_training(history)
+measured = replace(config, arms=records.arms_there(config))
+levels = figures.training_levels(records.for_config(measured))
+figures.plot_training(history, levels)
 
 # %% tags=["hide-input"]
-facts = records.curve_facts(history).reindex([arm for arm in config.arms if arm in set(history.arm)])
-for arm, name in ((arm, n) for arm in config.arms for n in ("ab_error", "wavers", "ratio_wavers")):
-    glue(f"{arm}_{name}", float(facts[name].get(arm, math.nan)), display=False)
+there = [arm for arm in config.arms if arm in set(history.arm)]
+facts = records.curve_facts(history).reindex(there)
+for arm in config.arms:
+    for name in ("ab_error", "wavers", "ratio_wavers"):
+        value = float(facts[name].get(arm, math.nan))
+        glue(f"{arm}_{name}", value, display=False)
 glue("epochs", float(history.epoch.max()), display=False)
 glue("steps", int(history.step.max()), display=False)
 glue("networks", len(history.groupby(["arm", "seed"])), display=False)
 glue("most_unseen", float(facts.unseen.max()), display=False)
-titles = {"ab_error": "ab error", "unseen": "validation / training", "wavers": "loss wavers, %"}
-facts.rename(columns=titles | {"chroma_ratio": "chroma ratio", "ratio_wavers": "ratio wavers, %"}).round(2)
+titles = {"ab_error": "ab error", "unseen": "validation / training"}
+titles |= {"chroma_ratio": "chroma ratio", "wavers": "loss wavers, %"}
+titles |= {"ratio_wavers": "ratio wavers, %"}
+facts.rename(columns=titles).round(2)
 
 # %% [markdown]
 # **Error.** At the end `ce`, read as its mean, has an $ab$ error of {glue:text}`ce_ab_error:.2f`, `l2` one of
@@ -207,22 +237,27 @@ facts.rename(columns=titles | {"chroma_ratio": "chroma ratio", "ratio_wavers": "
 # `student` has the paper's width, batch, epochs, constant rate and PyTorch's own weights. Whatever profile this page
 # was made with, here are its recorded curves.
 
-# %% mystnb={"figure": {"name": "fig-student-training", "caption": "The recorded runs of profile student, at full width. Second panel: from some epoch on, plain cross entropy and L2 on ab go on learning their training images and no others. First panel: two arms are where they were after the first stretch, and stay there."}, "image": {"alt": "Four panels of curves against the epoch for networks of full width: training loss, validation over training loss, ab error and chroma ratio. Two of the arms are flat in all of them"}}
-wide = load_config("student", arms=["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"], seeds=[])
+# %% mystnb={"figure": {"name": "fig-student-training", "caption": "The recorded runs of profile student, at full width. Second panel: from some epoch on, plain cross entropy and L2 on ab go on learning their training images and no others. First panel: two arms are where they were after the first stretch, and stay there. Dotted lines as in the figure before."}, "image": {"alt": "Four panels of curves against the epoch for networks of full width: training loss, validation over training loss, ab error and chroma ratio. Two of the arms are flat in all of them"}}
+five = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
+wide = load_config("student", arms=five, seeds=[])
 wide_history = records.training_curves(wide)
-figures.plot_training(wide_history)
+wide_found = records.for_config(wide)
+levels = figures.training_levels(wide_found)
+figures.plot_training(wide_history, levels)
 
 # %% tags=["hide-input"]
 unseen = wide_history.groupby(["arm", "epoch"]).val_excess.mean()
 for arm in ("l2", "ce"):
     glue(f"wide_{arm}_best", float(unseen[arm].idxmin()), display=False)
-    glue(f"wide_{arm}_rise", float(100 * (unseen[arm].iloc[-1] / unseen[arm].min() - 1)), display=False)
-    glue(f"wide_{arm}_unseen", float(records.curve_facts(wide_history).unseen[arm]), display=False)
+    rise = float(100 * (unseen[arm].iloc[-1] / unseen[arm].min() - 1))
+    glue(f"wide_{arm}_rise", rise, display=False)
+    last = float(records.curve_facts(wide_history).unseen[arm])
+    glue(f"wide_{arm}_unseen", last, display=False)
 glue("wide_epochs", float(wide_history.epoch.max()), display=False)
 fell = ["student_mse+L", "mean", "l2_rebal", "weighted", "ce@1"]
 names = ["skill_mean", "chroma_ratio", "true_hue_ratio", "colourfulness"]
 glue("wide_networks", len(wide_history.groupby(["arm", "seed"])), display=False)
-records.for_config(wide).table(names, fell)
+wide_found.table(names, fell)
 
 # %% [markdown]
 # The validation loss of `ce` is lowest at epoch {glue:text}`wide_ce_best:.0f` of {glue:text}`wide_epochs:.0f` and ends

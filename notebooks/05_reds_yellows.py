@@ -22,11 +22,12 @@ profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
-settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
+settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
 # %%
 import math
 from dataclasses import replace
+from itertools import product
 
 import pandas as pd
 from myst_nb import glue
@@ -43,7 +44,8 @@ pd.options.display.max_colwidth = 90
 
 # %% tags=["hide-input"]
 for verdict in (h3, h4, h17):
-    glue(verdict.hypothesis.id.lower(), answers.standing(verdict), display=False)
+    name = verdict.hypothesis.id.lower()
+    glue(name, answers.standing(verdict), display=False)
 images = examples.book_images(config, "red_yellow")
 glue("chosen", images.rule, display=False)
 glue("profile_name", found.profile, display=False)
@@ -64,7 +66,8 @@ for name in ("VIVID", "NEUTRAL", "HIT"):
 
 # %% mystnb={"figure": {"name": "fig-reds", "caption": "Look for surfaces that are red or yellow in the truth, and ask of each network whether they faded, turned into another hue, or survived."}, "image": {"alt": "A grid of photographs: grey input, truth, and the results of the networks, one of them also with a gain"}}
 columns = ["student_mse", "l2", "ce@1", "ce@1+gain", "ce_rebal@1"]
-figures.image_grid(examples.colorize_systems(images, networks, columns, found.summary["gains"]))
+gains = found.summary["gains"]
+figures.image_grid(examples.colorize_systems(images, networks, columns, gains))
 
 # %% [markdown]
 # ## What the paper says
@@ -93,29 +96,37 @@ figures.image_grid(examples.colorize_systems(images, networks, columns, found.su
 # sector of the predicted hue, or grey if the predicted chroma is below {glue:text}`neutral:d`.
 
 # %% tags=["hide-input"]
-pd.Series(metrics.SECTORS, name="begins at (degrees)").rename_axis("sector").to_frame()
+sectors = pd.Series(metrics.SECTORS, name="begins at (degrees)").to_frame()
+sectors.rename_axis("sector")
 
-# %% mystnb={"figure": {"name": "fig-hue-confusion", "caption": "What became of vivid pixels of the test photographs. Rows are true hues, columns what the pixels were shown as; each row sums to one. Weight in the last column has faded. Above, without weights for rare colours: a gain takes weight out of the last column and leaves the hues. Below, with them: red is shown as red, and so are many oranges and yellows."}, "image": {"alt": "Six heat maps of true hue against shown hue, one for each network and read-out, with the share of pixels in each cell"}}
+# %% mystnb={"figure": {"name": "fig-hue-confusion", "caption": "What became of vivid pixels of the test photographs. Rows are true hues, columns what the pixels were shown as; each row sums to one. A cell has the colour of its column, the stronger the larger its share, so that the last column, grey, holds what has faded, and a confused hue stands off the diagonal: reds and purples are painted in orange and grey first of all, blue alone is mostly itself. Above, without weights for rare colours: a gain takes weight out of the last column and leaves the hues. Below, with them: red is shown as red, and so are many oranges and yellows."}, "image": {"alt": "Six heat maps of true hue against shown hue, one for each network and read-out, with the share of pixels in each cell"}}
 order = ["l2", "ce@1", "ce@1+gain", "l2_rebal", "ce_rebal@1", "ce@1~0.5"]
-shares = {system: found.confusion(system) for system in order if system in found.systems}
+shares = {s: found.confusion(s) for s in order if s in found.systems}
 figures.plot_confusion(shares)
 
 
 # %% tags=["hide-input"]
 def share(system, true, seen):
-    return 100 * float(shares[system].loc[true, seen]) if system in shares else math.nan
+    known = system in shares
+    return 100 * float(shares[system].loc[true, seen]) if known else math.nan
 
 
 for system, name in {"l2": "l2", "ce@1": "ce"}.items():
-    for true, seen in (("red", "gray"), ("yellow", "gray"), ("red", "blue"), ("yellow", "blue")):
+    for true, seen in product(("red", "yellow"), ("gray", "blue")):
         glue(f"{name}_{true}_{seen}", share(system, true, seen), display=False)
 for system, name in {"ce@1+gain": "gain", "ce_rebal@1": "rebal"}.items():
-    for true, seen in (("red", "red"), ("red", "orange"), ("orange", "red"), ("yellow", "red")):
+    for true, seen in (
+        ("red", "red"),
+        ("red", "orange"),
+        ("orange", "red"),
+        ("yellow", "red"),
+    ):
         glue(f"{name}_{true}_{seen}", share(system, true, seen), display=False)
 for hue in ("red", "yellow"):
     gap = answers.difference(found, "l2", "ce@1", f"confusion_{hue}_gray")
     glue(f"fading_{hue}", answers.said(gap, "+.3f"), display=False)
-    glue(f"close_{hue}", 100 * found.value("ce@1", f"recall10_{hue}"), display=False)
+    close = 100 * found.value("ce@1", f"recall10_{hue}")
+    glue(f"close_{hue}", close, display=False)
 
 # %% [markdown]
 # Of the true reds `l2` shows {glue:text}`l2_red_gray:.0f` % as grey and {glue:text}`l2_red_blue:.1f` % as blue, `ce`,
@@ -148,10 +159,18 @@ answers.findings_table({"H4": h4})
 # rare colours.
 
 # %% tags=["hide-input"]
-for system, hue in ((s, h) for s in ("weighted", "ce@1") for h in ("red", "yellow")):
-    glue(f"{system}_recall_{hue}".replace("@1", ""), 100 * found.value(system, f"recall_{hue}"), display=False)
-vivid = ["l2+gain", "ce@1+gain", "ce@1~0.5", "l2_rebal", "ce_rebal@1", "ce_rebal@0.38"]
-found.table(["recall_red", "precision_red", "recall_yellow", "precision_yellow"], vivid)
+for system, name in {"weighted": "weighted", "ce@1": "ce"}.items():
+    for hue in ("red", "yellow"):
+        recall = 100 * found.value(system, f"recall_{hue}")
+        glue(f"{name}_recall_{hue}", recall, display=False)
+vivid = ["l2+gain", "ce@1+gain", "ce@1~0.5",
+         "l2_rebal", "ce_rebal@1", "ce_rebal@0.38"]  # fmt: skip
+columns = [
+    f"{kind}_{hue}"
+    for hue in ("red", "yellow")
+    for kind in ("recall", "precision")
+]
+found.table(columns, vivid)
 
 # %% [markdown]
 # *Weighted mean colour* finds {glue:text}`weighted_recall_red:.0f` % of the reds and
@@ -161,9 +180,15 @@ found.table(["recall_red", "precision_red", "recall_yellow", "precision_yellow"]
 # pixels that are red by truth and those that are by prediction.
 
 # %% mystnb={"figure": {"name": "fig-recall", "caption": "Recall and F1 of red and yellow. Plus signs are gain controls, hollow points the mean of a classifier. For red, weights for rare colours give the highest F1, whether they are used in training or afterwards. For yellow a gain does better than any of them."}, "image": {"alt": "Four panels of points with intervals, a row for each system: recall and F1 of red and of yellow"}}
-rows = [system for system in ("mean", "weighted", "l2", "ce@1", *vivid) if system in found.systems]
+rows = [
+    s for s in ("mean", "weighted", "l2", "ce@1", *vivid) if s in found.systems
+]
 scores = ["recall_red", "f1_red", "recall_yellow", "f1_yellow"]
-figures.plot_intervals({metrics.metric(m).title: {s: found.interval(s, m) for s in rows} for m in scores})
+panels = {
+    metrics.metric(m).title: {s: found.interval(s, m) for s in rows}
+    for m in scores
+}
+figures.plot_intervals(panels)
 
 # %% [markdown]
 # ## Does rebalancing repair them?
@@ -178,14 +203,22 @@ figures.plot_intervals({metrics.metric(m).title: {s: found.interval(s, m) for s 
 answers.findings_table({"H3": h3})
 
 # %% mystnb={"figure": {"name": "fig-weights-or-gain", "caption": "Systems with weights for rare colours less the gain control of the same loss without: F1 of each hue. To the right of the dotted line the weights find more of this hue. A gain makes the hue stronger that the mean has; weights can choose another."}, "image": {"alt": "Six panels of differences with intervals around a zero line, one for each hue, three rows each: rebalanced cross entropy at two temperatures and rebalanced squared error, each less its gain control"}}
-rivals = {"ce_rebal@1": "ce@1+gain", "ce_rebal@0.38": "ce@0.38+gain", "l2_rebal": "l2+gain"}
+rivals = {
+    "ce_rebal@1": "ce@1+gain",
+    "ce_rebal@0.38": "ce@0.38+gain",
+    "l2_rebal": "l2+gain",
+}
 pairs = {system: (system, rival) for system, rival in rivals.items()}
 panels = answers.panels(found, pairs, [f"f1_{hue}" for hue in metrics.SECTORS])
 figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 
 # %% tags=["hide-input"]
 for hue in ("red", "yellow"):
-    sought = {"cure": ("ce_rebal@1", "ce@1"), "beats": pairs["ce_rebal@1"], "l2_beats": pairs["l2_rebal"]}
+    sought = {
+        "cure": ("ce_rebal@1", "ce@1"),
+        "beats": pairs["ce_rebal@1"],
+        "l2_beats": pairs["l2_rebal"],
+    }
     for name, pair in sought.items():
         effect = answers.difference(found, *pair, f"f1_{hue}")
         glue(f"{name}_{hue}", answers.said(effect, "+.3f"), display=False)
@@ -193,7 +226,10 @@ for score in ("recall_yellow", "precision_yellow"):
     effect = answers.difference(found, *pairs["ce_rebal@1"], score)
     glue(score, answers.said(effect, "+.3f"), display=False)
 for system, name in {"ce_rebal@1": "rebal", "l2_rebal": "l2"}.items():
-    effects = {h: answers.difference(found, *pairs[system], f"f1_{h}") for h in metrics.SECTORS}
+    effects = {
+        h: answers.difference(found, *pairs[system], f"f1_{h}")
+        for h in metrics.SECTORS
+    }
     glue(f"{name}_better", answers.sorted_out(effects)[0], display=False)
     glue(f"{name}_worse", answers.sorted_out(effects)[1], display=False)
 
@@ -234,10 +270,15 @@ rarest = prior.argsort()[int((prior == 0).sum()) :]
 pull = (test / prior)[rarest].cumsum(0)
 half = int((pull < pull[-1] / 2).sum()) + 1
 glue("half_pixels", 100 * float(test[rarest[:half]].sum()), display=False)
-for metric, (name, form) in {"auc": ("cost", "+.4f"), "auc_balanced": ("won", "+.3f")}.items():
+forms = {"auc": ("cost", "+.4f"), "auc_balanced": ("won", "+.3f")}
+for metric, (name, form) in forms.items():
     for t in ("1", "0.38"):
         effect = answers.difference(found, f"ce_rebal@{t}", f"ce@{t}", metric)
-        glue(f"{name}_{t}".replace("0.38", "cool"), answers.said(effect, form), display=False)
+        glue(
+            f"{name}_{t}".replace("0.38", "cool"),
+            answers.said(effect, form),
+            display=False,
+        )
 answers.findings_table({"H17": h17})
 
 # %% [markdown]

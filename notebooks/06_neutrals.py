@@ -21,11 +21,12 @@ profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
-settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
+settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
 # %%
 import math
 from dataclasses import replace
+from itertools import product
 
 import pandas as pd
 import torch
@@ -60,7 +61,8 @@ glue("covers", found.covers, display=False)
 
 # %% mystnb={"figure": {"name": "fig-neutral-pictures", "caption": "Clouds, walls and rocks are the places to look at. A mean of what is possible tints them a little, a cooler read-out leaves them grey, and whatever makes colours vivid makes these tints vivid, too."}, "image": {"alt": "A grid of photographs: grey input, truth, and the results of the networks and read-outs, one of them with a gain"}}
 columns = ["l2", "ce@0.38", "ce@1", "ce@1+gain", "ce_rebal@1"]
-figures.image_grid(examples.colorize_systems(images, networks, columns, found.summary["gains"]))
+gains = found.summary["gains"]
+figures.image_grid(examples.colorize_systems(images, networks, columns, gains))
 
 # %% [markdown]
 # ## What the paper says, and why it is hard to fail
@@ -89,18 +91,22 @@ answers.findings_table({"H6": h6})
 
 # %% tags=["hide-input"]
 pairs = {
-    "gap": ("l2", "ce@1"), "l2_grey": ("l2", "grey"), "ce_grey": ("ce@1", "grey"), "l2_mean": ("l2", "mean"),
-    "cool": ("ce@0.38", "ce@1"), "gain": ("ce@1+gain", "ce@1"),
-    "rebal": ("ce_rebal@1", "ce@1"), "rebal_gain": ("ce_rebal@1", "ce@1+gain"), "tilt_gain": ("ce@1~0.5", "ce@1+gain"),
+    "gap": ("l2", "ce@1"), "cool": ("ce@0.38", "ce@1"),
+    "l2_grey": ("l2", "grey"), "ce_grey": ("ce@1", "grey"),
+    "l2_mean": ("l2", "mean"), "gain": ("ce@1+gain", "ce@1"),
+    "rebal": ("ce_rebal@1", "ce@1"), "rebal_gain": ("ce_rebal@1", "ce@1+gain"),
+    "tilt_gain": ("ce@1~0.5", "ce@1+gain"),
     "l2_rebal": ("l2_rebal", "l2"), "l2_rebal_gain": ("l2_rebal", "l2+gain"),
 }  # fmt: skip
 for name, pair in pairs.items():
     effect = answers.difference(found, *pair, "neutral_ciede2000")
     glue(name, answers.said(effect, "+.2f"), display=False)
 for system in ("l2", "ce@1", "grey", "mean"):
-    glue(f"{system}_error".replace("@", "_"), found.value(system, "neutral_ciede2000"), display=False)
-hue = answers.measured(found, ["ce@1+gain", "ce_rebal@1", "ce@1~0.5"], ["true_hue_ratio"]).true_hue_ratio
-for system, name in {"ce@1+gain": "gain", "ce_rebal@1": "rebal", "ce@1~0.5": "tilt"}.items():
+    error = found.value(system, "neutral_ciede2000")
+    glue(f"{system}_error".replace("@", "_"), error, display=False)
+vivid = {"ce@1+gain": "gain", "ce_rebal@1": "rebal", "ce@1~0.5": "tilt"}
+hue = answers.measured(found, list(vivid), ["true_hue_ratio"]).true_hue_ratio
+for system, name in vivid.items():
     glue(f"{name}_hue", float(hue.get(system, math.nan)), display=False)
 
 # %% [markdown]
@@ -116,13 +122,17 @@ for system, name in {"ce@1+gain": "gain", "ce_rebal@1": "rebal", "ce@1~0.5": "ti
 # an error of its own lightness would count in CIEDE2000.)
 
 # %% mystnb={"figure": {"name": "fig-neutrals", "caption": "Errors on neutral pixels and the chroma that they get there, beside the share of true chroma that is found over all pixels. Hollow points are means of a classifier, plus signs gain controls. Dotted: the grey baseline in the first panel, the true chroma of these pixels in the second, all of the true chroma in the third."}, "image": {"alt": "Three panels of points with intervals, a row for each system: CIEDE2000 error and chroma on neutral pixels, and true-hue chroma ratio of all pixels"}}
-order = ["grey", "mean", "weighted", "student_mse+L", "l2", "ce@0.38", "ce@1", "l2+gain", "ce@1+gain",
-         "ce@1~0.5", "l2_rebal", "ce_rebal@1", "ce_rebal@0.38", "ceiling"]  # fmt: skip
+order = ["grey", "mean", "weighted", "student_mse+L", "l2", "ce@0.38", "ce@1",
+         "l2+gain", "ce@1+gain", "ce@1~0.5", "l2_rebal", "ce_rebal@1",
+         "ce_rebal@0.38", "ceiling"]  # fmt: skip
 shown = ["neutral_ciede2000", "neutral_chroma", "true_hue_ratio"]
 rows = [system for system in order if system in found.systems]
-panels = {metrics.metric(m).title: {s: found.interval(s, m) for s in rows} for m in shown}
-marks = (found.value("grey", "neutral_ciede2000"), found.value("grey", "neutral_error"), 1.0)
-figures.plot_intervals(panels, dict(zip(panels, marks, strict=True)))
+panels = {
+    metrics.metric(m).title: {s: found.interval(s, m) for s in rows}
+    for m in shown
+}
+marks = [found.value("grey", f"neutral_{m}") for m in ("ciede2000", "error")]
+figures.plot_intervals(panels, dict(zip(panels, [*marks, 1.0], strict=True)))
 
 # %% [markdown]
 # Of `ce`'s own answers the cooler one is kinder to neutrals: at $T = 0.38$ the error, against that of the mean, is
@@ -147,20 +157,27 @@ figures.plot_intervals(panels, dict(zip(panels, marks, strict=True)))
 # $$ \Delta a = \overline{\hat a - a}, \qquad \Delta b = \overline{\hat b - b} \qquad \text{over neutral pixels.} $$
 
 # %% mystnb={"figure": {"name": "fig-neutral-shift", "caption": "The cast on neutral pixels: mean shift along both axes with 95 % intervals, drawn on the colours themselves at medium lightness. The centre is no cast. The background shows how a grey wall looks with the shift at that place."}, "image": {"alt": "The ab plane around grey as a coloured square; markers with small crosses show by how much each system shifts neutral pixels"}}
-cast = ["mean", "weighted", "l2", "ce@1", "ce@0.38", "ce@1+gain", "l2_rebal", "ce_rebal@1"]
+cast = ["mean", "weighted", "l2", "ce@1", "ce@0.38", "ce@1+gain",
+        "l2_rebal", "ce_rebal@1"]  # fmt: skip
 axes = [f"neutral_shift_{axis}" for axis in "ab"]
-figures.plot_shifts({s: tuple(found.interval(s, shift) for shift in axes) for s in cast if s in found.systems})
+shifts = {s: tuple(found.interval(s, axis) for axis in axes)
+          for s in cast if s in found.systems}  # fmt: skip
+figures.plot_shifts(shifts)
 
 # %% tags=["hide-input"]
-tan = color.rgb_to_lab(color.to_unit(torch.tensor([[[[210, 180, 140]]]], dtype=torch.uint8)))[:, 1:]
+rgb = torch.tensor([[[[210, 180, 140]]]], dtype=torch.uint8)
+tan = color.rgb_to_lab(color.to_unit(rgb))[:, 1:]
 glue("tan_chroma", float(color.chroma(tan)), display=False)
 glue("tan_hue", float(color.hue(tan)), display=False)
-glue("tan_sector", list(metrics.SECTORS)[int(metrics.hue_sector(tan))], display=False)
-tints = ("yellowish", "bluish", "neither yellowish nor bluish as far as can be told")
+sector_of_tan = list(metrics.SECTORS)[int(metrics.hue_sector(tan))]
+glue("tan_sector", sector_of_tan, display=False)
+neither = "neither yellowish nor bluish as far as can be told"
+tints = ("yellowish", "bluish", neither)
 for system in ("l2", "ce@1", "mean"):
     shift = found.interval(system, "neutral_shift_b")
-    glue(f"{system}_tint".replace("@", "_"), answers.said(shift, "+.2f", tints), display=False)
-for system, sector in ((s, h) for s in ("l2", "ce@1") for h in ("orange", "yellow")):
+    tint = answers.said(shift, "+.2f", tints)
+    glue(f"{system}_tint".replace("@", "_"), tint, display=False)
+for system, sector in product(("l2", "ce@1"), ("orange", "yellow")):
     ratio = found.value(system, f"true_hue_ratio_{sector}")
     glue(f"{system}_{sector}".replace("@", "_"), ratio, display=False)
 

@@ -21,8 +21,8 @@ profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
-settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
-photos = ["lighthouse", "boat", "island", "caps"]  # of the images that may be shown
+settings = {}  # changes to the profile, {"width": 0.5}; they need data
+photos = ["lighthouse", "boat", "island", "caps"]  # of those that may be shown
 
 # %%
 from dataclasses import replace
@@ -44,10 +44,12 @@ networks = answers.networks(config)
 images = examples.named_images(config, photos, "vivid")
 
 # %% tags=["hide-input"]
-trained = {arm: len(found.seeds(name)) for name in found.systems if (arm := System.parse(name).arm) in there}
+arm_of = {name: System.parse(name).arm for name in found.systems}
+trained = {a: len(found.seeds(n)) for n, a in arm_of.items() if a in there}
 missing = [arm for arm in config.arms if arm not in there]
 glue("profile_name", found.profile, display=False)
-glue("trained", ", ".join(f"{arm} {n}" for arm, n in trained.items()), display=False)
+counted = ", ".join(f"{arm} {n}" for arm, n in trained.items())
+glue("trained", counted, display=False)
 glue("missing", ", ".join(missing) or "none", display=False)
 glue("painters", ", ".join(networks), display=False)
 glue("pictures", found.summary["pictures"], display=False)
@@ -61,10 +63,14 @@ glue("covers", found.covers, display=False)
 # network made of its lightness. Networks that ship with this book took part, one an arm: {glue:text}`painters:s`.
 
 # %% mystnb={"figure": {"name": "fig-vivid-photos", "caption": "Our counterpart of the student paper's fourth figure: from top to bottom grey input, truth, and one row for each network and question. Rows that answer with a plain mean, of whatever loss, look alike: blue where there is sky, else near grey or brown. More colour comes with the rows in which rare colours weigh more, and some of it comes out wrong: look at the wall behind the caps."}, "image": {"alt": "A grid with a column for each photograph and rows for grey input, truth, networks trained with squared error, cross entropy at its mean, and networks and read-outs that weigh rare colours more"}}
-asked = ["student_mse", "l2", "ce@1", "ce@0.38", "l2_rebal", "ce@1~0.5", "ce_rebal@0.38"]
+asked = ["student_mse", "l2", "ce@1", "ce@0.38",
+         "l2_rebal", "ce@1~0.5", "ce_rebal@0.38"]  # fmt: skip
 asked = [system for system in asked if System.parse(system).arm in networks]
 painted = examples.colorize_systems(images, networks, asked)
-turned = {system_title(s): {name: row[s] for name, row in painted.items()} for s in ["input", "truth", *asked]}
+turned = {
+    system_title(s): {name: row[s] for name, row in painted.items()}
+    for s in ["input", "truth", *asked]
+}
 figures.image_grid(turned, titles={name: name for name in painted})
 
 # %% [markdown]
@@ -73,8 +79,10 @@ figures.image_grid(turned, titles={name: name for name in painted})
 
 # %% tags=["hide-input"]
 first = next(iter(painted.values()))
-left, right = [system for system in ("l2", "ce@1~0.5", "input", "truth") if system in first][:2]
-HTML(figures.before_after(first[left], first[right], (system_title(left), system_title(right))))
+wanted = ("l2", "ce@1~0.5", "input", "truth")
+pair = [system for system in wanted if system in first][:2]
+left, right = (first[system] for system in pair)
+HTML(figures.before_after(left, right, tuple(map(system_title, pair))))
 
 # %% [markdown]
 # ## What the paper says
@@ -129,18 +137,27 @@ steps = {
     "one factor for all (gain)": ("ce@1+gain", "ce@1"),
 }
 
-# %% mystnb={"figure": {"name": "fig-steps", "caption": "What each step adds to vividness (left half) and to accuracy (right half); to the right of the dotted line is more. The first three rows take the loss, its colour space and the decoder by themselves; the rows below them are the ways to colour, each with its price."}, "image": {"alt": "Four panels of differences with intervals around a zero line, a row for each change: colour space, loss, temperature, weights in training and afterwards, sample and gain"}}
+# %% mystnb={"figure": {"name": "fig-steps", "caption": "What each step adds to vividness (left half) and to accuracy (right half); to the right of the dotted line, which is no change, is more. The numbers are the values of the points; the second row, the loss, needs them. The first three rows take the loss, its colour space and the decoder by themselves; the rows below them are the ways to colour, each with its price."}, "image": {"alt": "Four panels of differences with intervals around a zero line, a row for each change: colour space, loss, temperature, weights in training and afterwards, sample and gain"}}
 shown = ["colourfulness", "true_hue_ratio", "auc", "auc_balanced"]
 panels = answers.panels(found, steps, shown)
-figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
+forms = dict(zip(panels, ("+.1f", "+.3f", "+.4f", "+.3f"), strict=True))
+figures.plot_intervals(panels, dict.fromkeys(panels, 0.0), forms)
 
 # %% tags=["hide-input"]
-short = dict(zip(steps, ("space", "loss", "decoder", "l2w", "cew", "tilt", "warm", "sample", "gain"), strict=True))
-forms = {"colourfulness": "+.1f", "true_hue_ratio": "+.3f", "auc": "+.4f", "auc_balanced": "+.3f"}
+names = ["space", "loss", "decoder", "l2w", "cew",
+         "tilt", "warm", "sample", "gain"]  # fmt: skip
+short = dict(zip(steps, names, strict=True))
+forms = {
+    "colourfulness": "+.1f",
+    "true_hue_ratio": "+.3f",
+    "auc": "+.4f",
+    "auc_balanced": "+.3f",
+}
 for step, pair in steps.items():
     for metric, form in forms.items():
         effect = answers.difference(found, *pair, metric)
-        glue(f"{short[step]}_{metric}", answers.said(effect, form), display=False)
+        said = answers.said(effect, form)
+        glue(f"{short[step]}_{metric}", said, display=False)
 ids = ("H1", "H5", "H8", "H14", "H16")
 verdicts = {name: claims.decide(name, found) for name in ids}
 for name, verdict in verdicts.items():
@@ -148,7 +165,8 @@ for name, verdict in verdicts.items():
     glue(f"{name}_so_far", answers.standing(verdict), display=False)
 rmse = answers.difference(found, "ce@1", "l2", "ab_rmse")
 glue("loss_rmse", f"{rmse:+.2f}", display=False)
-glue("loss_rmse_word", claims.wording(rmse, words=("larger", "smaller", "not told apart")), display=False)
+word = claims.wording(rmse, words=("larger", "smaller", "not told apart"))
+glue("loss_rmse_word", word, display=False)
 
 # %% [markdown]
 # Intervals cover {glue:text}`covers:s`; an arm with one seed can only be compared on that seed, and then its interval
@@ -196,9 +214,12 @@ answers.findings_table({"H5": verdicts["H5"]})
 # <a href="../book/live.html#photo=lighthouse&t=0.38&lambda=1&left=mean">a sky at T = 0.38</a> beside its mean, and turn the knob.
 
 # %% tags=["hide-input"]
-shares, chroma = found.summary["histograms"], quantize.ab_gamut_centers().norm(dim=1).numpy()
-glue("near_truth", 100 * float(np.array(shares["truth"])[chroma <= 15].sum()), display=False)
-for name, system in {"true": "truth", "warm": "ce@1", "cool": "ce@0.38"}.items():
+shares = found.summary["histograms"]
+chroma = quantize.ab_gamut_centers().norm(dim=1).numpy()
+near = 100 * float(np.array(shares["truth"])[chroma <= 15].sum())
+glue("near_truth", near, display=False)
+compared = {"true": "truth", "warm": "ce@1", "cool": "ce@0.38"}
+for name, system in compared.items():
     share = shares[system][int(chroma.argmin())] if system in shares else np.nan
     glue(f"{name}_grey", 100 * share, display=False)
 
@@ -238,7 +259,8 @@ for name, system in {"true": "truth", "warm": "ce@1", "cool": "ce@0.38"}.items()
 longer = "ce@1 batch=256,lr=0.002,precision=bf16,steps=10114"
 forms |= {"nll": "+.3f", "ab_rmse": "+.2f", "overconfidence": "+.3f"}
 for metric, form in forms.items():
-    glue(f"long_{metric}", answers.said(answers.difference(found, longer, "ce@1", metric), form), display=False)
+    effect = answers.difference(found, longer, "ce@1", metric)
+    glue(f"long_{metric}", answers.said(effect, form), display=False)
 
 # %% [markdown]
 # **Too sure of itself.** Trained for thirty epochs, `ce` had used up the photographs long before the end
@@ -256,12 +278,14 @@ for metric, form in forms.items():
 # %% tags=["hide-input"]
 constant = results.load("student", (0,))
 columns = ["colourfulness", "chroma_ratio", "auc", "skill_mean"]
-nothing = answers.measured(constant, ["student_mse+L", "mean", "l2_rebal", "weighted"], columns)
+rows = ["student_mse+L", "mean", "l2_rebal", "weighted"]
+nothing = answers.measured(constant, rows, columns)
 sound = answers.measured(found, ["l2"], ["chroma_ratio"]).chroma_ratio
 glue("nothing_ratio", float(nothing.chroma_ratio["l2_rebal"]), display=False)
 glue("sound_ratio", float(sound.get("l2", np.nan)), display=False)
 titles = {name: metrics.metric(name).title for name in columns}
-nothing.rename(index=system_title, columns=titles).round({titles["colourfulness"]: 1}).round(3)
+nothing = nothing.rename(index=system_title, columns=titles)
+nothing.round({titles["colourfulness"]: 1}).round(3)
 
 # %% [markdown]
 # Each of the two lies beside its constant colour. Yet the second has a chroma ratio of
@@ -280,14 +304,18 @@ nothing.rename(index=system_title, columns=titles).round({titles["colourfulness"
 # %% mystnb={"figure": {"name": "fig-hues", "caption": "Chroma along the true hue over true chroma, hue by hue, over pixels whose true chroma exceeds twenty. The claim is about the two warm colours of markers: blue should stand above the dotted line at a half, and every other hue below. Another loss moves the markers little. Weights raise orange, yellow and green most."}, "image": {"alt": "Points in six coloured columns, red to purple, a marker for each system in each, with a line at a half"}}
 compared = ["student_mse", "l2", "ce@1", "ce@1~0.5", "ce_rebal@0.38"]
 compared = [system for system in compared if system in found.systems]
-ratios = {s: {h: found.interval(s, f"true_hue_ratio_{h}") for h in metrics.SECTORS} for s in compared}
+ratios = {
+    s: {h: found.interval(s, f"true_hue_ratio_{h}") for h in metrics.SECTORS}
+    for s in compared
+}
 figures.plot_hues(ratios, "chroma along the true hue / true chroma", 0.5)
 
 # %% tags=["hide-input"]
 for system in ("student_mse", "l2", "ce@1"):
     hues = {h: v.value for h, v in ratios.get(system, {}).items()}
     ranked = sorted(hues, key=hues.get, reverse=True)
-    glue(f"{system}_ranked".replace("@", "_"), ", ".join(f"{h} {hues[h]:.2f}" for h in ranked), display=False)
+    said = ", ".join(f"{h} {hues[h]:.2f}" for h in ranked)
+    glue(f"{system}_ranked".replace("@", "_"), said, display=False)
 
 # %% [markdown]
 # The ratios of `l2`, largest first: {glue:text}`l2_ranked:s`; of `student_mse`: {glue:text}`student_mse_ranked:s`. That
@@ -339,11 +367,14 @@ answers.findings_table({"H14": verdicts["H14"]})
 # not with each other. {doc}`05_reds_yellows` says what both AuC are.
 
 # %% tags=["hide-input"]
-rows = {"grey": "grey", "random": "random", "l2": "l2", "ce": "ce@0.38", "rebal": "ce_rebal@0.38"}
-ours = 100 * answers.measured(found, rows.values(), ["auc", "auc_balanced"]).reindex(list(rows.values()))
+rows = {system: system for system in ("grey", "random", "l2")}
+rows |= {"ce": "ce@0.38", "rebal": "ce_rebal@0.38"}
+ours = answers.measured(found, rows.values(), ["auc", "auc_balanced"])
+ours = 100 * ours.reindex(list(rows.values()))
 for name, system in rows.items():
     glue(f"our_{name}", float(ours.auc[system]), display=False)
-    glue(f"our_{name}_balanced", float(ours.auc_balanced[system]), display=False)
+    balanced = float(ours.auc_balanced[system])
+    glue(f"our_{name}_balanced", balanced, display=False)
 
 # %% [markdown]
 # | AuC in % | as published {cite:p}`zhang2016colorful` | balanced, as published | here | balanced, here |
@@ -365,12 +396,17 @@ for name, system in rows.items():
 # and far to the left in the last; a method that only plays safe does the opposite.
 
 # %% mystnb={"figure": {"name": "fig-answer-here", "caption": "All systems: colourfulness (dotted: the truth), chroma along the true hue (dotted: the truth), and AuC (dotted: the grey baseline). Hollow points are classifiers at their mean. The first three rows differ in loss and colour space, and hardly in colour; from there on rows differ in what is asked and in the weight of rare colours."}, "image": {"alt": "Three panels of points with intervals, colourfulness, true-hue chroma ratio and AuC, a row for each network and read-out, plain grey and the mean colour"}}
-systems = ["student_mse", "l2", "ce@1", "ce@0.38", "ce@1:sample", "ce@1+gain", "ce@1~0.5", "l2_rebal", "ce_rebal@1",
-           "ce_rebal@0.38", "grey", "mean"]  # fmt: skip
+systems = ["student_mse", "l2", "ce@1", "ce@0.38", "ce@1:sample", "ce@1+gain",
+           "ce@1~0.5", "l2_rebal", "ce_rebal@1", "ce_rebal@0.38",
+           "grey", "mean"]  # fmt: skip
 systems = [system for system in systems if system in found.systems]
 measured = ("colourfulness", "true_hue_ratio", "auc")
-panels = {metrics.metric(m).title: {s: found.interval(s, m) for s in systems} for m in measured}
-marks = (found.value("grey", "colourfulness_true"), 1.0, found.value("grey", "auc"))
+panels = {
+    metrics.metric(m).title: {s: found.interval(s, m) for s in systems}
+    for m in measured
+}
+grey = {m: found.value("grey", m) for m in ("colourfulness_true", "auc")}
+marks = (grey["colourfulness_true"], 1.0, grey["auc"])
 answer = figures.plot_intervals(panels, dict(zip(panels, marks, strict=True)))
 glue("answer_figure", answer)
 
@@ -378,14 +414,20 @@ glue("answer_figure", answer)
 columns = ["colourfulness", "true_hue_ratio", "auc", "auc_balanced"]
 table = answers.measured(found, systems, columns).rename(index=system_title)
 table = table.rename(columns=lambda name: metrics.metric(name).title)
-glue("answer_table", table.round({table.columns[0]: 1, table.columns[1]: 2}).round(3), display=False)
-vividness = {step: answers.difference(found, *pair, "colourfulness") for step, pair in steps.items()}
+table = table.round({table.columns[0]: 1, table.columns[1]: 2}).round(3)
+glue("answer_table", table, display=False)
+vividness = {
+    step: answers.difference(found, *pair, "colourfulness")
+    for step, pair in steps.items()
+}
 more, less = answers.sorted_out(vividness)
 glue("vivid_steps", more, display=False)
 glue("dull_steps", less, display=False)
-known = {step: abs(effect.value) for step, effect in vividness.items() if np.isfinite(effect.value)}
+sizes = {step: abs(effect.value) for step, effect in vividness.items()}
+known = {step: size for step, size in sizes.items() if np.isfinite(size)}
 glue("largest", max(known, key=known.get), display=False)
-glue("largest_effect", answers.said(vividness[max(known, key=known.get)], "+.1f"), display=False)
+largest = answers.said(vividness[max(known, key=known.get)], "+.1f")
+glue("largest_effect", largest, display=False)
 
 # %% [markdown]
 # ## What we found

@@ -21,8 +21,10 @@ profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
-settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
-photos = {"dark": ["rocket", "hubble"], "bright": ["aeroplane"], "monochrome": ["bust"]}  # that may be shown
+settings = {}  # changes to the profile, {"width": 0.5}; they need data
+# of the images that may be shown
+photos = {"dark": ["rocket", "hubble"], "bright": ["aeroplane"],
+          "monochrome": ["bust"]}  # fmt: skip
 
 # %%
 from dataclasses import replace
@@ -40,8 +42,10 @@ config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 there = records.arms_there(config)
 found = records.for_config(replace(config, arms=there))
 networks = answers.networks(config)
-chosen = [examples.named_images(config, names, kind).items for kind, names in photos.items()]
-images = examples.Images({name: image for items in chosen for name, image in items.items()}, "two dark ones first")
+items = {}
+for kind, names in photos.items():
+    items |= examples.named_images(config, names, kind).items
+images = examples.Images(items, "two dark ones first")
 pd.options.display.max_colwidth = 90
 
 # %% [markdown]
@@ -61,7 +65,8 @@ figures.image_grid(painted)
 # How far each of these is from the truth, on average over its pixels, in units of the $ab$ plane:
 
 # %% tags=["hide-input"]
-examples.ab_errors(painted).rename(columns=system_title).rename(columns={"input": "plain grey"}).round(1)
+errors = examples.ab_errors(painted).rename(columns=system_title)
+errors.rename(columns={"input": "plain grey"}).round(1)
 
 # %% [markdown]
 # A small error is not yet an achievement: on some of these images nobody has a large one, and on some plain grey has the
@@ -97,8 +102,10 @@ for kind in kinds:
     glue(f"{kind}_mean", means[kind], display=False)
 glue("profile_name", found.profile, display=False)
 glue("covers", found.covers, display=False)
-counts, errors = ({kind: getattr(v, part) for kind, v in greys.items()} for part in ("images", "value"))
-columns = {"rule": rules, "images": counts, "error of grey": errors, "error of the mean colour": means}
+counts = {kind: v.images for kind, v in greys.items()}
+errors = {kind: v.value for kind, v in greys.items()}
+columns = {"rule": rules, "images": counts, "error of grey": errors}
+columns["error of the mean colour"] = means
 pd.DataFrame(columns).round(1)
 
 # %% [markdown]
@@ -116,7 +123,8 @@ h7 = claims.decide("H7", found)
 glue("h7", h7.verdict, display=False)
 glue("h7_so_far", answers.standing(h7), display=False)
 parts = "; ".join(f"{kind}: {word}" for kind, word in (h7.parts or {}).items())
-glue("h7_parts", parts or "the kinds have no verdicts of their own yet", display=False)
+parts = parts or "the kinds have no verdicts of their own yet"
+glue("h7_parts", parts, display=False)
 answers.findings_table({"H7": h7})
 
 # %% [markdown]
@@ -131,7 +139,10 @@ special = ["dark", "bright", "monochrome"]
 compared = ["grey", "student_mse", "l2", "ce@1", "ce@0.38"]
 compared = [system for system in compared if system in found.systems]
 rule = "skill_mean({0}; {1}) - skill_mean({0})"
-excess = {kind: {s: Effect(rule.format(s, kind)).measure(found) for s in compared} for kind in special}
+excess = {
+    kind: {s: Effect(rule.format(s, kind)).measure(found) for s in compared}
+    for kind in special
+}
 figures.plot_intervals(excess, dict.fromkeys(special, 0.0))
 
 # %% tags=["hide-input"]
@@ -139,10 +150,14 @@ over_grey = "skill({0}; {1}) - skill({0})"
 for kind in special:
     for system in compared:
         name = f"{system}_{kind}".replace("@", "_")
-        glue(f"{name}_excess", answers.said(excess[kind][system], "+.3f"), display=False)
+        said = answers.said(excess[kind][system], "+.3f")
+        glue(f"{name}_excess", said, display=False)
     for system in ("student_mse", "l2"):
-        effect = Effect(over_grey.format(system, kind)).measure(found) if system in compared else answers.MISSING
-        glue(f"{system}_{kind}_over_grey", answers.said(effect, "+.3f"), display=False)
+        effect = Effect(over_grey.format(system, kind))
+        known = system in compared
+        over = effect.measure(found) if known else answers.MISSING
+        said = answers.said(over, "+.3f")
+        glue(f"{system}_{kind}_over_grey", said, display=False)
 
 # %% [markdown]
 # Plain grey against its own average: on dark images {glue:text}`grey_dark_excess:s`, on bright
@@ -167,13 +182,18 @@ for kind in special:
 # here is no failure, and it is the other side of a gain there.
 
 # %% mystnb={"figure": {"name": "fig-muted-vivid", "caption": "Skill on muted and on vivid images; the dotted line is the mean colour. Rows that paint little do well on the left and badly on the right. More colour costs much on the left, and brings little on the right, or nothing."}, "image": {"alt": "Two panels of points with intervals, skill over the mean colour on muted and on vivid images, a row for each network and read-out and one for plain grey"}}
-rows = ["grey", "ce@0.38", "student_mse", "l2", "ce@1", "ce@1+gain", "ce@1~0.5", "l2_rebal", "ce_rebal@0.38"]
+rows = ["grey", "ce@0.38", "student_mse", "l2", "ce@1", "ce@1+gain",
+        "ce@1~0.5", "l2_rebal", "ce_rebal@0.38"]  # fmt: skip
 rows = [system for system in rows if system in found.systems]
-panels = {kind: {s: found.subset(kind, s, "skill_mean") for s in rows} for kind in ("muted", "vivid")}
+panels = {
+    kind: {s: found.subset(kind, s, "skill_mean") for s in rows}
+    for kind in ("muted", "vivid")
+}
 figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 
 # %% tags=["hide-input"]
-words = ("better than the mean colour", "worse than the mean colour", "not told apart from the mean colour")
+words = ("better than", "worse than", "not told apart from")
+words = tuple(f"{word} the mean colour" for word in words)
 for kind in panels:
     for system in ("l2", "ce@1", "ce@1~0.5"):
         skill = panels[kind].get(system, answers.MISSING)
@@ -193,14 +213,21 @@ for kind in panels:
 # much of the mean colour's error, in $ab$ units, `l2` takes away: in the last group most, in the first least.
 
 # %% tags=["hide-input"]
-error = {system: found.by_image(system, "ab_error") for system in ("l2", "mean", "grey") if system in found.systems}
+error = {
+    system: found.by_image(system, "ab_error")
+    for system in ("l2", "mean", "grey")
+    if system in found.systems
+}
 removed = pd.Series(error["mean"] - error.get("l2", error["grey"]))
 groups = pd.qcut(removed.rank(method="first"), 10, labels=range(1, 11))
-about = found.tables["grey"][None].reset_index(drop=True)[["mean_chroma", "mean_L", "share_white"]]
-titles = {"mean_chroma": "true chroma", "mean_L": "lightness L", "share_white": "share with L above 90"}
-tenths = about.rename(columns=titles).assign(removed=removed).groupby(groups, observed=True).mean().astype(float)
+titles = {"mean_chroma": "true chroma", "mean_L": "lightness L"}
+titles["share_white"] = "share with L above 90"
+about = found.tables["grey"][None].reset_index(drop=True)[list(titles)]
+about = about.rename(columns=titles).assign(removed=removed)
+tenths = about.groupby(groups, observed=True).mean().astype(float)
+columns = {"removed": "removed", "L": "lightness L", "chroma": "true chroma"}
 for name, group in {"worst": 1, "best": 10}.items():
-    for short, column in {"removed": "removed", "chroma": titles["mean_chroma"], "L": titles["mean_L"]}.items():
+    for short, column in columns.items():
         glue(f"{name}_{short}", float(tenths[column][group]), display=False)
 glue("helped", 100 * float((removed > 0).mean()), display=False)
 tenths[["removed", *titles.values()]].rename_axis("tenth").round(2)

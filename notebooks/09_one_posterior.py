@@ -22,7 +22,7 @@ profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
-settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
+settings = {}  # changes to the profile, {"width": 0.5}; they need data
 photo = "lighthouse"  # of the images that may be shown; else the first of them
 
 # %%
@@ -256,7 +256,10 @@ for control in controls:
         name = f"{control}_{metric}".replace("@1+", "_").replace("+", "_")
         glue(name, answers.said(effect, form), display=False)
 against = {hue: f"f1_{hue}" for hue in metrics.SECTORS}
-hues = {hue: answers.difference(found, tilted, "ce@1+gain", score) for hue, score in against.items()}
+hues = {
+    hue: answers.difference(found, tilted, "ce@1+gain", score)
+    for hue, score in against.items()
+}
 better, worse = answers.sorted_out(hues)
 glue("tilt_finds", better, display=False)
 glue("gain_finds", worse, display=False)

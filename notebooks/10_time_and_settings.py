@@ -21,7 +21,7 @@ profile = "evening"  # where networks went on from each other's trunks
 data = ""  # none: recorded results, of all rungs
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
-settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
+settings = {}  # changes to the profile, {"width": 0.5}; they need data
 original = "zhang"  # the profile whose budget the straight line is drawn to
 
 # %%
@@ -76,7 +76,8 @@ ends = [rung.interval("l2", "colourfulness").value for rung in (first, last)]
 glue("l2_first", ends[0], display=False)
 glue("l2_last", ends[1], display=False)
 glue("truth", last.interval("grey", "colourfulness_true").value, display=False)
-glue("tilt_gain", f"{first.difference('ce@1~0.5', 'ce@1', 'colourfulness'):+.1f}", display=False)
+gain = first.difference("ce@1~0.5", "ce@1", "colourfulness")
+glue("tilt_gain", f"{gain:+.1f}", display=False)
 
 # %% [markdown]
 # **The question moves the answer further than the budget does.** Over the whole ladder the colourfulness of `l2` goes
@@ -94,17 +95,22 @@ ladder.plot_ladder(rungs, furthest=far)
 
 # %% tags=["hide-input"]
 for effect in ladder.EFFECTS:
-    glue(f"{effect}_course".replace(" ", "_"), ladder.in_words(first, last, effect), display=False)
-way = f"From {first.views:,} to {last.views:,} images seen, the effect of the loss"
-glue("loss_sentence", f"{way} {ladder.in_words(first, last)}", display=False)
+    name = f"{effect}_course".replace(" ", "_")
+    glue(name, ladder.in_words(first, last, effect), display=False)
+way = f"From {first.views:,} to {last.views:,} images seen"
+said = f"{way}, the effect of the loss {ladder.in_words(first, last)}"
+glue("loss_sentence", said, display=False)
 
 # %% tags=["hide-input"]
-pair = [rungs[title] for title in (ladder.alike(rungs) or [(titles[0], titles[-1])])[-1]]
-glue("shared_views", " to ".join(f"{rung.views:,}" for rung in pair), display=False)
+alike = ladder.alike(rungs) or [(titles[0], titles[-1])]
+pair = [rungs[title] for title in alike[-1]]
+views = " to ".join(f"{rung.views:,}" for rung in pair)
+glue("shared_views", views, display=False)
 glue("like_for_like", ladder.in_words(*pair), display=False)
 for name, form in {"true_hue_ratio": "+.3f", "skill_mean": "+.3f"}.items():
     ends = [rung.difference("ce@1", "l2", name) for rung in (first, last)]
-    glue(f"loss_{name}", f"{ladder.course(*ends)} ({ends[0]:{form}} to {ends[1]:{form}})", display=False)
+    said = f"{ladder.course(*ends)} ({ends[0]:{form}} to {ends[1]:{form}})"
+    glue(f"loss_{name}", said, display=False)
 
 # %% [markdown]
 # **Does the effect of the loss vanish, stay or grow? {glue:text}`loss_sentence:s`.** In skill over the mean colour it
@@ -133,9 +139,12 @@ for name, form in {"true_hue_ratio": "+.3f", "skill_mean": "+.3f"}.items():
 # ### The original's budget
 
 # %% tags=["hide-input"]
-for name, form in {"colourfulness": "+.1f", "auc": "+.4f", "skill_mean": "+.3f"}.items():
-    value, low, high = ladder.continuation(rungs.values(), "ce@1", "l2", name, far)
-    text = f"{value:{form}} ({low:{form}} to {high:{form}})" if value == value else answers.UNKNOWN
+step, all_rungs = ("ce@1", "l2"), rungs.values()
+forms = {"colourfulness": "+.1f", "auc": "+.4f", "skill_mean": "+.3f"}
+for name, form in forms.items():
+    value, low, high = ladder.continuation(all_rungs, *step, name, far)
+    text = f"{value:{form}} ({low:{form}} to {high:{form}})"
+    text = text if value == value else answers.UNKNOWN
     glue(f"far_{name}", text, display=False)
 
 # %% [markdown]
@@ -151,12 +160,14 @@ for name, form in {"colourfulness": "+.1f", "auc": "+.4f", "skill_mean": "+.3f"}
 # ({ref}`H10 <claim-h10>`). Below are the longest trainings, seen epoch by epoch.
 
 # %% mystnb={"figure": {"name": "fig-time", "caption": "Above, the score that an arm is trained for, on validation images and, dashed, on the training images as they came; of cross entropy above its floor. Each is divided by its own best value on validation images. Where the dashed line falls and the solid one does not, the network learns its photographs by heart. Middle, the mean ab error on validation images, the same measure for both. Below, the share of the true chroma along the true hue, of all arms: a flat line near the bottom is a network that paints one colour."}, "image": {"alt": "Curves over epochs in three rows, a column for each long training: score in training and validation of two arms, ab error of both, and true-hue chroma ratio of all arms"}}
-longest = {title: rung for title, rung in rungs.items() if rung.epochs > 10} or {last.title: last}
+longest = {title: rung for title, rung in rungs.items() if rung.epochs > 10}
+longest = longest or {last.title: last}
 ladder.plot_time(longest)
 
 # %% tags=["hide-input"]
 curves = ladder.overfitting(longest.values())
-for place, rung in {"long": next(iter(longest)), "constant": list(longest)[-1]}.items():
+ends = {"long": next(iter(longest)), "constant": list(longest)[-1]}
+for place, rung in ends.items():
     glue(f"{place}_rung", rung, display=False)
     for arm in ("l2", "ce"):
         row = curves.reindex([(rung, arm)]).iloc[0]
@@ -169,7 +180,8 @@ for system in ("ce@1", "l2"):
         glue(f"{system[:2]}_{name}", " to ".join(values), display=False)
 
 # %% tags=["hide-input"]
-titles_of = {"best": "best epoch", "after": "end above best, %", "apart": "training below, %", "settled": "settled at"}
+titles_of = {"best": "best epoch", "after": "end above best, %"}
+titles_of |= {"apart": "training below, %", "settled": "settled at"}
 curves.rename(columns=titles_of)[list(titles_of.values())].round(1)
 
 # %% [markdown]
@@ -203,11 +215,14 @@ curves.rename(columns=titles_of)[list(titles_of.values())].round(1)
 
 # %% tags=["hide-input"]
 failed = ladder.collapsed(last)
-glue("failed", ", ".join(f"{arm}: {count}" for arm, count in failed.items()) or "none", display=False)
-others = {title: ladder.collapsed(rung) for title, rung in rungs.items() if rung is not last}
-glue("failed_elsewhere", ", ".join(title for title, arms in others.items() if arms) or "none", display=False)
+counts = ", ".join(f"{arm}: {count}" for arm, count in failed.items())
+glue("failed", counts or "none", display=False)
+others = {title: rung for title, rung in rungs.items() if rung is not last}
+elsewhere = [title for title, rung in others.items() if ladder.collapsed(rung)]
+glue("failed_elsewhere", ", ".join(elsewhere) or "none", display=False)
 shown = ["mean", "student_mse+L", "l2", "weighted", "l2_rebal"]
-table = answers.measured(last.found, shown, ["skill_mean", "chroma_ratio", "true_hue_ratio", "colourfulness"])
+columns = ["skill_mean", "chroma_ratio", "true_hue_ratio", "colourfulness"]
+table = answers.measured(last.found, shown, columns)
 table.rename(columns=lambda name: metrics.metric(name).title).round(3)
 
 # %% [markdown]
@@ -235,8 +250,9 @@ ladder.plot_photos(small, ["l2", "ce@1"], names)
 for system in ("l2", "ce@1"):
     there = ladder.by_photos(small, system)
     for name, form in {"skill_mean": ".3f", "wrong_hue": ".2f"}.items():
-        values = [f"{small.value(named, name):{form}}" for named in there.values()]
-        glue(f"{system[:2]}_{name}", ", ".join(values) or answers.UNKNOWN, display=False)
+        values = (small.value(named, name) for named in there.values())
+        text = ", ".join(f"{value:{form}}" for value in values)
+        glue(f"{system[:2]}_{name}", text or answers.UNKNOWN, display=False)
 numbers = [f"{n:,}" for n in there]
 glue("numbers", ", ".join(numbers), display=False)
 judged = {name: claims.decide(name, small) for name in ("H9", "H13")}
@@ -263,8 +279,12 @@ answers.findings_table(judged)
 
 # %% mystnb={"figure": {"name": "fig-between", "caption": "Two networks with swapped trunks on the way from plain squared error (left dotted line) to plain cross entropy at its mean (right). If the trunk decides, the upper mark lies at ce and the lower at l2; if the question decides, it is the other way round."}, "image": {"alt": "Three panels, skill, true-hue chroma ratio and colourfulness, with two rows each: squared error on the trunk of cross entropy, and cross entropy on the trunk of squared error, between two dotted lines"}}
 names = ["skill_mean", "true_hue_ratio", "colourfulness"]
-places = {n: {row: ladder.between(found, s, n) for row, s in ladder.TRANSPLANTS.items()} for n in names}
-ladder.plot_between({metrics.metric(name).title: rows for name, rows in places.items()})
+places = {}
+for name in names:
+    rows = ladder.TRANSPLANTS.items()
+    places[name] = {row: ladder.between(found, s, name) for row, s in rows}
+titled = {metrics.metric(name).title: places[name] for name in names}
+ladder.plot_between(titled)
 
 # %% tags=["hide-input"]
 for name in names:
@@ -292,9 +312,10 @@ glue("moved_gain", answers.said(gain, "+.1f"), display=False)
 
 # %% tags=["hide-input"]
 ids = ("H11", "H12", "H15", "H18", "H19", "H21")
-own = {"H19": found if config.data else None}  # judged on images of another size
+own = {"H19": found if config.data else None}  # on images of another size
 settled = {name: claims.decide(name, own.get(name, small)) for name in ids}
-glue("settings_open", ", ".join(name for name in ids if settled[name].verdict == "open") or "none", display=False)
+undecided = [name for name in ids if settled[name].verdict == "open"]
+glue("settings_open", ", ".join(undecided) or "none", display=False)
 ladder.settings_table(settled)
 
 # %% [markdown]

@@ -23,7 +23,7 @@
 # against it.
 
 # %% tags=["parameters"]
-profile = "evening"  # this chapter needs no results and no data, and shows the same for every profile
+profile = "evening"  # this chapter shows the same for every profile
 data = ""
 seeds = []  # starts of the toy networks; none: 0, 1 and 2
 arms = ["l2", "l2_rebal", "ce", "ce_rebal"]
@@ -36,10 +36,15 @@ from myst_nb import glue
 
 from colorize_lib.book import oracle
 from colorize_lib.config import load_config
-from colorize_lib.data.scenes import SCENE_CLASSES, SyntheticScenes, synthetic_scenes
+from colorize_lib.data.scenes import (
+    SCENE_CLASSES,
+    SyntheticScenes,
+    synthetic_scenes,
+)
 
 torch.set_num_threads(1)
-load_config(profile, data=data, seeds=seeds, arms=arms, **settings)  # refuses what is not possible, and is not used
+# refuses what is not possible, and is not used
+load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 scenes = synthetic_scenes(256, 64, seed=3)
 shares = oracle.class_shares(scenes)
 prior = oracle.scene_prior(shares)
@@ -53,9 +58,12 @@ telling = ["car", "ball", "leaves", "roof"]
 
 # %%
 rows = [
-    (kind.name, c, f"{p:.2f}") for kind in SCENE_CLASSES for c, p in zip(kind.colours, kind.probabilities, strict=True)
+    (kind.name, c, f"{p:.2f}")
+    for kind in SCENE_CLASSES
+    for c, p in zip(kind.colours, kind.probabilities, strict=True)
 ]
-table = pd.DataFrame(rows, columns=["class", "ab", "probability"]).set_index("class")
+table = pd.DataFrame(rows, columns=["class", "ab", "probability"])
+table = table.set_index("class")
 table.loc[telling]
 
 # %% [markdown]
@@ -117,7 +125,8 @@ oracle.plot_painted(shown, answers, prior)
 
 # %%
 scores = oracle.score_table(prior, shares)
-glue("price_of_sample", float(scores.RMS["sample"] / scores.RMS["mean"]), display=False)
+price = float(scores.RMS["sample"] / scores.RMS["mean"])
+glue("price_of_sample", price, display=False)
 glue("chroma_of_mean", float(scores.chroma["mean"]), display=False)
 scores.round(2)
 
@@ -143,9 +152,13 @@ real.round(2)
 # classes whose colour is open and classes whose colour is certain, the mean distance shows both sides:
 
 # %%
-is_open = torch.tensor([len(kind.colours) > 1 for kind in SCENE_CLASSES]).double()
-split = {"open": is_open, "certain": 1 - is_open, "all": torch.ones(len(is_open))}
-parts = {name: oracle.score_table(prior, shares * of, truth="colours").distance for name, of in split.items()}
+several = [len(kind.colours) > 1 for kind in SCENE_CLASSES]
+is_open = torch.tensor(several).double()
+split = {"open": is_open, "certain": 1 - is_open, "all": is_open * 0 + 1}
+parts = {}
+for name, of in split.items():
+    scores = oracle.score_table(prior, shares * of, truth="colours")
+    parts[name] = scores.distance
 pd.DataFrame(parts).round(2)
 
 # %% [markdown]
@@ -161,7 +174,8 @@ glue("bins_used", int((prior > 0).sum()), display=False)
 glue("cost_ce", float(cost["ce"].max()), display=False)
 glue("cost_rebal", float(cost["ce_rebal"].max()), display=False)
 glue("cost_tilted", float(cost["ce tilted"].max()), display=False)
-glue("cost_hard", float(cost["one colour a label, tilted"].max()), display=False)
+hard = float(cost["one colour a label, tilted"].max())
+glue("cost_hard", hard, display=False)
 cost.loc[["sky", "cloud", "trunk", *telling, "flower"]].round(2)
 
 # %% [markdown]
@@ -183,7 +197,8 @@ cost.loc[["sky", "cloud", "trunk", *telling, "flower"]].round(2)
 # %%
 quarter = oracle.quarter_table(scenes)
 glue("quarter_truth", float(quarter.truth["every fourth pixel"]), display=False)
-glue("middle_truth", float(quarter.truth["middle of each block"]), display=False)
+middle = float(quarter.truth["middle of each block"])
+glue("middle_truth", middle, display=False)
 glue("full_mean", float(quarter["mean"]["full size"]), display=False)
 quarter.round(2)
 
@@ -201,8 +216,11 @@ quarter.round(2)
 # the question differs, and it is asked by the objectives of {doc}`03_losses`, labels, weights and all. All use Adam
 # with the same rates. Every training is repeated from several starts; the worst class of the worst start is shown.
 
-# %%
-starts = [[oracle.train_toy(arm, prior, seed=seed) for arm in oracle.TOY_ARMS] for seed in seeds or (0, 1, 2)]
+# %% tags=["hide-input"]
+starts = [
+    [oracle.train_toy(arm, prior, seed=seed) for arm in oracle.TOY_ARMS]
+    for seed in seeds or (0, 1, 2)
+]
 toys = {toy.arm: toy for toy in starts[0]}
 curves = oracle.distances(starts, prior)
 glue("starts", len(starts), display=False)
@@ -217,8 +235,9 @@ speed = oracle.convergence_table(curves)
 glue("l2_unit", int(speed["steps to 1"]["squared error"]), display=False)
 glue("ce_unit", int(speed["steps to 1"]["cross entropy, mean"]), display=False)
 glue("l2_tenth", int(speed["steps to 0.1"]["squared error"]), display=False)
-glue("ce_tenth", int(speed["steps to 0.1"]["cross entropy, mean"]), display=False)
-glue("tilted_tenth", int(speed["steps to 0.1"]["cross entropy, tilted mean"]), display=False)
+tenth = speed["steps to 0.1"]
+glue("ce_tenth", int(tenth["cross entropy, mean"]), display=False)
+glue("tilted_tenth", int(tenth["cross entropy, tilted mean"]), display=False)
 speed.round(2)
 
 # %% [markdown]
@@ -233,10 +252,13 @@ speed.round(2)
 # **A weight multiplies odds, whether or not the class needed it.** For a class of two colours rebalancing turns
 # $p_2 : p_1$ into $w_2 p_2 : w_1 p_1$. The weights come from the prior of all scenes and know nothing of the class:
 
-# %%
+# %% tags=["hide-input"]
 lambdas = (0.0, 0.25, 0.75)
-rebalanced = [oracle.train_toy("ce_rebal", prior, lambda_=value) for value in lambdas]
-odds = oracle.odds_table([toys["ce"], toys["ce_rebal"], *rebalanced], toys["ce"], prior)
+rebalanced = [
+    oracle.train_toy("ce_rebal", prior, lambda_=value) for value in lambdas
+]
+compared = [toys["ce"], toys["ce_rebal"], *rebalanced]
+odds = oracle.odds_table(compared, toys["ce"], prior)
 glue("roof_before", float(odds["closed form"]["roof", 1.0]), display=False)
 glue("roof_after", float(odds["closed form"]["roof", 0.5]), display=False)
 glue("leaves_before", float(odds["closed form"]["leaves", 1.0]), display=False)

@@ -22,10 +22,10 @@
 
 # %% tags=["parameters"]
 profile = "ablation"
-data = ""  # none: recorded results; else what is missing is trained, twelve short runs
+data = ""  # none: recorded results; else twelve short runs are trained
 seeds = []  # none: seed 0; of several the first is taken
 arms = ["ce", "ce_rebal"]
-settings = {}  # of the profile to change, such as {"width": 0.5}; they need data
+settings = {}  # changes to the profile, {"width": 0.5}; they need data
 budget = 0.15  # share of the profile's steps
 
 # %%
@@ -54,8 +54,10 @@ glue("validated", int(found.fact("healthy", "images")), display=False)
 glue("tested", found.found.summary["pictures"], display=False)
 for name in faults.CASES:
     glue(f"{name} says", found.said(name), display=False)
-    glue(f"{name} looks", faults.symptom(found.diagnoses[name]["facts"]), display=False)
-    for fact in ("learnt", "mean_ratio", "ratio", "loss", "constant_loss", "photos", "steps", "decay", "dead"):
+    looks = faults.symptom(found.diagnoses[name]["facts"])
+    glue(f"{name} looks", looks, display=False)
+    for fact in ("learnt", "mean_ratio", "ratio", "loss", "constant_loss",
+                 "photos", "steps", "decay", "dead"):  # fmt: skip
         glue(f"{name} {fact}", found.fact(name, fact), display=False)
 
 # %% [markdown]
@@ -73,7 +75,8 @@ faults.plot_lineup(found, plain, columns=5)
 # What was done to each:
 
 # %% tags=["hide-input"]
-pd.DataFrame({name: {"what was done": case.done} for name, case in faults.CASES.items()}).T.rename_axis("case")
+done = {name: case.done for name, case in faults.CASES.items()}
+pd.Series(done, name="what was done").to_frame().rename_axis("case")
 
 # %% [markdown]
 # The eye can tell dull from grey. It cannot tell a network that learns slowly from one that learns nothing, nor an
@@ -95,11 +98,14 @@ forms = {"skill_mean": "+.3f", "true_hue_ratio": "+.2f", "chroma_ratio": "+.2f"}
 forms |= {"auc_balanced": "+.3f", "colourfulness": "+.1f"}
 for name in faulty:
     for metric, form in forms.items():
-        glue(f"{name} {metric}", answers.said(found.against(name, metric), form), display=False)
+        said = answers.said(found.against(name, metric), form)
+        glue(f"{name} {metric}", said, display=False)
 for name in faults.CASES:
-    glue(f"{name} cool", float(found.interval(name, "chroma_ratio", "@0.38").value), display=False)
+    cool = float(found.interval(name, "chroma_ratio", "@0.38").value)
+    glue(f"{name} cool", cool, display=False)
     for row, when in ((0, "first"), (-1, "last")):
-        glue(f"{name} {when}", float(found.curve(name).val_plain.iloc[row]), display=False)
+        loss = float(found.curve(name).val_plain.iloc[row])
+        glue(f"{name} {when}", loss, display=False)
 
 # %% [markdown]
 # By how much each ends below one answer for everything, on {glue:text}`validated:,d` validation images: healthy
@@ -120,7 +126,10 @@ measures = {
     "chroma ratio": "chroma_ratio",
 }
 near = [name for name in faulty if name != "rate too low"]
-panels = {title: {name: found.against(name, metric) for name in near} for title, metric in measures.items()}
+panels = {
+    title: {name: found.against(name, metric) for name in near}
+    for title, metric in measures.items()
+}
 figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 
 # %% [markdown]
@@ -219,11 +228,17 @@ faults.plot_lineup(found, rebalanced, columns=6)
 
 # %% tags=["hide-input"]
 shipped = load_colorizer("ce")
-asked = {"T = 0.38": Readout(0.38), "mean": Readout(1.0), "tilted mean": Readout(1.0, 0.5)}
+asked = {
+    "T = 0.38": Readout(0.38),
+    "mean": Readout(1.0),
+    "tilted mean": Readout(1.0, 0.5),
+}
 recorded = load(shipped.passport["profile"])
 gain = 1 / recorded.value("ce@1", "chroma_ratio")
-for title, system in {"cool": "ce@0.38", "mean": "ce@1", "tilted": "ce@1~0.5"}.items():
-    glue(f"shipped {title}", recorded.value(system, "chroma_ratio"), display=False)
+systems = {"cool": "ce@0.38", "mean": "ce@1", "tilted": "ce@1~0.5"}
+for title, system in systems.items():
+    ratio = recorded.value(system, "chroma_ratio")
+    glue(f"shipped {title}", ratio, display=False)
 glue("shipped_profile", recorded.profile, display=False)
 glue("gain", gain, display=False)
 
@@ -261,7 +276,8 @@ for name, curve in curves.items():
     glue(f"{name} last", float(curve.val_plain.iloc[-1]), display=False)
     glue(f"{name} first", float(curve.val_plain.iloc[0]), display=False)
 for metric in ("colourfulness", "chroma_ratio", "true_hue_ratio", "skill_mean"):
-    glue(f"collapsed {metric}", student.value("student_mse", metric), display=False)
+    value = student.value("student_mse", metric)
+    glue(f"collapsed {metric}", value, display=False)
     glue(f"mean colour {metric}", student.value("mean", metric), display=False)
     glue(f"student l2 {metric}", student.value("l2", metric), display=False)
 
@@ -304,11 +320,17 @@ print(found.words("rate too low"))
 
 # %% tags=["hide-input"]
 worst = min(plain, key=lambda name: found.fact(name, "learnt"))
-blind = [name for name in plain if found.fact(name, "learnt") < diagnosis.NOTHING]
+blind = [
+    name for name in plain if found.fact(name, "learnt") < diagnosis.NOTHING
+]
 glue("worst", worst, display=False)
 glue("blind", ", ".join(blind) or "none", display=False)
 for where in ("first", "also", "not"):
-    mine = [name for name, case in faults.CASES.items() if case.rule and found.named(name) == where]
+    mine = [
+        name
+        for name, case in faults.CASES.items()
+        if case.rule and found.named(name) == where
+    ]
     glue(f"named {where}", ", ".join(mine) or "none", display=False)
 
 # %% [markdown]

@@ -26,6 +26,7 @@ import math
 import re
 import shlex
 from functools import lru_cache
+from pathlib import Path
 
 import pandas as pd
 from docutils import nodes
@@ -535,7 +536,15 @@ class Shown(SphinxDirective):
         figure += nodes.caption("", "", *self.parse_text_to_nodes("\n".join(self.content))[0].children)
         self.set_source_info(figure)
         self.add_name(figure)
-        return [figure]
+        return [figure, *passport_of(self.env, self.options["doc"], self.arguments[0])]
+
+
+def passport_of(env, doc: str, key: str) -> list:
+    """The line that says what is behind a glued figure, if its notebook knows; `book.build.stage` has written it."""
+    file, place = Path(env.srcdir) / "passports.json", Path(doc)
+    lines = json.loads(file.read_text()) if file.exists() else {}
+    line = lines.get(place.stem, {}).get(key, "").replace('href="', f'href="{place.parent.as_posix()}/')
+    return [nodes.raw("", line, format="html")] if line else []
 
 
 class Describe(SphinxPostTransform):

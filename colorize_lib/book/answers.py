@@ -6,7 +6,9 @@ in the records of the runs of `ce`; trained arms are held against the setting th
 
 from __future__ import annotations
 
+import html
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -30,6 +32,7 @@ from ..evaluation.systems import System, system_title
 from ..objectives import label_ab, subsample
 from ..quantize import ab_gamut_centers
 from ..readout import Readout, distribution
+from ..trace import note
 from .examples import book_photos, colorizers, shippable_images
 from .figures import ARM_COLOURS, WIDTH, _ab_axis, _colours_of, _done, show_image
 from .oracle import ANSWERS, MARKS
@@ -101,7 +104,9 @@ class View:
 def one_image(config: Config, name: str) -> np.ndarray:
     """The image of a name among those that may be shown; the first where there is none, as with scenes only."""
     images = shippable_images(config) | ({} if config.data == "synthetic" else book_photos())
-    return np.asarray(images.get(name, next(iter(images.values()))))
+    shown = name if name in images else next(iter(images))
+    note("shown", what=shown)
+    return np.asarray(images[shown])
 
 
 def networks(config: Config) -> dict[str, Colorizer]:
@@ -260,6 +265,7 @@ def validated(found: Results) -> pd.DataFrame:
     """
     tried, arms = found.summary.get("validation", {}), {System.parse(name).arm for name in found.systems}
     usual = {run for run, p in found.summary["passports"].items() if p["arm"] in arms and not p.get("variant")}
+    found.note_runs(sorted(usual & set(tried)))
     tables = [pd.DataFrame(values).T for run, values in tried.items() if run in usual]
     return pd.concat(tables).groupby(level=0, sort=False).mean() if tables else pd.DataFrame()
 
@@ -437,8 +443,33 @@ def standing(verdict: Verdict) -> str:
     return f"open (findings so far: {so_far or 'none'}; missing: {missing or 'nothing'})"
 
 
-def findings_table(verdicts: dict[str, Verdict]) -> pd.DataFrame:
+NUMBER = re.compile(r"[+\-\u2212]?\d[\d.,]*(?= \[)")
+"""A value before its interval."""
+
+
+class Quiet(pd.DataFrame):
+    """A table of text that a page shows with what is beside the point small and grey beneath it: what follows a value
+    (its interval), and every line of a cell but the first."""
+
+    @property
+    def _constructor(self):
+        return pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            return f"<div>{self.map(_quiet).to_html(escape=False)}</div>"
+
+
+def _quiet(cell) -> str:
+    first, *more = str(cell).split("\n")
+    if number := NUMBER.match(first):
+        first, more = number.group(), [first[number.end() + 1 :], *more]
+    return html.escape(first) + "".join(f'<span class="quiet">{html.escape(part)}</span>' for part in more if part)
+
+
+def findings_table(verdicts: dict[str, Verdict]) -> Quiet:
     """`Verdict.table` of several claims under each other, by id; a row that says so where nothing was measured."""
     nothing = pd.DataFrame([(UNKNOWN, "", "", "", "open")], columns=["measure", "of", "measured", "must be", "finding"])
     tables = {name: one.table().reset_index() if one.findings else nothing for name, one in verdicts.items()}
-    return pd.concat(tables).droplevel(1)
+    table = pd.concat(tables).droplevel(1)
+    return Quiet(table.assign(measure=table.measure + "\n" + table.pop("of")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 
 from ..config import Config, load_config
+from ..trace import VARIABLE
+from . import passports
 
 CLONE = Path(__file__).resolve().parents[2]
 """The folder that the package lies in: the repository, if the package was not installed elsewhere."""
@@ -22,6 +25,12 @@ TRAINING = "04_training"
 SMOKE_BANNER = (
     "Made from the <b>smoke</b> profile: toy networks, trained for seconds on generated scenes. "
     "Its numbers show that the machinery works, and nothing else."
+)
+DOWNLOADS = "downloads"
+"""Folder of what lies beside the pages as it is."""
+FILES = (
+    '<p class="page-files">This chapter to take along: <a href="{name}.ipynb" download>notebook with its results</a>, '
+    '<a href="{name}.py" download>script</a></p>'
 )
 PROFILE_NOTE = """```{{note}}
 Numbers on this page are of profile `{profile}`, one size of the experiment among several; {{doc}}`/book/reproduce` says
@@ -156,6 +165,9 @@ def execute(notebook: Path, values: dict, out: Path, threads: int) -> tuple[floa
     os.environ["OMP_NUM_THREADS"] = str(threads)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.unlink(missing_ok=True)
+    trace = out.with_suffix(".trace")
+    trace.unlink(missing_ok=True)
+    os.environ[VARIABLE] = str(trace.absolute())
     show = {"progress_bar": False, "stdout_file": sys.stdout if notebook.stem == TRAINING else None}
     begun = time.perf_counter()
     try:
@@ -163,7 +175,21 @@ def execute(notebook: Path, values: dict, out: Path, threads: int) -> tuple[floa
     except papermill.PapermillExecutionError as error:
         problem = f"{notebook.name}: cell {error.exec_count} failed; {out} shows all up to there\n{error}"
         return time.perf_counter() - begun, problem
+    finally:
+        os.environ.pop(VARIABLE)
+    _keep(trace, out)
     return time.perf_counter() - begun, ""
+
+
+def _keep(trace: Path, out: Path) -> None:
+    """Put what was written down while a notebook ran into its metadata, so that it stays with its outputs."""
+    import nbformat
+
+    notebook = nbformat.read(out, 4)
+    lines = trace.read_text().splitlines() if trace.exists() else []
+    notebook.metadata["trace"] = [json.loads(line) for line in lines]
+    nbformat.write(notebook, out)
+    trace.unlink(missing_ok=True)
 
 
 def execute_all(root: Path, jobs: list[tuple[str, dict]], folder: Path) -> int:
@@ -209,8 +235,9 @@ def _redirect_stderr(log: Path) -> None:
 def stage(root: Path, executed: Path, out: Path, profiles: dict[str, str]) -> None:
     """Lay out what Sphinx reads: configuration, pages, and the executed notebooks with the run's traces taken off.
 
-    On top of a notebook with results stands of which profile they are, by its name; with `smoke`, a banner on every
-    page.
+    On top of a notebook stands where to download it and, if it has results, of which profile they are, by its name;
+    below its figures and tables what is behind them; with `smoke`, a banner on every page. passports.json keeps what is
+    behind figures that other pages show, by notebook and key.
     """
     import nbformat
     import yaml
@@ -221,18 +248,60 @@ def stage(root: Path, executed: Path, out: Path, profiles: dict[str, str]) -> No
     config = yaml.safe_load((root / "_config.yml").read_text())
     if "smoke" in profiles.values():
         config.setdefault("html", {})["announcement"] = SMOKE_BANNER
+    settings = config.setdefault("sphinx", {}).setdefault("config", {})
+    settings["html_extra_path"] = [*settings.get("html_extra_path", []), DOWNLOADS]
     (out / "_config.yml").write_text(yaml.safe_dump(config))
     (out / "notebooks").mkdir()
+    (out / DOWNLOADS / "notebooks").mkdir(parents=True)
+    glued = {}
     for path in sorted(executed.glob("*.ipynb")):
         notebook = nbformat.read(path, 4)
         notebook.metadata.pop("papermill", None)  # absolute paths and times
+        trace = notebook.metadata.pop("trace", None)
         for cell in notebook.cells:
             cell.metadata.pop("papermill", None)
-        if any(
-            "colorize_lib.evaluation" in cell.source for cell in notebook.cells
-        ):  # else its numbers are of no profile
-            notebook.cells.insert(1, nbformat.v4.new_markdown_cell(PROFILE_NOTE.format(profile=profiles[path.stem])))
+        nbformat.write(notebook, out / DOWNLOADS / "notebooks" / path.name)
+        if (script := root / f"notebooks/{path.stem}.py").exists():
+            shutil.copy(script, out / DOWNLOADS / "notebooks")
+        glued[path.stem] = _annotate(notebook, path.stem, trace, profiles)
         nbformat.write(notebook, out / "notebooks" / path.name)
+    (out / "passports.json").write_text(json.dumps(glued))
+
+
+def _annotate(notebook, name: str, trace: list[dict] | None, profiles: dict[str, str]) -> dict[str, str]:
+    """Add to an executed notebook what a page says beside its cells; returns the lines of glued figures, by key.
+
+    trace: what its statements read; None where that is not known, and then nothing is said of it.
+    """
+    from nbformat.v4 import new_markdown_cell
+
+    head = [new_markdown_cell(FILES.format(name=name))]
+    if any("colorize_lib.evaluation" in cell.source for cell in notebook.cells):  # else its numbers are of no profile
+        head.append(new_markdown_cell(PROFILE_NOTE.format(profile=profiles[name])))
+    ran = {cell.execution_count: cell.source for cell in notebook.cells if cell.get("execution_count")}
+    found, cells, glued = passports.statements(ran) if trace is not None else [], [], {}
+    for cell in notebook.cells:
+        cells.append(cell)
+        kind = _shows(cell) if found else ""
+        if kind:
+            number = cell.execution_count
+            about = passports.passport(passports.behind(found, number), trace)
+            line = passports.line(about, number, kind, f"{name}.ipynb")
+            cells.append(new_markdown_cell(line))
+            keys = (o.metadata.get("scrapbook", {}).get("name") for o in cell.outputs if "metadata" in o)
+            glued |= {key: line for key in keys if key and kind == "Figure"}
+    notebook.cells = cells[:1] + head + cells[1:]
+    return glued
+
+
+def _shows(cell) -> str:
+    """ "Figure" or "Table" for a cell whose output is one, else nothing."""
+    if cell.cell_type != "code" or {"hide-output", "remove-output"} & set(cell.metadata.get("tags", [])):
+        return ""
+    shown = [o.get("data", {}) for o in cell.outputs]
+    if any("image/png" in data or "<input" in "".join(data.get("text/html", "")) for data in shown):
+        return "Figure"
+    return "Table" * any("<table" in "".join(data.get("text/html", "")) for data in shown)
 
 
 def build(root: Path) -> int:

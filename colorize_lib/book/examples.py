@@ -20,6 +20,7 @@ from ..evaluation.measuring import finished_runs
 from ..evaluation.results import BOOK
 from ..evaluation.systems import System
 from ..readout import Readout
+from ..trace import note
 from ..training.loop import RUNS
 
 
@@ -52,6 +53,10 @@ class Images:
 
     items: dict[str, np.ndarray]
     rule: str
+
+    def __post_init__(self):
+        for name in self.items:
+            note("shown", what=name)
 
 
 def choose_images(config: Config, rule: str = "any", n: int = 6, scenes: int = 4) -> Images:
@@ -111,6 +116,7 @@ def _score(score: Callable, image: np.ndarray) -> float:
 
 def book_photos() -> dict[str, np.ndarray]:
     """The photographs in book/photos, by name; none where the package is installed without the book."""
+    note("images", what="photographs of the book")
     return {path.stem: read_image(path) for path in sorted((BOOK / "photos").glob("*.jpg"))}
 
 

@@ -174,6 +174,7 @@ def lineup(config: Config, budget: float, runs: Path = RUNS, log=None) -> Lineup
     if missing := [name for name, run in mine.items() if run not in kept]:
         what = f"case {missing[0]!r} ({variants[missing[0]]}, seed {seed})"
         raise ValueError(f"{what} is not recorded in {config.profile!r}; name a data set to train it on")
+    found.note_runs(mine.values(), "profile")
     told = {name: diagnosis.diagnose(diagnosis.Facts(kept[run][0])).plain() for name, run in mine.items()}
     return Lineup(found, variants, told, {name: kept[run][1] for name, run in mine.items()})
 
@@ -334,6 +335,7 @@ def collapse() -> dict[str, pd.DataFrame]:
         found = load(profile, (0,))
         mine = found.history[found.history.arm == "student_mse"].sort_values("step")
         about = next(p for p in found.summary["passports"].values() if p["arm"] == "student_mse" and not p["variant"])
+        found.note_runs(r for r, p in found.summary["passports"].items() if p is about)
         curves[profile] = mine.assign(views=mine.epoch * about["photos"])
     return curves
 

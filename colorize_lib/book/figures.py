@@ -26,6 +26,7 @@ from PIL import Image
 from ..color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from ..evaluation.intervals import Interval
 from ..evaluation.metrics import SECTORS
+from ..evaluation.results import Results
 from ..evaluation.systems import system_title
 from ..networks import STAGES
 from ..quantize import GRID, ab_gamut_centers, rebalancing_weights
@@ -317,11 +318,21 @@ def plot_annealing(pixels: dict[str, torch.Tensor], temperatures: tuple[float, .
     return _done(figure)
 
 
-def plot_training(history: pd.DataFrame) -> Figure:
+def training_levels(found: Results) -> dict[str, dict[str, float]]:
+    """What plain grey and the mean colour reach on test images, for `plot_training`: {panel: {name: value}}."""
+    measures = {"val_ab_error": "ab_error", "val_chroma_ratio": "chroma_ratio"}
+    names = {"plain grey": "grey", "mean colour": "mean"}
+    levels = {column: {n: found.value(s, m) for n, s in names.items()} for column, m in measures.items()}
+    levels["val_chroma_ratio"]["photographs"] = 1.0
+    return levels
+
+
+def plot_training(history: pd.DataFrame, levels: dict[str, dict[str, float]] | None = None) -> Figure:
     """Curves of a training by epoch: its loss, that on validation images over it, colour error, chroma ratio.
 
     A line an arm, the mean of its seeds, and a band from the lowest seed to the highest. The second panel compares
     losses without weights and above what no network can get below, so that it means the same for every arm.
+    levels: values to mark with thin lines and their names, by column of `history`.
     """
     first = history.groupby(["arm", "seed"])["loss"].transform("first")
     shown = history.assign(relative=history.loss / first, unseen=history.val_excess / history.excess)
@@ -336,12 +347,25 @@ def plot_training(history: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 5.0), sharex=True)
     for axis, (column, title) in zip(axes.flat, panels.items(), strict=True):
         sns.lineplot(shown.reset_index(drop=True), x="epoch", y=column, ax=axis, legend=column == "relative", **style)
-        axis.set(title=title, ylabel="", ylim=(0, None) if column in ("relative", "val_chroma_ratio") else None)
+        axis.set(title=title, ylabel="")
+        _levels(axis, (levels or {}).get(column, {}))
     axes[0, 1].axhline(1, color="#555555", lw=1, ls="dotted")
     handles, names = axes[0, 0].get_legend_handles_labels()
     axes[0, 0].get_legend().remove()
     figure.legend(handles, map(system_title, names), loc="outside lower center", ncols=3)
     return _done(figure)
+
+
+def _levels(axis, values: dict[str, float]) -> None:
+    """Thin dotted lines with their names at the right end, below a line where another is close above it."""
+    for value in values.values():
+        axis.axhline(value, color="#555555", lw=0.8, ls="dotted", zorder=1)
+    close = 0.12 * np.ptp(axis.get_ylim())
+    for name, value in values.items():
+        above = not any(0 < other - value < close for other in values.values())
+        axis.annotate(name, (1, value), (0, 1 if above else -1), xycoords=("axes fraction", "data"), fontsize=7,
+                      textcoords="offset points", ha="right", va="bottom" if above else "top",
+                      color="#555555")  # fmt: skip
 
 
 def _arm(name: str) -> str:
@@ -364,14 +388,17 @@ def _mark(name: str) -> dict:
     return {"marker": "o", "ms": 6.5, "mfc": "white" if name.endswith("@1") else _system_colour(name), "mew": 1.6}
 
 
-def plot_intervals(panels: dict[str, dict[str, Interval]], marks: dict[str, float] | None = None) -> Figure:
+def plot_intervals(
+    panels: dict[str, dict[str, Interval]], marks: dict[str, float] | None = None, forms: dict[str, str] | None = None
+) -> Figure:
     """Values with their 95 % intervals: a panel a measure, a row a system (or a step between two), shared by all.
 
     panels: {title: {system or other name: Interval}}, the rows of the first in that order. marks: {title: x} puts a
-    vertical line into a panel, for example at 0. What could not be measured is left out.
+    vertical line into a panel, for example at 0. forms: {title: format} writes each value above its point, for steps of
+    very unlike size. What could not be measured is left out.
     """
     names = list(next(iter(panels.values())))
-    tall = 0.75 + 0.27 * len(names)
+    tall = 0.75 + (0.36 if forms else 0.27) * len(names)
     figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, tall), sharey=True, squeeze=False)
     for axis, (title, values) in zip(axes[0], panels.items(), strict=True):
         if title in (marks or {}):
@@ -380,8 +407,11 @@ def plot_intervals(panels: dict[str, dict[str, Interval]], marks: dict[str, floa
             v = values[name]
             axis.plot([v.low, v.high], [y, y], color=_system_colour(name), lw=2.4, solid_capstyle="round")
             axis.plot(v.value, y, ls="", color=_system_colour(name), **_mark(name))
+            if forms and np.isfinite(v.value):
+                text = format(v.value, forms[title]).replace("-", "\N{MINUS SIGN}")
+                axis.annotate(text, (v.value, y), (0, 5), textcoords="offset points", ha="center", fontsize=7)
         axis.set_title(textwrap.fill(title, 72 // len(panels)), fontsize=9)
-        axis.margins(x=0.12)
+        axis.margins(x=0.25 if forms else 0.12)
         axis.locator_params(axis="x", nbins=max(2, 7 - len(panels)))
     axes[0, 0].set_yticks(range(len(names)), [textwrap.fill(_system_title(name), 36) for name in names])
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
@@ -389,7 +419,11 @@ def plot_intervals(panels: dict[str, dict[str, Interval]], marks: dict[str, floa
 
 
 def plot_confusion(matrices: dict[str, pd.DataFrame], columns: int = 3) -> Figure:
-    """Where vivid colours went: a heat map a system {name: true sectors by seen sectors}, rows summing to 1."""
+    """Where vivid colours went: a map a system {name: true sectors by seen sectors}, rows summing to 1.
+
+    A cell has the colour of its column, what was shown; the larger its share, the stronger. Beside each name of a hue
+    stands its colour.
+    """
     rows = -(-len(matrices) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(WIDTH, 0.5 + 2.3 * rows), sharex=True, sharey=True, squeeze=False
@@ -399,15 +433,33 @@ def plot_confusion(matrices: dict[str, pd.DataFrame], columns: int = 3) -> Figur
     for axis, (name, shares) in zip(axes.flat, matrices.items(), strict=False):
         shares = shares.rename(columns={"gray": "grey"})
         shown = shares.where(shares < 0.995, 1).map(lambda x: f"{x:.2f}"[1:] if 0.005 <= x < 1 else f"{x:.0f}")
-        sns.heatmap(shares, vmin=0, vmax=1, cmap="Blues", annot=shown, fmt="", annot_kws={"fontsize": 7}, ax=axis,
-                    cbar=False, linewidths=0.6)  # fmt: skip
+        sns.heatmap(shares, annot=shown, fmt="", annot_kws={"fontsize": 7, "color": "black"}, ax=axis, cbar=False,
+                    linewidths=0.6)  # fmt: skip
+        hues = np.concatenate([_hue_colour(sector) for sector in shares.columns])
+        strength = np.sqrt(shares.to_numpy())[..., None]  # small shares are seen, too
+        (cells,) = axis.collections
+        cells.set_array(None)
+        cells.set_facecolor((1 - strength * (1 - hues)).reshape(-1, 3))
         axis.set_title(textwrap.fill(_system_title(name), 32), fontsize=9)
-        axis.tick_params(length=0, labelsize=8, labelrotation=0)
+        axis.tick_params(length=0, labelsize=8, labelrotation=0, pad=11)
         axis.tick_params(axis="x", labelrotation=60)
+        swatch = {"marker": "s", "s": 36, "clip_on": False, "edgecolor": "none"}
+        if axis.get_subplotspec().is_first_col():
+            axis.scatter([-0.28] * len(shares), np.arange(len(shares)) + 0.5, c=hues[: len(shares)], **swatch)
+        if axis.get_subplotspec().is_last_row():
+            axis.scatter(np.arange(len(hues)) + 0.5, [len(shares) + 0.3] * len(hues), c=hues, **swatch)
+        axis.set(xlim=(0, len(hues)), ylim=(len(shares), 0))
     for axis in axes[:, 0]:
         axis.set_ylabel("truth")
     figure.supxlabel("shown as", fontsize=9.5, color="#222222")
     return _done(figure)
+
+
+def _hue_colour(sector: str) -> np.ndarray:
+    """The colour of a hue sector, or grey, as rgb [1, 3]."""
+    if sector not in SECTORS:
+        return np.full((1, 3), 0.6)
+    return _colours_of(_middle(sector), 84.0 if sector == "yellow" else 66.0)  # a dark yellow is called brown
 
 
 def plot_hues(systems: dict[str, dict[str, Interval]], title: str, mark: float) -> Figure:

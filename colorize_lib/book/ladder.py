@@ -26,7 +26,7 @@ from ..evaluation.intervals import Interval
 from ..evaluation.metrics import metric
 from ..evaluation.results import Results, load
 from ..evaluation.systems import BASELINES, System, system_title
-from .answers import MISSING, UNKNOWN, difference
+from .answers import MISSING, UNKNOWN, Quiet, difference
 from .figures import ARM_COLOURS, WIDTH, _done
 
 RUNGS = {
@@ -114,6 +114,8 @@ class Rung:
     @property
     def history(self) -> pd.DataFrame:
         """The curves of its runs."""
+        passports = self.found.summary["passports"].items()
+        self.found.note_runs(run for run, p in passports if p.get("variant", "") == self.variant)
         if not self.variant:
             return self.found.history
         others = self.found.other_history
@@ -273,10 +275,10 @@ def settings_table(verdicts: dict[str, Verdict]) -> pd.DataFrame:
     for name, verdict in verdicts.items():
         runs = [entry["about"] for entry in read()["runs"] if name in entry["decides"] and "vary" in entry]
         furthest = max(verdict.findings, key=lambda f: abs(f.effect.value) / (abs(f.check.margin) or 1), default=None)
-        measured = f"{furthest.title}: {furthest}" if furthest else UNKNOWN
+        measured = f"{furthest}\n{furthest.title}" if furthest else UNKNOWN
         word = verdict.verdict + (f", {len(verdict.missing)} missing" if verdict.missing else "")
         rows[name] = (verdict.hypothesis.title, "; ".join(runs), measured, word)
-    return pd.DataFrame(rows, ["claim", "decided by", "largest effect", "verdict"]).T
+    return Quiet(pd.DataFrame(rows, ["claim", "decided by", "largest effect", "verdict"]).T)
 
 
 # ------------------------------------------------------------------------------------------------------------- figures

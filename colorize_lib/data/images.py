@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from ..trace import note
+
 MAX_PIXELS = 50_000_000  # larger images are left out: they are scans, maps or attacks, and cost minutes
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"}
 _STRIP = 1 << 20  # pixels that `read_image` converts at once
@@ -132,6 +134,7 @@ def bundled_photos(side: int = 0) -> dict[str, np.ndarray]:
 
     side: 0 for their own size, else the central square at so many pixels, as a store would hold it.
     """
+    note("images", what="photographs of scikit-image")
     folder = Path(importlib.util.find_spec("skimage").origin).parent / "data"
     photos = {name: read_image(folder / file) for name, file in _BUNDLED.items() if (folder / file).is_file()}
     return (

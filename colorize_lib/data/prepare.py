@@ -23,6 +23,7 @@ import torch
 from PIL import Image
 
 from ..color import rgb_to_lab
+from ..trace import note
 from .files import atomic_dir, cache_dir, progress_bar, short_hash
 from .images import fit_square, open_image
 from .sources import CHUNK, Item, Source, find_source, place_of
@@ -249,5 +250,6 @@ def open_data(data: str | Path, side: int, progress: bool = True) -> Store:
             raise ValueError(f"{data} holds images of {store.side} px, smaller than the {side} px asked for")
         return store
     found = find_source(str(data))
+    note("images", what="generated scenes" if found.kind == "synthetic" else f"images of {found.kind}")
     folder = cache_dir() / "stores" / f"{found.kind}-{side}-{short_hash(FORMAT, found.key)}"
     return prepare(found, folder, side, progress=progress)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
+from ..trace import note
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,7 @@ def synthetic_scenes(n: int, side: int, seed: int = 0) -> SyntheticScenes:
     alone (`SCENE_CLASSES`), and all of it lies inside the sRGB cube. So given the lightness image, the
     distribution of every pixel's colour is the one in the table. The first scenes are the same for every n.
     """
+    note("images", what="generated scenes")
     if n < 1 or side < 16:
         raise ValueError(f"need n >= 1 scenes of side >= 16, got n={n}, side={side}")
     chunks = [_scene_chunk(side, seed, chunk) for chunk in range(-(-n // _SCENES_AT_ONCE))]

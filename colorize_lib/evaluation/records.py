@@ -26,6 +26,7 @@ from ..data.prepare import open_data
 from ..data.prior import data_prior
 from ..data.store import Store
 from ..readout import Readout
+from ..trace import note
 from ..training.loop import RUNS, train_run
 from . import metrics
 from .measuring import ASKED, SWEEP, ImageSet, Record, choose_readout, finished_runs
@@ -35,6 +36,7 @@ from .systems import System
 
 def read_histories(found: dict[tuple[str, int], Path]) -> pd.DataFrame:
     """The curves of runs {(arm, seed): folder}, one row a validation."""
+    note("live", runs=[folder.name for folder in found.values()])
     histories = [pd.read_csv(f / "history.csv").assign(arm=arm, seed=seed) for (arm, seed), f in found.items()]
     return pd.concat(histories, ignore_index=True)
 
@@ -69,8 +71,10 @@ def training_curves(config: Config, runs: Path = RUNS) -> pd.DataFrame:
     measured, so it is quick.
     """
     if not config.data:
-        history = load(config.profile, config.seeds).history
-        return history[history.arm.isin(config.arms)]
+        found = load(config.profile, config.seeds)
+        usual = {run: p for run, p in found.summary["passports"].items() if not p["variant"]}
+        found.note_runs(run for run, p in usual.items() if p["arm"] in config.arms)
+        return found.history[found.history.arm.isin(config.arms)]
     return read_histories(finished_runs(config, open_data(config.data, config.side), runs))
 
 
@@ -117,16 +121,20 @@ def tune(configs: list[Config], store: Store, runs: Path = RUNS, folder: Path | 
 def load_tuning(profile: str, folder: Path | None = None) -> pd.DataFrame:
     """What `tune` recorded; a table without rows where nothing was."""
     path = (folder or BOOK / "results" / profile) / "tuning.csv"
+    note("file", what=f"book/results/{profile}/tuning.csv")
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["arm", *TRIED, *TUNED])
 
 
 def data_card(config: Config) -> DataCard:
     """The data behind the recorded results, or that of the configuration where it names some; trains nothing."""
     if not config.data:
-        about = _recorded(config).summary
+        found = _recorded(config)
+        about = found.summary
         run = next(iter(about["passports"].values()))
         images = {"training": run["photos"], "test": about["pictures"]}
         marks = {"training": run["data"], "test": about["test_data"]}
+        found.note_runs([])
+        note("file", what=f"{run['photos']:,} training images ({run['data'][:8]})")
         return DataCard(torch.tensor(about["prior"]), torch.tensor(about["histograms"]["truth"]), images, marks)
     store = open_data(config.data, config.side)
     rows = {"training": store.rows("train", config.train_photos), "test": store.rows("test")}

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import ARMS, Config, identity, load_config
+from ..trace import about_runs, note, tracing
 from . import metrics
 from .intervals import Estimator, Interval, Tables
 from .measuring import RECORDED, SUBSETS, Record
@@ -181,6 +182,7 @@ class Results:
 
     def confusion(self, system: str) -> pd.DataFrame:
         """Where vivid colours went, true sectors in rows."""
+        self._note(system)
         return pd.DataFrame(self.summary["confusion"][system]).T.astype(float)
 
     def only(self, arms) -> Results:
@@ -192,6 +194,8 @@ class Results:
         kept = {n: s for n, s in self.summary["systems"].items() if arm_of[n] in (*arms, *BASELINES)}
         tables = self.tables and {name: self.tables[name] for name in kept}
         history = self.history[self.history.arm.isin(arms)]
+        usual = {run: p for run, p in self.summary["passports"].items() if not p["variant"]}
+        self.note_runs((run for run, p in usual.items() if p["arm"] in arms), "profile")
         return replace(self, summary={**self.summary, "systems": kept}, history=history, tables=tables)
 
     def _need(self, system: str, metric: str) -> None:
@@ -199,6 +203,21 @@ class Results:
         if system not in known or metric not in self.available(system):
             names = ", ".join(known if system not in known else self.available(system))
             raise ValueError(f"no result {system}/{metric} in profile {self.profile!r}; there are: {names}")
+        self._note(system)
+
+    def _note(self, system: str) -> None:
+        if not tracing():  # this is asked for thousands of numbers
+            return
+        asked, seeds = System.parse(system), self.seeds(system)
+        passports = self.summary["passports"]
+        self.note_runs(r for r, p in passports.items()
+                       if (p["arm"], p["variant"]) == (asked.arm, asked.variant) and p["seed"] in seeds)  # fmt: skip
+
+    def note_runs(self, runs: Iterable[str], kind: str = "runs") -> None:
+        """Tell `trace` that these runs were read."""
+        about = about_runs({run: self.summary["passports"][run] for run in runs})
+        note(kind, profile=self.profile, runs=about, test_data=self.summary["test_data"],
+             images=self.summary["pictures"])  # fmt: skip
 
     def _rows(self, name: str) -> np.ndarray:
         if name not in SUBSETS:
@@ -275,6 +294,12 @@ def recorded(folder: Path | None = None) -> list[str]:
     return sorted(path.parent.name for path in root.glob("*/truth.parquet"))
 
 
+def place_of(profile: str, run: str) -> str:
+    """Where in the repository a run is recorded, else where it was trained."""
+    path = BOOK / "results" / profile / "runs" / f"{run}.parquet"
+    return path.relative_to(BOOK.parent).as_posix() if path.exists() else f"runs/{run}"
+
+
 def load(
     profile: str, seeds: tuple[int, ...] | None = None, folder: Path | None = None, usual: Config | None = None
 ) -> Results:
@@ -294,4 +319,6 @@ def load(
     if missing := set(seeds or ()) - set(have):
         raise ValueError(f"seeds={sorted(missing)} of {profile!r} are not recorded; there are: {have}")
     kept = [run for run in runs if not seeds or run.about["passport"]["seed"] in seeds]
-    return assemble(profile, Record.read(folder / "truth.parquet"), kept, usual)
+    found = assemble(profile, Record.read(folder / "truth.parquet"), kept, usual)
+    found.note_runs((run for run, p in found.summary["passports"].items() if not p["variant"]), "profile")
+    return found

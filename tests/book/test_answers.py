@@ -218,11 +218,25 @@ def test_what_was_not_measured_is_said(found):
     assert list(table.index) == ["l2", "ce@1:sample"] and table.label_chroma_ratio.isna().tolist() == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("+0.05 [+0.01, +0.08], p < 0.001", '+0.05<span class="quiet">[+0.01, +0.08], p &lt; 0.001</span>'),
+        ("AuC\na minus b", 'AuC<span class="quiet">a minus b</span>'),
+        ("-1 [-2, 0]\nof red", '-1<span class="quiet">[-2, 0]</span><span class="quiet">of red</span>'),
+        ("< 1", "&lt; 1"),
+        ("open\n", "open"),
+    ],
+)
+def test_intervals_stand_quietly_beneath_their_values(cell, expected):
+    assert f"<td>{expected}</td>" in answers.Quiet({"measured": [cell]})._repr_html_()
+
+
 def test_verdicts_say_what_they_wait_for(found):
     verdicts = {name: claims.decide(name, found) for name in ("P3", "P6")}
     assert answers.standing(verdicts["P3"]).startswith("open (findings so far: none; missing: smoke/l2_rebal")
     table = answers.findings_table(verdicts)
-    assert list(table.index) == ["P3", "P6"] and table.measure["P3"] == answers.UNKNOWN
-    assert "sample" in table["of"]["P6"]
+    assert list(table.index) == ["P3", "P6"] and table.measure["P3"].strip() == answers.UNKNOWN
+    assert "sample" in table.measure["P6"] and table.shape[1] == 4, "with the name of the claim five columns"
     decided = dataclasses.replace(verdicts["P6"], verdict="confirmed")
     assert answers.standing(decided) == "confirmed"

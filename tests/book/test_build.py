@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from concurrent.futures import Future
 
@@ -58,16 +59,36 @@ def test_staging_takes_the_traces_of_a_run_off(clone):
     stage(clone, executed, clone / "_build/stage", profiles)
     staged = nbformat.read(clone / "_build/stage/notebooks/01_good.ipynb", 4)
     assert "papermill" not in staged.metadata and staged.cells[0].metadata == {"tags": ["a"]}
-    assert len(staged.cells) == 1, "without results its numbers are of no profile"
+    assert len(staged.cells) == 2, "without results its numbers are of no profile"
+    assert 'href="01_good.ipynb"' in staged.cells[1].source
+    beside = clone / "_build/stage/downloads/notebooks"
+    assert nbformat.read(beside / "01_good.ipynb", 4).cells == staged.cells[:1] and (beside / "01_good.py").exists()
     notebook.cells.append(nbformat.v4.new_code_cell("from colorize_lib.evaluation import records"))
     for name, profile in profiles.items():
         nbformat.write(notebook, executed / f"{name}.ipynb")
         stage(clone, executed, clone / "_build/stage", profiles)
         staged = nbformat.read(clone / f"_build/stage/notebooks/{name}.ipynb", 4)
-        assert f"Numbers on this page are of profile `{profile}`" in staged.cells[1].source
+        assert f"Numbers on this page are of profile `{profile}`" in staged.cells[2].source
     assert "html" not in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())
     stage(clone, executed, clone / "_build/stage", dict.fromkeys(profiles, "smoke"))
     assert "smoke" in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())["html"]["announcement"]
+
+
+def test_below_a_figure_stands_what_is_behind_it(clone):
+    shown = nbformat.v4.new_output("display_data", {"image/png": "x"}, metadata={"scrapbook": {"name": "key"}})
+    cell = nbformat.v4.new_code_cell("found = 1\nfound", execution_count=1, outputs=[shown])
+    read = {"cell": 1, "line": 1, "kind": "shown", "what": "boat"}
+    executed = clone / "_build/run"
+    executed.mkdir(parents=True)
+    for name, metadata in {"01_good": {"trace": [read]}, "02_other": {}}.items():
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), executed / f"{name}.ipynb")
+    stage(clone, executed, clone / "_build/stage", dict.fromkeys(("01_good", "02_other"), "laptop"))
+    lines = {n: nbformat.read(clone / f"_build/stage/notebooks/{n}.ipynb", 4).cells[-1].source for n in
+             ("01_good", "02_other")}  # fmt: skip
+    assert "Figure of cell 1</a> · shown: boat" in lines["01_good"]
+    assert "passport" not in lines["02_other"], "where it is not known what was read nothing is said"
+    told = json.loads((clone / "_build/stage/passports.json").read_text())
+    assert told["01_good"]["key"] == lines["01_good"] and not told["02_other"]
 
 
 def test_progress_is_told_at_once_and_again(clone, monkeypatch, capsys):

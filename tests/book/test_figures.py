@@ -153,6 +153,17 @@ def test_curves_of_training_hold_every_arm_and_the_band_of_its_seeds(drawn):
     assert all(line.get_xdata().tolist() == [1, 2, 3] for line in ratio.lines if len(line.get_xdata())), "by epoch"
 
 
+def test_levels_are_lines_with_their_names_and_curves_fill_their_panels():
+    plain = figures.plot_training(history())
+    assert plain.axes[0].get_ylim()[0] > 0.1, "not from zero"
+    levels = {"val_ab_error": {"plain grey": 15.0, "mean colour": 14.9}}
+    error = figures.plot_training(history(), levels).axes[2]
+    assert [list(line.get_ydata()) for line in error.lines if len(line.get_xdata()) == 2] == [[15, 15], [14.9, 14.9]]
+    grey, mean = error.texts
+    assert (grey.get_text(), grey.get_va()) == ("plain grey", "bottom")
+    assert (mean.get_text(), mean.get_va()) == ("mean colour", "top"), "not on top of each other"
+
+
 def test_seeds_whose_epochs_differ_in_the_last_digit_are_one_line():
     two = history()
     two["epoch"] += 1e-9 * two.seed
@@ -188,6 +199,13 @@ def test_long_titles_and_names_are_broken_into_lines():
     assert figure.axes[0].get_yticklabels()[0].get_text() == "one change after another, and none\nby itself"
 
 
+def test_values_may_be_written_at_their_points():
+    nothing = Interval(np.nan, np.nan, np.nan, 1, 0)
+    rows = {"l2": interval(-0.012), "ce@1": nothing}
+    axis = figures.plot_intervals({"AuC": rows}, forms={"AuC": "+.2f"}).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["\N{MINUS SIGN}0.01"]
+
+
 def test_what_could_not_be_measured_is_left_out():
     nothing = Interval(np.nan, np.nan, np.nan, 1, 0)
     figure = figures.plot_intervals({"AuC": {"l2": nothing, "ce@1": interval(2)}})
@@ -199,6 +217,11 @@ def test_confusion_prints_the_shares(drawn):
     texts = [text.get_text() for axis in drawn.axes if axis.get_visible() for text in axis.texts]
     assert texts == [".14"] * 4 * 42
     assert [label.get_text() for label in drawn.axes[-1].get_xticklabels()] == [*SECTORS, "grey"]
+    cells = drawn.axes[0].collections[0].get_facecolor()[:7, :3]
+    lab = rgb_to_lab(torch.from_numpy(cells.T[None, :, None].copy()).float())[0, :, 0]
+    seen = metrics.hue_sector(lab[None, 1:, None])[0, 0]
+    assert [SECTORS[int(i)] for i in seen[:6]] == SECTORS, "a cell has the colour of its column"
+    assert chroma(lab[None, 1:, 6:])[0] < 1, "the last is grey"
 
 
 @draw("plot_hues")

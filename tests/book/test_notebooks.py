@@ -17,6 +17,7 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 FILES = [TOC["root"], *(c["file"] for part in TOC["parts"] for c in part["chapters"])]
 NOTEBOOKS = [ROOT / f"{file}.py" for file in FILES if file.startswith("notebooks/")]
 PAGES = [ROOT / f"{file}.md" for file in FILES if file.startswith("book/")]
+IMPORTS = (ast.Import, ast.ImportFrom)
 PARAMETERS = ["profile", "data", "seeds", "arms", "settings"]
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -25,6 +26,15 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def cells(path: Path, kind: str) -> list[str]:
     """Sources of the cells of one kind."""
     return [cell.source for cell in jupytext.read(path).cells if cell.cell_type == kind]
+
+
+def code_cells(path: Path) -> list[nbformat.NotebookNode]:
+    return [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+
+
+def hidden(cell: nbformat.NotebookNode) -> bool:
+    """Whether a page folds the code of a cell."""
+    return bool({"hide-input", "hide-cell"} & set(cell.metadata.get("tags", [])))
 
 
 def test_the_book_lists_every_notebook_and_page():
@@ -52,10 +62,46 @@ def test_head_title_question_parameters_and_findings(path):
 
 
 @each_notebook
+def test_code_is_no_wider_than_a_page_shows_and_no_longer_than_one_takes_in(path):
+    for cell in code_cells(path):
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        assert not [line for line in lines if len(line) > 80], "a page shows eighty characters of a line"
+        imports = sum(n.end_lineno - n.lineno + 1 for n in ast.parse(cell.source).body if isinstance(n, IMPORTS))
+        most = 25 if hidden(cell) else 20
+        assert len(lines) - imports <= most, f"a cell of {len(lines)} lines:\n{cell.source}"
+
+
+def only_glues(source: str) -> bool:
+    """Whether code keeps values for the prose and shows nothing itself."""
+    last = ast.parse(source).body[-1]
+    shows = isinstance(last, ast.Expr) and not ast.unparse(last).endswith("display=False)")
+    return "glue(" in source and not shows and not re.search(r"\bprint\(", source)
+
+
+@each_notebook
+def test_cells_that_only_glue_are_folded(path):
+    bare = [cell.source for cell in code_cells(path) if only_glues(cell.source) and not hidden(cell)]
+    assert not bare, f'# %% tags=["hide-input"] folds what a reader need not see:\n{bare[0]}'
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("x = 1\nglue('x', x, display=False)", True),
+        ("for x in 1, 2:\n    glue(f'{x}', x, display=False)", True),
+        ("glue('x', 1, display=False)\ntable", False),
+        ("x = 1\nglue('figure', x)", False),
+        ("glue('x', 1, display=False)\nfor x in 1, 2:\n    print(x)", False),
+        ("x = 1", False),
+    ],
+)
+def test_the_rule_for_cells_that_only_glue(source, expected):
+    assert only_glues(source) is expected
+
+
+@each_notebook
 def test_cells_only_call_the_library(path):
     for source in cells(path, "code"):
-        lines = [line for line in source.splitlines() if line.strip()]
-        assert len(lines) <= 15, f"a cell of {len(lines)} lines:\n{source}"
         tree = ast.parse(source)
         for node in ast.walk(tree):
             assert not isinstance(node, ast.ClassDef), f"class {node.name} belongs into the library"

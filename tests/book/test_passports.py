@@ -1,0 +1,98 @@
+"""What is behind a figure is found by following names, and told in one line."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from colorize_lib import trace
+from colorize_lib.book import passports
+from colorize_lib.evaluation import results
+
+CELLS = {
+    1: "from lib import draw, load\nfound = load('evening')",
+    2: "other = load('laptop')\ntable = {}\nfor name in ['a', 'b']:\n    table[name] = found.value(name)",
+    3: "rows = {name: 1 for name in 'ab'}\ntable |= {'c': 2}",
+    4: "draw(table)",
+    5: "found = 7\ndraw(found)",
+    6: "def share(name):\n    return other.value(name)",
+    7: "draw([share(n) for n in 'ab'])",
+    8: "pairs = []\npairs.append(other.value('l2'))\ndraw(pairs)",
+    9: "draw(name for name in rows)",
+}
+
+
+def lines(cell: int) -> list[tuple[int, int]]:
+    found = passports.behind(passports.statements(CELLS), cell)
+    return [(s.cell, s.first) for s in found if "load" in s.reads or s.cell > 1 or s.first > 1]
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (4, [(1, 2), (2, 2), (2, 3), (3, 2), (4, 1)]),
+        (5, [(5, 1), (5, 2)]),
+        (7, [(2, 1), (6, 1), (7, 1)]),
+        (8, [(2, 1), (8, 1), (8, 2), (8, 3)]),
+        (9, [(3, 1), (9, 1)]),
+    ],
+)
+def test_a_figure_depends_on_the_statements_that_its_names_come_from(cell, expected):
+    assert lines(cell) == expected
+
+
+def run_note(kind: str, runs: list[str], cell: int, line: int = 1, profile: str = "evening", **about) -> dict:
+    told = {run: {"data": "388a4dcaf3d23290", "photos": 86310, "seed": 0} for run in runs}
+    return {"kind": kind, "cell": cell, "line": line, "profile": profile, "runs": told} | about
+
+
+def test_what_was_used_counts_and_what_was_only_loaded_where_nothing_is_known_of_its_use():
+    notes = [run_note("profile", ["l2-s0", "ce-s0"], 1, 2), run_note("runs", ["ce-s0"], 2, 4)]
+    kept = passports.behind(passports.statements(CELLS), 4)
+    assert list(passports.passport(kept, notes)["profiles"]["evening"]["runs"]) == ["ce-s0"]
+    assert list(passports.passport(kept, notes[:1])["profiles"]["evening"]["runs"]) == ["l2-s0", "ce-s0"]
+    assert passports.passport(kept, [run_note("runs", ["ce-s0"], 5)])["profiles"] == {}, "of another figure"
+
+
+def test_of_images_those_that_were_taken_count():
+    kept = passports.statements({1: "draw(2)"})
+    loaded = {"cell": 1, "line": 1, "kind": "images", "what": "photographs of the book"}
+    assert passports.passport(kept, [loaded])["images"] == ["photographs of the book"]
+    assert passports.passport(kept, [loaded, loaded | {"kind": "shown", "what": "boat"}])["images"] == ["boat"]
+
+
+def test_a_line_names_runs_data_and_records():
+    kept = passports.statements({1: "draw(2)"})
+    (run, *_) = sorted(results.load("evening").summary["passports"])
+    note = run_note("runs", [run, "ce-s9"], 1, test_data="1d86e29a9f5338f8", images=4000)
+    text = passports.line(passports.passport(kept, [note]), 1, "Figure", "07.ipynb")
+    assert text.startswith(
+        '<div class="passport"><a href="07.ipynb" download>Figure of cell 1</a> · evening: 2 runs · '
+    )
+    assert "seed 0 · training data 388a4dca · 4,000 test images (1d86e29a)" in text
+    assert f"<li>book/results/evening/runs/{run}.parquet</li>" in text and "<li>runs/ce-s9</li>" in text
+    nothing = passports.line(passports.passport(kept, []), 3, "Table", "07.ipynb")
+    assert "Table of cell 3" in nothing and "no image, no run" in nothing and "<details" not in nothing
+
+
+def test_a_note_says_which_statement_reads(tmp_path, monkeypatch):
+    file = tmp_path / "trace"
+    source = compile("def inner():\n    note('images', what='x')\n\nfor _ in range(2):\n    inner()", "cell", "exec")
+    exec(source, {"In": ["", "a", "b"], "note": trace.note})
+    monkeypatch.setenv(trace.VARIABLE, str(file))
+    trace.note("images", what="not in a notebook")
+    assert not file.exists()
+    exec(source, {"In": ["", "a", "b"], "note": trace.note})
+    told = [json.loads(line) for line in file.read_text().splitlines()]
+    assert told == [{"cell": 2, "line": 5, "kind": "images", "what": "x"}], "once"
+
+
+def test_results_tell_which_runs_a_number_is_of(tmp_path, monkeypatch):
+    found = results.load("evening")
+    monkeypatch.setenv(trace.VARIABLE, str(tmp_path / "trace"))
+    exec("found.value('l2', 'auc')\nfound.value('grey', 'auc')", {"In": ["", "a"], "found": found})
+    first, second = map(json.loads, (tmp_path / "trace").read_text().splitlines())
+    assert first["line"] == 1 and all(re.match("l2-s[01]-", run) for run in first["runs"]) and first["runs"]
+    assert second["runs"] == {} and second["images"] == found.summary["pictures"]

@@ -1,0 +1,53 @@
+"""Below every figure and table that a notebook made stands what is behind it, and beside every chapter its files."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from built import PAGES, ROOT, SITE
+
+CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
+UNTOLD = """[...document.querySelectorAll('.cell_output')].filter(o => o.querySelector('img, table, input[type=range]'))
+    .filter(o => !o.closest('.cell').classList.contains('tag_hide-output'))
+    .filter(o => !o.closest('.cell').nextElementSibling?.classList.contains('passport')).length"""
+CLIPPED = """[...document.querySelectorAll('.cell_input pre')]
+    .filter(p => p.offsetParent && p.scrollWidth > p.clientWidth + 1).map(p => p.textContent.slice(0, 60))"""
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_figures_and_tables_have_a_line_and_code_is_not_clipped(chromium, address, page):
+    chromium.resize(1280)
+    chromium.open(address + page)
+    assert chromium.ask(UNTOLD) == 0, "figures or tables without a line that says what is behind them"
+    assert not chromium.ask(CLIPPED), "code that a page does not show whole"
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_the_runs_behind_figures_are_recorded(page):
+    text = (SITE / page).read_text()
+    for path in re.findall(r"<li>(book/results/[^<]+)</li>", text):
+        assert (ROOT / path).exists(), f"{page} names {path}, which is not there"
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_a_chapter_lies_beside_its_page_as_notebook_and_script(page):
+    name = page.removesuffix(".html")
+    notebook = json.loads((SITE / f"{name}.ipynb").read_text())
+    assert any(cell.get("outputs") for cell in notebook["cells"]), "with its results"
+    assert "trace" not in notebook["metadata"] and "papermill" not in notebook["metadata"]
+    assert str(ROOT) not in json.dumps(notebook)
+    assert (SITE / f"{name}.py").read_bytes() == (ROOT / f"{name}.py").read_bytes()
+    assert f'href="{name.partition("/")[2]}.ipynb"' in (SITE / page).read_text()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_describes_itself_and_names_no_address_that_is_not_known(page):
+    text = (SITE / page).read_text()
+    if "search" in page or "genindex" in page:
+        return
+    (described,) = re.findall(r'<meta property="og:description" content="([^"]*)"', text)
+    assert len(described) > 40
+    for address in re.findall(r'<meta property="og:(?:url|image)" content="([^"]*)"', text):
+        assert address.startswith("https://")
