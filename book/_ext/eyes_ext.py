@@ -84,7 +84,7 @@ def write(app, error) -> None:
             Image.fromarray(image).save(out / f"{name}-{letter}.jpg", quality=QUALITY)
     for number, setting in enumerate(SETTINGS):
         Image.fromarray(sheet(photos, chosen, setting)).save(out / f"sheet-{number}.jpg", quality=QUALITY)
-    auc = recorded_auc(load("evening"), chosen.passport["run"])
+    auc = recorded_auc(chosen.passport["run"], load("evening"))
     data = {
         "photos": list(photos),
         "side": SIDE,

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..evaluation import results
 from ..evaluation.intervals import Interval
 from ..evaluation.results import Results
 from ..evaluation.shares import crossed, wilson
@@ -185,29 +186,28 @@ def preferences(choices: pd.DataFrame, auc: dict[str, float]) -> pd.DataFrame:
     for _ in range(200):  # Hunter's iteration (Annals of Statistics 32, 2004)
         worth = (won + 0.5) / ((n / (worth[:, None] + worth)).sum(1) + 1 / (worth + 1))
     table = {"shown": n.sum(1).astype(int), "chosen": won.astype(int), "strength": worth / (1 + worth)}
-    return pd.DataFrame(table | {"AuC": [auc.get(name, math.nan) for name in names]}, index=names).sort_values(
-        "strength", ascending=False, kind="stable"
-    )
+    table = pd.DataFrame(table | {"AuC": [auc.get(name, math.nan) for name in names]}, index=names)
+    return table.sort_values("strength", ascending=False, kind="stable")
 
 
 def agreement(choices: pd.DataFrame, auc: dict[str, float]) -> Interval:
     """The share of choices that went to the setting with the higher recorded AuC, for readers in general (`crossed`).
 
-    Raises ValueError where a setting has no AuC, or there are no choices.
+    Choices between settings without a recorded AuC are left out; without any the share is NaN.
     """
-    if missing := {*choices.left, *choices.right} - set(auc):
-        raise ValueError(f"no AuC is recorded of {', '.join(sorted(missing))}")
-    if choices.empty:
-        raise ValueError("there are no choices between settings")
-    better = [row.left if auc[row.left] > auc[row.right] else row.right for row in choices.itertuples()]
-    hits, trials = _cells(choices.assign(right_one=choices.chosen == better, all="all"), "right_one", "all")
+    left, right = choices.left.map(auc), choices.right.map(auc)
+    kept = choices.assign(agrees=(choices.chosen == choices.left) == (left > right), all="all")[(left - right).notna()]
+    if kept.empty:
+        return Interval(math.nan, math.nan, math.nan, 0, 0)
+    hits, trials = _cells(kept, "agrees", "all")
     return _both(hits.T, trials.T)["readers"]
 
 
-def recorded_auc(found: Results, run: str) -> dict[str, float]:
-    """AuC on validation photographs of the mean of a classifier's run at every recorded setting, {"@1~0.5": 0.89}."""
-    recorded = found.summary["validation"].get(run, {})
-    plain = {
-        system: values for system, values in recorded.items() if System.parse(system).readout and "+" not in system
-    }
-    return {str(System.parse(system).readout): values["auc"] for system, values in plain.items()}
+def recorded_auc(run: str, found: Results | None = None) -> dict[str, float]:
+    """AuC on validation photographs of the mean of a classifier's run at every recorded setting, {"@1~0.5": 0.89}.
+
+    found: the results of the run's profile, by default of `evening`, of which all networks are that ship.
+    """
+    validation = (found or results.load("evening")).summary["validation"]
+    recorded = {System.parse(name): values for name, values in validation.get(run, {}).items()}
+    return {str(s.readout): values["auc"] for s, values in recorded.items() if s.readout and not s.treatment}

@@ -28,8 +28,8 @@ def crossed(hits: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     Wilson's with as many pairs as would give the variance that `intervals.estimate` finds with both at random, but not
     more than there are, and with the quantile of Student's t: so it stays within 0 to 1, and has a width where nobody
-    was deceived. Of one reader it is about photographs only. For surveys Franco et al. compare such intervals (Journal of
-    Survey Statistics and Methodology 7(3), 2019).
+    was deceived. Of one reader it is about photographs only. Franco et al. compare such intervals for surveys (Journal
+    of Survey Statistics and Methodology 7(3), 2019).
     """
     total, n, units = hits.sum((-2, -1)), trials.sum((-2, -1)), max(2, hits.shape[-2])
     share, se, df = estimate(lambda x: x, [(np.divide, hits, trials)])
