@@ -160,7 +160,7 @@ def test_it_works_from_a_folder_of_files_and_weighs_little(chromium):
     chromium.open(f"{(SITE / PAGE).as_uri()}#seed=6")
     press(chromium, "enter")
     until(chromium, "document.querySelectorAll('#eyes-stage .eyes-frame img').length === 2")
-    assert not chromium.errors()
+    assert not [error for error in chromium.errors() if "woff2" not in error], "fonts of the theme may be refused"
     assert sum(path.stat().st_size for path in (SITE / "_static/eyes").iterdir()) < 3_000_000
 
 

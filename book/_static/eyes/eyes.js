@@ -8,7 +8,7 @@
   const $ = (id) => document.getElementById(`eyes-${id}`);
   const other = { left: "right", right: "left" };
   const calm = matchMedia("(prefers-reduced-motion: reduce)"); // then nothing comes up by itself
-  let record, waiting = null, focused = null;
+  let record, waiting = null;
 
   // --------------------------------------------------------------------------------------------- chance and arithmetic
 
@@ -89,22 +89,22 @@
       blank: () => ["left", "right"].forEach((side) => frame(side).replaceChildren()),
       caption: (texts) => ["left", "right"].forEach((side) => (under(side).textContent = texts?.[side] ?? "\u00a0")),
       /** Wait for an answer; resolves to its side. */
-      answer: () => until("answer", (done) => say.forEach((button) => (button.onclick = () => done(button.dataset.say))), say),
+      answer: () => until("answer", (done) => say.forEach((button) => (button.onclick = () => done(button.dataset.say)))),
       /** Wait for "next pair". */
-      next: () => until("next", (done) => { next.hidden = false; next.onclick = done; }, [next]).then(() => { next.hidden = true; }),
+      next: () => until("next", (done) => { next.hidden = false; next.onclick = done; }).then(() => { next.hidden = true; }),
       able: (yes) => say.forEach((button) => button.setAttribute("aria-disabled", String(!yes))),
     };
   }
 
   /** Wait until `done(value)` is called, by what `listen` binds to buttons or by a key. */
-  function until(kind, listen, buttons) {
+  function until(kind, listen) {
     return new Promise((resolve) => {
       const done = (value) => {
         if (waiting?.done !== done) return;
         waiting = null;
         resolve(value);
       };
-      waiting = { kind, done, buttons };
+      waiting = { kind, done };
       listen(done);
     });
   }
@@ -135,6 +135,7 @@
     const plan = planPairs(record.seed), counted = plan.filter((pair) => !pair.practice).length;
     const shown = stage($("stage"), { left: "← Left is painted (F)", right: "Right is painted (J) →" });
     const tell = (text) => ($("status").textContent = text);
+    tell("The first pair is coming.");
     focus($("stage"));
     let coming = imagesOf({ left: fileOf(plan[0], "left"), right: fileOf(plan[0], "right") });
     for (const [i, pair] of plan.entries()) {
@@ -201,6 +202,7 @@
   async function takeSheets() {
     $("sheets-intro").hidden = true;
     const shown = stage($("sheets-stage"), { left: "← Left is better (F)", right: "Right is better (J) →" });
+    $("sheets-status").textContent = "The first sheets are coming.";
     focus($("sheets-stage"));
     const plan = planChoices(record.seed);
     for (const [i, choice] of plan.entries()) {
@@ -228,9 +230,8 @@
   // ------------------------------------------------------------------------------------------------ keys, saving, start
 
   function focus(element) {
-    focused = element;
     element.focus({ preventScroll: true });
-    element.scrollIntoView({ block: "nearest" });
+    element.scrollIntoView({ block: element.offsetHeight < innerHeight ? "center" : "start" });
   }
 
   const KEYS = { ArrowLeft: "left", f: "left", ArrowRight: "right", j: "right" };
