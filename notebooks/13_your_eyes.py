@@ -22,7 +22,7 @@
 #     colorize run 13_your_eyes -p answers FOLDER
 
 # %% tags=["parameters"]
-profile = "evening"  # this chapter trains nothing, and shows the same for every profile
+profile = "evening"  # nothing is trained here: the same for every profile
 data = ""
 seeds = []
 arms = ["student_mse", "l2", "ce", "ce_rebal"]
@@ -30,23 +30,25 @@ settings = {}
 answers = ""  # a folder of JSON files from the page; none: simulated readers
 
 # %%
-import pandas as pd
 from myst_nb import glue
 
 from colorize_lib import load_colorizer
 from colorize_lib.book import eyes, figures, readers
 from colorize_lib.config import load_config
 
-load_config(profile, data=data, seeds=seeds, arms=arms, **settings)  # refuses what is not possible, and is not used
-found = eyes.read_answers(answers) if answers else readers.simulated_answers()
+# refuses what is not possible, and is not used
+load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
+simulated = not answers
+found = readers.simulated_answers() if simulated else eyes.read_answers(answers)
 run = found.run or load_colorizer("ce").passport["run"]
 
 # %% tags=["hide-input"]
-warning = "NOBODY HAS LOOKED AT ANYTHING HERE. No folder of answers was given, so these readers are simulated: a random"
-warning += " generator with rates that we made up. All numbers below try out the method and say nothing about images."
-sources = {True: "answers of readers, from the files in the folder given.", False: warning}
-glue("source", sources[bool(answers)], display=False)
-glue("kind", "real" if answers else "simulated", display=False)
+warning = "NOBODY HAS LOOKED AT ANYTHING HERE. No folder of answers was given, "
+warning += "so these readers are simulated, with rates that we made up. All "
+warning += "numbers below try out the method and say nothing about images."
+real = "Answers of readers, from the files in the folder given."
+glue("source", warning if simulated else real, display=False)
+glue("kind", "simulated" if simulated else "real", display=False)
 glue("readers", found.readers, display=False)
 glue("pairs", len(found.pairs), display=False)
 glue("choices", len(found.choices), display=False)
@@ -79,15 +81,16 @@ glue("left_out", ", ".join(left_out) or "none", display=False)
 
 # %% mystnb={"figure": {"name": "fig-deceived", "caption": "The share of painted images taken for the true one, by system, the least deceiving first. Left with each answer counted by itself, right with readers and photographs at random, which is wider where they differ. At the dotted line painted and true images would be told apart no better than by a coin."}, "image": {"alt": "Two panels with a dot and an interval for each of five systems; the intervals of the right panel are wider"}}
 shares = eyes.deception(found.pairs)
-panels = {"every pair by itself": shares["pairs"], "readers and photographs": shares["readers"]}
+titles = {"pairs": "every pair by itself", "readers": "readers and photographs"}
+panels = {title: shares[kind] for kind, title in titles.items()}
 figures.plot_intervals(panels, dict.fromkeys(panels, 0.5))
 
 # %% tags=["hide-input"]
 counted = found.pairs.groupby("system").wrong.agg(["size", "sum"])
-table = pd.DataFrame({"pairs": counted["size"], "taken for true": counted["sum"]}).loc[list(shares["pairs"])]
-table["every pair by itself"] = [f"{i:.2f}" for i in shares["pairs"].values()]
-table["readers and photographs"] = [f"{i:.2f}" for i in shares["readers"].values()]
-table
+counted = counted.reindex(list(shares["readers"])).rename_axis(None)
+counted.columns = ["pairs", "taken for true"]
+told = [f"{interval:.2f}" for interval in shares["readers"].values()]
+counted.assign(share=told)
 
 # %% [markdown]
 # ## Do the intervals hold what they promise?
@@ -103,16 +106,18 @@ glue("many", int(covered.index[-1]), display=False)
 glue("few_readers", float(covered.readers.iloc[0]), display=False)
 glue("many_pairs", float(covered.pairs.iloc[-1]), display=False)
 glue("many_readers", float(covered.readers.iloc[-1]), display=False)
-glue("rates", ", ".join(f"{system} {rate:g}" for system, rate in readers.RATES.items()), display=False)
-held = {k: sum(i.low <= readers.RATES.get(s, -1) <= i.high for s, i in by.items()) for k, by in shares.items()}
-glue("held", f"{held['readers']} of {len(shares['readers'])}" if not answers else "not asked", display=False)
-covered.rename(columns={"pairs": "every pair by itself", "readers": "readers and photographs"}).round(2)
+rates = [f"{system} {rate:g}" for system, rate in readers.RATES.items()]
+glue("rates", ", ".join(rates), display=False)
+within = readers.within(shares["readers"]) if simulated else "not asked"
+glue("held", within, display=False)
+rows = [f"{n} readers" for n in covered.index]
+covered.set_axis(rows).rename(columns=titles).round(2)
 
 # %% [markdown]
-# With {glue:text}`many:d` readers, *every pair by itself* holds the known rate in {glue:text}`many_pairs:.2f` of the cases:
-# more answers of the same few photographs make it narrow around a number that other photographs would not give. *Readers
-# and photographs* does in {glue:text}`many_readers:.2f`. With {glue:text}`few:d` readers it does in
-# {glue:text}`few_readers:.2f`, which is wider than it need be: so few readers cannot show how much readers differ.
+# With {glue:text}`many:d` readers, *every pair by itself* holds the known rate in {glue:text}`many_pairs:.2f` of the
+# cases: more answers about the same few photographs make it narrow around a number that other photographs would not
+# give. *Readers and photographs* does in {glue:text}`many_readers:.2f`. With {glue:text}`few:d` readers it does in
+# {glue:text}`few_readers:.2f`, being wider than it need be: so few readers cannot show how much readers differ.
 #
 # The known rates were {glue:text}`rates:s`. Of the intervals in {numref}`fig-deceived`, those for readers and
 # photographs that hold them: {glue:text}`held:s`.
@@ -129,14 +134,15 @@ auc = eyes.recorded_auc(run)
 ranked = eyes.preferences(found.choices, auc)
 agreed = eyes.agreement(found.choices, auc)
 glue("favourite", next(iter(ranked.index), "none"), display=False)
-glue("best_auc", ranked.AuC.idxmax() if ranked.AuC.notna().any() else "not recorded", display=False)
+best = ranked.AuC.dropna().sort_values().index
+glue("best_auc", best[-1] if len(best) else "not recorded", display=False)
 glue("agreed", f"{agreed:.2f}", display=False)
 ranked.round(3)
 
 # %% [markdown]
-# The eye's favourite is `T` and `lambda` {glue:text}`favourite:s`, that of AuC among the same settings
-# {glue:text}`best_auc:s`. **The share of choices that went to the setting with the higher AuC:** {glue:text}`agreed:s`,
-# with readers at random. The photographs of the sheets are fixed, so this speaks of them. If the eye saw what AuC
+# A setting is written as its temperature and, behind `~`, its lambda where there is a tilt. The eye's favourite is
+# {glue:text}`favourite:s`, that of AuC among the same settings {glue:text}`best_auc:s`. **The share of choices that went
+# to the setting with the higher AuC:** {glue:text}`agreed:s`, with readers at random. The photographs of the sheets are fixed, so this speaks of them. If the eye saw what AuC
 # measures, nearly all choices would agree; at a half it goes by something else, and below a half against it. That is
 # the evidence that {ref}`claim H20 <claim-h20>` waits for, and the claim stays open until there is enough of it.
 #

@@ -8,15 +8,16 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from ..evaluation.intervals import Interval
 from ..evaluation.shares import crossed, wilson
 from .eyes import Answers
 
-RATES = {"student_mse+L": 0.2, "l2": 0.2, "ce@1": 0.25, "ce_rebal@0.38": 0.3, "ce@0.77~0.75": 0.35}
+RATES = {"student_mse+L": 0.3, "l2": 0.3, "ce@1": 0.35, "ce_rebal@0.38": 0.4, "ce@0.77~0.75": 0.45}
 """How often simulated readers take the painted image for the true one. Made up, to test the method with."""
 LIKING = {"@1": 0.0, "@1~0.75": 0.8, "@1~0.5": 0.4, "@0.38": -0.4, "@0.38~0.75": 0.6, "@0.38~0.5": 0.0}
 """How simulated readers like a setting, in logits; as much made up."""
-SHIFT = 0.2
-"""The most by which simulated reader and photograph together move a rate."""
+SHIFT = 0.15
+"""The most by which a simulated reader moves a rate, and a photograph by as much again; together less than any rate."""
 PHOTOS, EACH = 29, 4
 """Photographs of the page, and the counted pairs that a reader sees of each system."""
 
@@ -24,14 +25,14 @@ PHOTOS, EACH = 29, 4
 def simulate(readers: int, chance: np.random.Generator, studies: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Answers of readers with known rates: what was wrong, and what was shown, [studies, systems, readers, photos].
 
-    Every reader sees other photographs, `EACH` a system; readers and photographs move the rate by up to half of `SHIFT`
-    each to either side, evenly, so that `RATES` are its means.
+    Every reader sees other photographs, `EACH` a system; readers and photographs each move the rate by up to `SHIFT`
+    to either side, evenly, so that `RATES` are its means.
     """
     shown = chance.permuted(np.broadcast_to(np.arange(PHOTOS), (studies, readers, PHOTOS)), axis=-1)
     system = np.where(shown < EACH * len(RATES), shown // EACH, -1)
     trials = np.stack([system == k for k in range(len(RATES))], 1).astype(float)
     sizes = (studies, 1, readers, 1), (studies, 1, 1, PHOTOS)
-    own, photo = (chance.uniform(-SHIFT / 2, SHIFT / 2, size) for size in sizes)
+    own, photo = (chance.uniform(-SHIFT, SHIFT, size) for size in sizes)
     rate = np.array(list(RATES.values()))[:, None, None] + own + photo
     return trials * (chance.random(trials.shape) < rate), trials
 
@@ -56,7 +57,7 @@ def simulated_answers(readers: int = 12, seed: int = 0) -> Answers:
     )
 
 
-def coverage(readers: Iterable[int] = (3, 10, 40), studies: int = 200, seed: int = 1) -> pd.DataFrame:
+def coverage(readers: Iterable[int] = (3, 10, 100), studies: int = 200, seed: int = 1) -> pd.DataFrame:
     """How often both intervals of `deception` hold the known rates, in simulated studies of so many readers."""
     rates, rows = np.array(list(RATES.values())), {}
     for n in readers:
@@ -64,3 +65,9 @@ def coverage(readers: Iterable[int] = (3, 10, 40), studies: int = 200, seed: int
         kinds = {"pairs": wilson(wrong.sum((-2, -1)), trials.sum((-2, -1))), "readers": crossed(wrong, trials)}
         rows[n] = {kind: float(np.mean((low <= rates) & (rates <= high))) for kind, (low, high) in kinds.items()}
     return pd.DataFrame(rows).T.rename_axis("readers")
+
+
+def within(shares: dict[str, Interval]) -> str:
+    """How many of the intervals {system: Interval} of simulated answers hold the known rates, as "4 of 5"."""
+    held = [interval.low <= RATES[system] <= interval.high for system, interval in shares.items()]
+    return f"{sum(held)} of {len(held)}"

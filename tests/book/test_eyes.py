@@ -131,9 +131,17 @@ def test_nobody_deceived_has_an_interval_with_a_width():
 
 
 def test_intervals_for_readers_and_photographs_hold_the_known_rates():
-    found = readers.coverage((10, 40), studies=150)
-    assert (found.readers > 0.93).all()
-    assert found.pairs[40] < 0.92 < found.readers[40], "many answers about few photographs"
+    found = readers.coverage((10, 100), studies=150)
+    assert (found.readers > 0.92).all()
+    assert found.pairs[100] < 0.9, "many answers about few photographs"
+
+
+def test_simulated_rates_are_possible_and_have_the_mean_that_is_known():
+    assert min(readers.RATES.values()) >= 2 * readers.SHIFT and 2 * readers.SHIFT + max(readers.RATES.values()) <= 1
+    wrong, trials = readers.simulate(50, np.random.default_rng(0), studies=100)
+    assert (trials.sum(1) <= 1).all() and (wrong <= trials).all(), "a reader sees a photograph once"
+    share = wrong.sum((0, 2, 3)) / trials.sum((0, 2, 3))
+    assert np.allclose(share, list(readers.RATES.values()), atol=0.02)
 
 
 def test_shares_of_simulated_readers():
