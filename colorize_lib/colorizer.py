@@ -143,7 +143,7 @@ class Colorizer:
             _check_tensors(state, network.state_dict(), f"arm {about['arm']} at width {config.width:g}")
         except ValueError as error:
             raise ValueError(f"{path} is no network that can be used here: {error}") from None
-        note("runs", profile=about["profile"], runs=about_runs({about["run"]: about}))
+        note("runs", profile=about.get("profile", ""), runs=about_runs({about.get("run", Path(path).stem): about}))
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         network.to(pick_device(device), memory_format=torch.channels_last)
         return cls(network, objective.to(network.head.weight.device), about)

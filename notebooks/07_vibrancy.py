@@ -211,7 +211,7 @@ answers.findings_table({"H5": verdicts["H5"]})
 # Turned from $T = 1$ to $0.38$ in the plain classifier, the colourfulness is {glue:text}`decoder_colourfulness:s`, the
 # true-hue ratio {glue:text}`decoder_true_hue_ratio:s` and the AuC {glue:text}`decoder_auc:s`. A cooler distribution
 # follows its bulk, and where nothing is known the bulk is grey. See
-# <a href="../book/live.html#photo=lighthouse&t=0.38&lambda=1&left=mean">a sky at T = 0.38</a> beside its mean, and turn the knob.
+# <a href="../book/live.html#photo=lighthouse&t=0.38&lambda=1&left=mean">a sharpened sky</a> beside its mean, and turn the knob.
 
 # %% tags=["hide-input"]
 shares = found.summary["histograms"]

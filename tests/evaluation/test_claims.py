@@ -599,7 +599,8 @@ def test_a_claim_shows_its_verdict_first_and_version_1_folded(decided):
 
 def test_an_open_claim_says_what_is_missing_and_shows_the_rest_as_provisional(decided, monkeypatch):
     text = decided.Claim.source(bare(decided.Claim), "P3")
-    assert text.startswith("**Verdict.** {verdict}`open`\n\nMissing: `smoke/l2_rebal`. Waits for: all arms on")
+    assert text.startswith("**Verdict.** {verdict}`open`. Chapter {doc}`09 </notebooks/09_one_posterior>`.\n\n")
+    assert "\n\nMissing: `smoke/l2_rebal`. Waits for: all arms on" in text.partition("``````{dropdown}")[0], "folded"
     monkeypatch.setattr(results, "BOOK", Path("no book"))
     alone = decided.Claim.source(bare(decided.Claim), "H9")
     assert "Missing: profile `ablation` is not recorded. " in alone and "**Provisional**" not in alone
