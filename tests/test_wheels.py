@@ -1,21 +1,13 @@
 """The list of wheels for a machine without internet."""
 
 import ast
-import importlib.util
 import subprocess
 import sys
 from importlib import metadata
 
 import pytest
+import wheels
 from packaging.utils import canonicalize_name
-
-
-@pytest.fixture
-def wheels(root):
-    spec = importlib.util.spec_from_file_location("wheels", root / "tools/wheels.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def installed() -> list[str]:
@@ -27,7 +19,7 @@ def run(root, *arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_a_list_of_packages_is_read(wheels):
+def test_a_list_of_packages_is_read():
     text = "torch==2.11.0+cu130\nScikit_Image==0.25.2\n-e git+somewhere\nnonsense\nodd==not a version\n"
     assert wheels.read_list(text) == {"torch": "2.11.0+cu130", "scikit-image": "0.25.2"}
 
@@ -58,7 +50,7 @@ def test_a_list_that_is_none_is_refused(root, tmp_path, content, message):
     assert done.returncode == 2 and message in done.stderr
 
 
-def test_everything_that_a_notebook_imports_is_collected(wheels, root):
+def test_everything_that_a_notebook_imports_is_collected(root):
     """IPython comes with ipykernel."""
     providers, needed = metadata.packages_distributions(), {requirement.name for requirement in wheels.needed()}
     for path in (root / "notebooks").glob("*.py"):

@@ -264,9 +264,10 @@ def validated(found: Results) -> pd.DataFrame:
     Of runs with the profile's own settings. Without rows where nothing of the kind was recorded.
     """
     tried, arms = found.summary.get("validation", {}), {System.parse(name).arm for name in found.systems}
-    usual = {run for run, p in found.summary["passports"].items() if p["arm"] in arms and not p.get("variant")}
-    found.note_runs(sorted(usual & set(tried)))
-    tables = [pd.DataFrame(values).T for run, values in tried.items() if run in usual]
+    usual = set(found.usual_runs(arms))
+    usual = [run for run in tried if run in usual]
+    found.note_runs(usual)
+    tables = [pd.DataFrame(tried[run]).T for run in usual]
     return pd.concat(tables).groupby(level=0, sort=False).mean() if tables else pd.DataFrame()
 
 

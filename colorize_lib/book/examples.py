@@ -79,7 +79,7 @@ def choose_images(config: Config, rule: str = "any", n: int = 6, scenes: int = 4
         where = f"{len(items)} of the {pool} test photographs (of {len(rows)}) with {text}, evenly spaced"
         return Images(items, where if rule != "any" else f"{len(items)} of {pool} test photographs, evenly spaced")
     items = shippable_images(config, scenes)
-    ranked = sorted(items, key=lambda name: -_score(score, items[name]))[:n]
+    ranked = _highest(score, items, n)
     photos = "photographs bundled with scikit-image" + " and synthetic scenes" * (scenes > 0)
     what = "synthetic scenes" if config.data else photos
     shown = len(ranked)
@@ -93,7 +93,7 @@ def book_images(config: Config, rule: str = "any") -> Images:
     if config.data or not photos:
         return choose_images(config, rule, 4)
     text, score = RULES[rule]
-    ranked = sorted(photos, key=lambda name: -_score(score, photos[name]))[:6]
+    ranked = _highest(score, photos, 6)
     rule = f"of the {len(photos)} photographs that come with the book the {len(ranked)} with {text}"
     return Images({name: photos[name] for name in ranked}, rule)
 
@@ -112,6 +112,10 @@ def named_images(config: Config, names: Iterable[str], rule: str = "any") -> Ima
 
 def _score(score: Callable, image: np.ndarray) -> float:
     return score(rgb_to_lab(to_unit(torch.from_numpy(np.array(image))[None]))[0])
+
+
+def _highest(score: Callable, images: dict[str, np.ndarray], n: int) -> list[str]:
+    return sorted(images, key=lambda name: -_score(score, images[name]))[:n]
 
 
 def book_photos() -> dict[str, np.ndarray]:

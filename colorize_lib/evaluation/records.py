@@ -72,8 +72,7 @@ def training_curves(config: Config, runs: Path = RUNS) -> pd.DataFrame:
     """
     if not config.data:
         found = load(config.profile, config.seeds)
-        usual = {run: p for run, p in found.summary["passports"].items() if not p["variant"]}
-        found.note_runs(run for run, p in usual.items() if p["arm"] in config.arms)
+        found.note_runs(found.usual_runs(config.arms))
         return found.history[found.history.arm.isin(config.arms)]
     return read_histories(finished_runs(config, open_data(config.data, config.side), runs))
 

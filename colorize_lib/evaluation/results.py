@@ -194,8 +194,7 @@ class Results:
         kept = {n: s for n, s in self.summary["systems"].items() if arm_of[n] in (*arms, *BASELINES)}
         tables = self.tables and {name: self.tables[name] for name in kept}
         history = self.history[self.history.arm.isin(arms)]
-        usual = {run: p for run, p in self.summary["passports"].items() if not p["variant"]}
-        self.note_runs((run for run, p in usual.items() if p["arm"] in arms), "profile")
+        self.note_runs(self.usual_runs(arms), "profile")
         return replace(self, summary={**self.summary, "systems": kept}, history=history, tables=tables)
 
     def _need(self, system: str, metric: str) -> None:
@@ -212,6 +211,11 @@ class Results:
         passports = self.summary["passports"]
         self.note_runs(r for r, p in passports.items()
                        if (p["arm"], p["variant"]) == (asked.arm, asked.variant) and p["seed"] in seeds)  # fmt: skip
+
+    def usual_runs(self, arms: Iterable[str] = ARMS) -> list[str]:
+        """Runs of some arms whose settings are the profile's own."""
+        arms = set(arms)
+        return [run for run, p in self.summary["passports"].items() if p["arm"] in arms and not p["variant"]]
 
     def note_runs(self, runs: Iterable[str], kind: str = "runs") -> None:
         """Tell `trace` that these runs were read."""
@@ -320,5 +324,5 @@ def load(
         raise ValueError(f"seeds={sorted(missing)} of {profile!r} are not recorded; there are: {have}")
     kept = [run for run in runs if not seeds or run.about["passport"]["seed"] in seeds]
     found = assemble(profile, Record.read(folder / "truth.parquet"), kept, usual)
-    found.note_runs((run for run, p in found.summary["passports"].items() if not p["variant"]), "profile")
+    found.note_runs(found.usual_runs(), "profile")
     return found

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
-import pytest
+import pages_ext
 from PIL import Image
 
 
-@pytest.fixture
-def pages_ext(root):
-    spec = importlib.util.spec_from_file_location("pages_ext", root / "book/_ext/pages_ext.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_what_the_theme_gets_wrong_is_put_right(pages_ext):
+def test_what_the_theme_gets_wrong_is_put_right():
     page = """<script src="../_static/vendor/fontawesome/6.5.2/js/all.min.js?digest=1"></script>
 <div class="bd-sidebar-primary bd-sidebar">
 <summary aria-label="Toggle hidden content">Show</summary>
@@ -32,7 +22,7 @@ def test_what_the_theme_gets_wrong_is_put_right(pages_ext):
     )
 
 
-def test_only_heavy_photographs_become_jpeg(pages_ext, tmp_path):
+def test_only_heavy_photographs_become_jpeg(tmp_path):
     rows, columns = np.mgrid[:500, :500]
     smooth = np.stack([rows * 0.4, columns * 0.4, (rows + columns) * 0.2], -1)
     noise = np.random.default_rng(0).normal(0, 3, smooth.shape)
@@ -45,7 +35,7 @@ def test_only_heavy_photographs_become_jpeg(pages_ext, tmp_path):
     assert abs(shown - photo).mean() < 3 and abs((shown - photo).mean((0, 1))).max() < 0.5, "colours stay what they are"
 
 
-def test_names_of_images_change_in_the_pages_too(pages_ext, tmp_path):
+def test_names_of_images_change_in_the_pages_too(tmp_path):
     (tmp_path / "_images").mkdir()
     noise = np.random.default_rng(0).integers(100, 116, (500, 500, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "_images/a.png")

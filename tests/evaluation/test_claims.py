@@ -8,7 +8,6 @@ import itertools
 import json
 import math
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,6 @@ from colorize_lib.evaluation.measuring import SUBSETS
 from colorize_lib.evaluation.results import Results
 
 ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT / "book/_ext"))
 RULES = load_hypotheses()
 IDS = [f"H{i}" for i in range(1, 22)]
 PREDICTIONS = [f"P{i}" for i in range(1, 7)]
