@@ -14,10 +14,9 @@ import json
 import math
 from dataclasses import dataclass
 
-PAPER_ARMS = ("student_mse", "l2", "ce", "ce_rebal")
-"""The objectives that the papers have, from the student's to Zhang's full method."""
 ARMS = ("student_mse", "l2", "l2_rebal", "ce", "ce_rebal")
-"""All objectives: with the missing cell of loss by rebalancing, squared error that counts rare colours more."""
+"""The objectives, from the student's to Zhang's full method; `l2_rebal`, which neither paper has, completes the square
+of loss and rebalancing."""
 
 CHOICES = {
     "architecture": ("eccv16", "eccv16_kernel_minus", "eccv16_kernel_plus", "eccv16_stride", "siggraph17"),
@@ -42,7 +41,7 @@ class Config:
 
     profile: str = "smoke"
     data: str = ""  # store, Parquet file or folder, image folder, or "synthetic"; "" reads recorded results
-    arms: tuple[str, ...] = PAPER_ARMS
+    arms: tuple[str, ...] = ARMS
     seeds: tuple[int, ...] = (0,)  # without data also (): all that are recorded
     # images
     side: int = 64  # training side in pixels (the crop, where images are larger), a multiple of 8

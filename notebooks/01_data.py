@@ -21,14 +21,14 @@
 # functions in {doc}`03_losses` is, in the end, a quarrel about what to answer when several colours are possible and
 # one of them, grey, is far more common than the others.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
-arms = ["student_mse", "l2", "ce", "ce_rebal"]
+arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
-# %%
+# %% tags=["hide-input"]
 import hashlib
 
 import numpy as np
@@ -130,10 +130,10 @@ glue("test_counted", float(card.test @ chroma), display=False)
 # {glue:text}`effective_colours:.0f` equally likely colours.
 #
 # The file published by {cite:t}`zhang2016colorful`, made from ImageNet and smoothed too, holds 20 % in the grey square
-# alone, 60 % within 15 units and a mean chroma of 18.2. Photographs of very different things share this shape because walls,
-# roads, clouds and shadows fill most of most of them. Remember the peak. It makes grey a good guess for any pixel one
-# knows nothing about, and it is why a method that answers with the *likeliest* colour can turn out duller than one
-# that averages.
+# alone, 60 % within 15 units and a mean chroma of 18.2. Photographs of very different things share this shape because
+# walls, roads, clouds and shadows fill the greater part of most. Remember the peak. It makes grey a good guess for any
+# pixel one knows nothing about, and it is why a method that answers with the *likeliest* colour can turn out duller
+# than one that averages.
 #
 # ## The 313 colours, derived
 #
@@ -166,13 +166,13 @@ figures.plot_gamut_rules(rules, centers[unused].numpy())
 
 # %%
 glue("never_nearest", int(unused.sum()), display=False)
-glue("never_mass", float(card.prior[unused].sum()), display=False)
+glue("never_mass", 100 * float(card.prior[unused].sum()), display=False)
 counts = {rule: len(kept) for rule, kept in rules.items()}
 pd.Series(counts, name="colours").to_frame()
 
 # %% [markdown]
 # {glue:text}`never_nearest:d` of the 313 are of that kind. They are never the right answer; the smoothing of the
-# labels alone gives them a share, together {glue:text}`never_mass:.1e` of it here. Whoever reports an accuracy for
+# labels alone gives them a share, together {glue:text}`never_mass:.3f` % here. Whoever reports an accuracy for
 # each colour has to leave them out.
 #
 # ## A label at every fourth pixel

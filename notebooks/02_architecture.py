@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Architecture: one body, four heads
+# # Architecture: one body, three heads
 #
 # **What does the network look like that both papers use, what can it see, what does it cost, and what has to be the
 # same if a comparison of losses is to mean anything?**
@@ -22,14 +22,14 @@
 # pins down one body, counts it against the published one layer by layer, and then gives each arm a last layer of its
 # own.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
-arms = ["student_mse", "l2", "ce", "ce_rebal"]
+arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
-# %%
+# %% tags=["hide-input"]
 import pandas as pd
 import torch
 from myst_nb import glue
@@ -65,19 +65,23 @@ figures.plot_architecture(side=64)
 # %% [markdown]
 # ## The network as a table
 #
-# In the library the body is a table as well, and the code that builds it is a loop over its rows.
+# In the library the body is a table as well, and the code that builds it is a loop over its rows. A stride belongs to
+# the last convolution of its stage, but the kernel of four to the first of the last stage, which is transposed.
 
 # %%
-pd.DataFrame(STAGES).set_index("name")
+stages = pd.DataFrame(STAGES).set_index("name").rename_axis("stage")
+stages[["channels", "convolutions", "kernel", "stride", "dilation"]]
 
 # %% [markdown]
 # Unrolled, one row a convolution, it can be compared with the released training file. A convolution of $k \times k$
 # taps from $c$ to $c'$ channels has $c'(c k^2 + 1)$ parameters, biases included, and on a map of side $s$ it costs
-# $c' c\, k^2 s^2$ multiplications, each with an addition.
+# $c' c\, k^2 s^2$ multiplications, each with an addition. The input of a row is the output of the one above.
 
 # %%
 table = pd.DataFrame(layer_table(network, side=64)).set_index("layer")
-table
+shown = ["kernel", "out", "side", "parameters", "multiply_adds"]
+shown = table[shown].rename(columns=lambda name: name.replace("_", "-"))
+shown.map("{:,}".format)
 
 # %% [markdown]
 # The sums agree with the published network to the last parameter. The PyTorch version of the original adds a scale
@@ -208,10 +212,10 @@ network.trunk["conv1"]
 # {cite:t}`psacharopoulos` names leaky activations; they do occur in the later network of {cite:t}`zhang2017real`,
 # which the paper cites too, but not in this one.
 #
-# ## Four heads
+# ## Three heads
 #
 # An arm of our experiment changes the last layer and what is done with its output. The body before it is the same
-# for all four, down to the initial weights: the head is made last, so that the random numbers of the trunk are drawn
+# for all five, down to the initial weights: the head is made last, so that the random numbers of the trunk are drawn
 # first and come out equal. {doc}`04_training` shows that they do. What the body is shown differs in one arm:
 # `student_mse` gets torchvision's grey instead of L.
 
@@ -240,14 +244,14 @@ pd.DataFrame(rows).T
 # | layers | table above | "almost exactly" those, kernels or strides changed by one | table above, for all arms |
 # | activation | ReLU | leaky ReLU | ReLU; leaky as an option |
 # | decoding | annealed mean | left out | per arm, both temperatures shown |
-# | rebalancing | in the loss | none | one arm without, one with |
+# | rebalancing | in the loss | none | for each loss one arm without, one with |
 # | image | 256, crops of 176 | 64 | 64 |
 #
 # The changed kernels are explained in the paper by channels: MiniPlaces has three and the original, it says, four,
 # red, green, blue and Y. Neither released network is like that. The one of 2016 takes one channel; the interactive
 # one of {cite:t}`zhang2017real` takes four, which are L, the hints a and b, and a mask. Several remarks in the paper
 # fit that second network better, so that the body really used may have been a mixture. We cannot know, and need not:
-# what matters for the question is that *our* four arms share one body.
+# what matters for the question is that *our* five arms share one body.
 #
 # ## What we found
 #

@@ -22,14 +22,14 @@
 # checked with a few numbers. How near a real network comes to that, and how fast, depends on the loss as well; that is
 # a second question, and the later chapters measure it.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
-arms = ["student_mse", "l2", "ce", "ce_rebal"]
+arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
-# %%
+# %% tags=["hide-input"]
 from dataclasses import replace
 
 import numpy as np
@@ -56,22 +56,24 @@ rgb = color.to_unit(torch.from_numpy(photos))
 centers = quantize.ab_gamut_centers()
 
 # %% [markdown]
-# ## The four arms
+# ## The five arms
 #
 # | arm | is asked for | error | becomes a colour by |
 # |---|---|---|---|
 # | `student_mse` | red, green, blue at full size | mean squared error | what it says, lightness included |
 # | `l2` | $a, b$ at every fourth pixel | half the squared error | what it says, under the true L |
+# | `l2_rebal` | the same | the same, rare colours weighted up | what it says, under the true L |
 # | `ce` | probabilities of the 313 colours, as often | soft cross entropy | annealed mean at temperature $T$ |
 # | `ce_rebal` | the same | the same, rare colours weighted up | annealed mean at temperature $T$ |
 #
-# Read downwards, the step from the first row to the second is not a clean one. Four things change in it: the grey
-# input (torchvision's or L), the colour space, the size at which the error is taken, and who supplies the lightness.
-# The steps below it are cleaner. The second row and the third differ in the loss, with the head and the labels that
-# belong to it, the last two in the weights; and a classifier decoded at two temperatures differs in the decoder alone.
+# The step from the first row to the second is not a clean one. Four things change in it: the grey input (torchvision's
+# or L), the colour space, the size at which the error is taken, and who supplies the lightness. The steps among the
+# other rows are cleaner. `l2` and `ce` differ in the loss, with the head and the labels that belong to it, and so do
+# the two with weights, which the original has for cross entropy alone; `l2_rebal` completes the square. Each of them
+# differs from its sister in the weights, and a classifier decoded at two temperatures in the decoder alone.
 #
 # The paper of {cite:t}`psacharopoulos` does not say what its squared error was taken of. If it was RGB, then something
-# like the first row is compared there with what the original authors' network gave, something like the third row at
+# like the first row is compared there with what the original authors' network gave, something like `ce` at
 # the original's temperature, across all of these steps at once.
 #
 # ## What squared error wants
@@ -332,7 +334,8 @@ glue("red_after", float(tilted[chroma > 30].sum()), display=False)
 #
 # $$ \hat Z^{*}_q \propto w_q\, \mathbb{E}\,[\,Z_q \mid \text{grey image}\,] . $$ (eq-tilted)
 #
-# The network no longer reports what is likely. It exaggerates the rare, and its mean is no longer the best guess. In
+# Squared error with the same weights asks for the mean of just this distribution; that is `l2_rebal`. Such a network
+# no longer reports what is likely. It exaggerates the rare, and its mean is no longer the best guess. In
 # the pixel of {numref}`fig-annealing` that is grey with probability `0.6`, the share of red goes from
 # {glue:text}`red_before:.2f` to {glue:text}`red_after:.2f`. Vividness is bought with accuracy: in squared error over
 # all pixels alike, the mean of such a prediction must do worse than that of an honest one. The table of

@@ -16,14 +16,14 @@
 # The last chapter spoke of perfect networks. These are real ones, and they have to get there first. **Do five networks
 # that share everything but the loss all learn, and what can one read off their curves, and what not?**
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
-# %%
+# %% tags=["hide-input"]
 import math
 from dataclasses import replace
 
@@ -107,15 +107,16 @@ settings_of.loc[shown].map(str)
 #
 # **A comparison in which one arm was tuned and the other was not is worth little.** {eq}`eq-adam` makes the size of a
 # loss irrelevant, but not its shape, and what suits one loss may hurt another. So every arm got the same short trials,
-# most of them before `evening` was trained; test images were not touched. What differs between the rows is the learning rate and
-# the beginning: *default* is what PyTorch draws by itself, with a sixth of the variance that keeps a signal's size
-# through a ReLU; *he* is He's initialisation, which keeps it; *data* rescales the weights on a few images, as the
-# original did. A cell says by how many per cent an arm's own loss, the mean over the last stretch of its training, lies
+# most of them before `evening` was trained; test images were not touched. What differs between the rows is the
+# learning rate and the beginning: *default* is what PyTorch draws by itself, with a sixth of the variance that keeps a
+# signal's size through a ReLU; *he* is He's initialisation, which keeps it; *data* rescales the weights on a few
+# images, as the original did. A cell says by how many per cent an arm's own loss, the mean over the last stretch of its training, lies
 # above that of the arm's best row.
 
 # %% tags=["hide-input"]
 recipe, trials = load_config("evening"), records.load_tuning("evening")
 table = trials.pivot_table(index=["init", "lr"], columns="arm", values="loss")
+table = table.rename_axis(columns=None)
 excess = 100 * (table / table.min() - 1)
 used = {
     arm: (own.init, own.lr) for arm in excess for own in [recipe.for_arm(arm)]

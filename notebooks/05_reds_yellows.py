@@ -17,14 +17,14 @@
 # a network is not sure. **Do squared error and cross entropy lose reds and yellows alike, and does rebalancing bring
 # them back?**
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
-# %%
+# %% tags=["hide-input"]
 import math
 from dataclasses import replace
 from itertools import product
@@ -64,7 +64,7 @@ for name in ("VIVID", "NEUTRAL", "HIT"):
 # <a href="../book/live.html#photo=caps&t=1&lambda=1&left=truth&x=12&y=6">a point on a cap</a> and see all colours that
 # the classifier holds possible there.
 
-# %% mystnb={"figure": {"name": "fig-reds", "caption": "Look for surfaces that are red or yellow in the truth, and ask of each network whether they faded, turned into another hue, or survived."}, "image": {"alt": "A grid of photographs: grey input, truth, and the results of the networks, one of them also with a gain"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-reds", "caption": "Look for surfaces that are red or yellow in the truth, and ask of each network whether they faded, turned into another hue, or survived."}, "image": {"alt": "A grid of photographs: grey input, truth, and the results of the networks, one of them also with a gain"}}
 columns = ["student_mse", "l2", "ce@1", "ce@1+gain", "ce_rebal@1"]
 gains = found.summary["gains"]
 figures.image_grid(examples.colorize_systems(images, networks, columns, gains))
@@ -99,7 +99,7 @@ figures.image_grid(examples.colorize_systems(images, networks, columns, gains))
 sectors = pd.Series(metrics.SECTORS, name="begins at (degrees)").to_frame()
 sectors.rename_axis("sector")
 
-# %% mystnb={"figure": {"name": "fig-hue-confusion", "caption": "What became of vivid pixels of the test photographs. Rows are true hues, columns what the pixels were shown as; each row sums to one. A cell has the colour of its column, the stronger the larger its share, so that the last column, grey, holds what has faded, and a confused hue stands off the diagonal: reds and purples are painted in orange and grey first of all, blue alone is mostly itself. Above, without weights for rare colours: a gain takes weight out of the last column and leaves the hues. Below, with them: red is shown as red, and so are many oranges and yellows."}, "image": {"alt": "Six heat maps of true hue against shown hue, one for each network and read-out, with the share of pixels in each cell"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-hue-confusion", "caption": "What became of vivid pixels of the test photographs. Rows are true hues, columns what the pixels were shown as; each row sums to one. A cell has the colour of its column, the stronger the larger its share, so that the last column, grey, holds what has faded, and a confused hue stands off the diagonal: reds and purples are painted in orange and grey first of all, blue alone is mostly itself. Above, without weights for rare colours: a gain takes weight out of the last column and leaves the hues. Below, with them: red is shown as red, and so are many oranges and yellows."}, "image": {"alt": "Six heat maps of true hue against shown hue, one for each network and read-out, with the share of pixels in each cell"}}
 order = ["l2", "ce@1", "ce@1+gain", "l2_rebal", "ce_rebal@1", "ce@1~0.5"]
 shares = {s: found.confusion(s) for s in order if s in found.systems}
 figures.plot_confusion(shares)
@@ -179,7 +179,7 @@ found.table(columns, vivid)
 # be asked for a precision (the others show hardly a pixel as red). **F1** takes both together: right ones among the
 # pixels that are red by truth and those that are by prediction.
 
-# %% mystnb={"figure": {"name": "fig-recall", "caption": "Recall and F1 of red and yellow. Plus signs are gain controls, hollow points the mean of a classifier. For red, weights for rare colours give the highest F1, whether they are used in training or afterwards. For yellow a gain does better than any of them."}, "image": {"alt": "Four panels of points with intervals, a row for each system: recall and F1 of red and of yellow"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-recall", "caption": "Recall and F1 of red and yellow. Plus signs are gain controls, hollow points the mean of a classifier. For red, weights for rare colours give the highest F1, whether they are used in training or afterwards. For yellow a gain does better than any of them."}, "image": {"alt": "Four panels of points with intervals, a row for each system: recall and F1 of red and of yellow"}}
 rows = [
     s for s in ("mean", "weighted", "l2", "ce@1", *vivid) if s in found.systems
 ]
@@ -202,7 +202,7 @@ figures.plot_intervals(panels)
 # %% tags=["hide-input"]
 answers.findings_table({"H3": h3})
 
-# %% mystnb={"figure": {"name": "fig-weights-or-gain", "caption": "Systems with weights for rare colours less the gain control of the same loss without: F1 of each hue. To the right of the dotted line the weights find more of this hue. A gain makes the hue stronger that the mean has; weights can choose another."}, "image": {"alt": "Six panels of differences with intervals around a zero line, one for each hue, three rows each: rebalanced cross entropy at two temperatures and rebalanced squared error, each less its gain control"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-weights-or-gain", "caption": "Systems with weights for rare colours less the gain control of the same loss without: F1 of each hue. To the right of the dotted line the weights find more of this hue. A gain makes the hue stronger that the mean has; weights can choose another."}, "image": {"alt": "Six panels of differences with intervals around a zero line, one for each hue, three rows each: rebalanced cross entropy at two temperatures and rebalanced squared error, each less its gain control"}}
 rivals = {
     "ce_rebal@1": "ce@1+gain",
     "ce_rebal@0.38": "ce@0.38+gain",

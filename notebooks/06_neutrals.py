@@ -16,14 +16,14 @@
 # Asphalt, plaster, clouds, bark: most of most photographs is nearly grey. **Do both losses do well there, what does
 # "well" mean where grey is as good as right, and what do vivid colours elsewhere cost there?**
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
 arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # changes to the profile, {"width": 0.5}; they need data
 
-# %%
+# %% tags=["hide-input"]
 import math
 from dataclasses import replace
 from itertools import product
@@ -59,7 +59,7 @@ glue("covers", found.covers, display=False)
 # {glue:text}`chosen:s`, with every network that is at hand and the true lightness for all. *With a gain* is the same
 # network as beside it, its $ab$ multiplied by the one factor that gives it the mean chroma of photographs.
 
-# %% mystnb={"figure": {"name": "fig-neutral-pictures", "caption": "Clouds, walls and rocks are the places to look at. A mean of what is possible tints them a little, a cooler read-out leaves them grey, and whatever makes colours vivid makes these tints vivid, too."}, "image": {"alt": "A grid of photographs: grey input, truth, and the results of the networks and read-outs, one of them with a gain"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-neutral-pictures", "caption": "Clouds, walls and rocks are the places to look at. A mean of what is possible tints them a little, a cooler read-out leaves them grey, and whatever makes colours vivid makes these tints vivid, too."}, "image": {"alt": "A grid of photographs: grey input, truth, and the results of the networks and read-outs, one of them with a gain"}}
 columns = ["l2", "ce@0.38", "ce@1", "ce@1+gain", "ce_rebal@1"]
 gains = found.summary["gains"]
 figures.image_grid(examples.colorize_systems(images, networks, columns, gains))
@@ -121,7 +121,7 @@ for system, name in vivid.items():
 # pixels that points at the true hue; the others are the cost. (The student's loss is shown with the true lightness, as
 # an error of its own lightness would count in CIEDE2000.)
 
-# %% mystnb={"figure": {"name": "fig-neutrals", "caption": "Errors on neutral pixels and the chroma that they get there, beside the share of true chroma that is found over all pixels. Hollow points are means of a classifier, plus signs gain controls. Dotted: the grey baseline in the first panel, the true chroma of these pixels in the second, all of the true chroma in the third."}, "image": {"alt": "Three panels of points with intervals, a row for each system: CIEDE2000 error and chroma on neutral pixels, and true-hue chroma ratio of all pixels"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-neutrals", "caption": "Errors on neutral pixels and the chroma that they get there, beside the share of true chroma that is found over all pixels. Hollow points are means of a classifier, plus signs gain controls. Dotted: the grey baseline in the first panel, the true chroma of these pixels in the second, all of the true chroma in the third."}, "image": {"alt": "Three panels of points with intervals, a row for each system: CIEDE2000 error and chroma on neutral pixels, and true-hue chroma ratio of all pixels"}}
 order = ["grey", "mean", "weighted", "student_mse+L", "l2", "ce@0.38", "ce@1",
          "l2+gain", "ce@1+gain", "ce@1~0.5", "l2_rebal", "ce_rebal@1",
          "ce_rebal@0.38", "ceiling"]  # fmt: skip
@@ -156,7 +156,7 @@ figures.plot_intervals(panels, dict(zip(panels, [*marks, 1.0], strict=True)))
 #
 # $$ \Delta a = \overline{\hat a - a}, \qquad \Delta b = \overline{\hat b - b} \qquad \text{over neutral pixels.} $$
 
-# %% mystnb={"figure": {"name": "fig-neutral-shift", "caption": "The cast on neutral pixels: mean shift along both axes with 95 % intervals, drawn on the colours themselves at medium lightness. The centre is no cast. The background shows how a grey wall looks with the shift at that place."}, "image": {"alt": "The ab plane around grey as a coloured square; markers with small crosses show by how much each system shifts neutral pixels"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-neutral-shift", "caption": "The cast on neutral pixels: mean shift along both axes with 95 % intervals, drawn on the colours themselves at medium lightness. The centre is no cast. The background shows how a grey wall looks with the shift at that place."}, "image": {"alt": "The ab plane around grey as a coloured square; markers with small crosses show by how much each system shifts neutral pixels"}}
 cast = ["mean", "weighted", "l2", "ce@1", "ce@0.38", "ce@1+gain",
         "l2_rebal", "ce_rebal@1"]  # fmt: skip
 axes = [f"neutral_shift_{axis}" for axis in "ab"]

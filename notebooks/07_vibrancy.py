@@ -16,7 +16,7 @@
 # This is what the student paper is about. Its network paints dull images, and it blames the loss. **Is it the loss,
 # the decoder, the weight of rare colours, or the colour space that takes the colour out?**
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
@@ -24,7 +24,7 @@ arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # changes to the profile, {"width": 0.5}; they need data
 photos = ["lighthouse", "boat", "island", "caps"]  # of those that may be shown
 
-# %%
+# %% tags=["hide-input"]
 from dataclasses import replace
 
 import numpy as np
@@ -62,7 +62,7 @@ glue("covers", found.covers, display=False)
 # **Cover the labels on the left, and say where the loss changes.** Each column is one photograph, each row what a
 # network made of its lightness. Networks that ship with this book took part, one an arm: {glue:text}`painters:s`.
 
-# %% mystnb={"figure": {"name": "fig-vivid-photos", "caption": "Our counterpart of the student paper's fourth figure: from top to bottom grey input, truth, and one row for each network and question. Rows that answer with a plain mean, of whatever loss, look alike: blue where there is sky, else near grey or brown. More colour comes with the rows in which rare colours weigh more, and some of it comes out wrong: look at the wall behind the caps."}, "image": {"alt": "A grid with a column for each photograph and rows for grey input, truth, networks trained with squared error, cross entropy at its mean, and networks and read-outs that weigh rare colours more"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-vivid-photos", "caption": "Our counterpart of the student paper's fourth figure: from top to bottom grey input, truth, and one row for each network and question. Rows that answer with a plain mean, of whatever loss, look alike: blue where there is sky, else near grey or brown. More colour comes with the rows in which rare colours weigh more, and some of it comes out wrong: look at the wall behind the caps."}, "image": {"alt": "A grid with a column for each photograph and rows for grey input, truth, networks trained with squared error, cross entropy at its mean, and networks and read-outs that weigh rare colours more"}}
 asked = ["student_mse", "l2", "ce@1", "ce@0.38",
          "l2_rebal", "ce@1~0.5", "ce_rebal@0.38"]  # fmt: skip
 asked = [system for system in asked if System.parse(system).arm in networks]
@@ -137,7 +137,7 @@ steps = {
     "one factor for all (gain)": ("ce@1+gain", "ce@1"),
 }
 
-# %% mystnb={"figure": {"name": "fig-steps", "caption": "What each step adds to vividness (left half) and to accuracy (right half); to the right of the dotted line, which is no change, is more. The numbers are the values of the points; the second row, the loss, needs them. The first three rows take the loss, its colour space and the decoder by themselves; the rows below them are the ways to colour, each with its price."}, "image": {"alt": "Four panels of differences with intervals around a zero line, a row for each change: colour space, loss, temperature, weights in training and afterwards, sample and gain"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-steps", "caption": "What each step adds to vividness (left half) and to accuracy (right half); to the right of the dotted line, which is no change, is more. The numbers are the values of the points; the second row, the loss, needs them. The first three rows take the loss, its colour space and the decoder by themselves; the rows below them are the ways to colour, each with its price."}, "image": {"alt": "Four panels of differences with intervals around a zero line, a row for each change: colour space, loss, temperature, weights in training and afterwards, sample and gain"}}
 shown = ["colourfulness", "true_hue_ratio", "auc", "auc_balanced"]
 panels = answers.panels(found, steps, shown)
 forms = dict(zip(panels, ("+.1f", "+.3f", "+.4f", "+.3f"), strict=True))
@@ -301,7 +301,7 @@ nothing.round({titles["colourfulness"]: 1}).round(3)
 # do. {ref}`H8 <claim-h8>` is confirmed if squared error, in both readings, has a true-hue ratio above a half for blue
 # and below for every other hue.
 
-# %% mystnb={"figure": {"name": "fig-hues", "caption": "Chroma along the true hue over true chroma, hue by hue, over pixels whose true chroma exceeds twenty. The claim is about the two warm colours of markers: blue should stand above the dotted line at a half, and every other hue below. Another loss moves the markers little. Weights raise orange, yellow and green most."}, "image": {"alt": "Points in six coloured columns, red to purple, a marker for each system in each, with a line at a half"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-hues", "caption": "Chroma along the true hue over true chroma, hue by hue, over pixels whose true chroma exceeds twenty. The claim is about the two warm colours of markers: blue should stand above the dotted line at a half, and every other hue below. Another loss moves the markers little. Weights raise orange, yellow and green most."}, "image": {"alt": "Points in six coloured columns, red to purple, a marker for each system in each, with a line at a half"}}
 compared = ["student_mse", "l2", "ce@1", "ce@1~0.5", "ce_rebal@0.38"]
 compared = [system for system in compared if system in found.systems]
 ratios = {
@@ -395,7 +395,7 @@ for name, system in rows.items():
 # Vividness on the left, accuracy on the right. A method that is only vivid stands far to the right in the first panel
 # and far to the left in the last; a method that only plays safe does the opposite.
 
-# %% mystnb={"figure": {"name": "fig-answer-here", "caption": "All systems: colourfulness (dotted: the truth), chroma along the true hue (dotted: the truth), and AuC (dotted: the grey baseline). Hollow points are classifiers at their mean. The first three rows differ in loss and colour space, and hardly in colour; from there on rows differ in what is asked and in the weight of rare colours."}, "image": {"alt": "Three panels of points with intervals, colourfulness, true-hue chroma ratio and AuC, a row for each network and read-out, plain grey and the mean colour"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-answer-here", "caption": "All systems: colourfulness (dotted: the truth), chroma along the true hue (dotted: the truth), and AuC (dotted: the grey baseline). Hollow points are classifiers at their mean. The first three rows differ in loss and colour space, and hardly in colour; from there on rows differ in what is asked and in the weight of rare colours."}, "image": {"alt": "Three panels of points with intervals, colourfulness, true-hue chroma ratio and AuC, a row for each network and read-out, plain grey and the mean colour"}}
 systems = ["student_mse", "l2", "ce@1", "ce@0.38", "ce@1:sample", "ce@1+gain",
            "ce@1~0.5", "l2_rebal", "ce_rebal@1", "ce_rebal@0.38",
            "grey", "mean"]  # fmt: skip

@@ -16,7 +16,7 @@
 # Night scenes, snow, fog: on these the student paper saw its network excel. **Does squared error do especially well on
 # dark, white and nearly monochrome images, or are these images on which nobody can do badly?**
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
@@ -26,7 +26,7 @@ settings = {}  # changes to the profile, {"width": 0.5}; they need data
 photos = {"dark": ["rocket", "hubble"], "bright": ["aeroplane"],
           "monochrome": ["bust"]}  # fmt: skip
 
-# %%
+# %% tags=["hide-input"]
 from dataclasses import replace
 
 import pandas as pd
@@ -55,7 +55,7 @@ pd.options.display.max_colwidth = 90
 # truth no network can fail by being cautious, and the only way to stand out is to be wrong. Two dark images come first,
 # then a bright one, then one of hardly any colour.
 
-# %% mystnb={"figure": {"name": "fig-edge-photos", "caption": "Our counterpart of the student paper's fifth figure, with images that may be shown. The night sky behind the rocket can be guessed. The galaxies cannot, and grey is nearly right for them. The sky of the bright one is a faint yellow and the nose of the aeroplane a strong one, of which the networks know nothing. To stone they give the warm cast that it often has."}, "image": {"alt": "A grid of two dark, one bright and one nearly monochrome image: grey input, truth, and what the networks made of them"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-edge-photos", "caption": "Our counterpart of the student paper's fifth figure, with images that may be shown. The night sky behind the rocket can be guessed. The galaxies cannot, and grey is nearly right for them. The sky of the bright one is a faint yellow and the nose of the aeroplane a strong one, of which the networks know nothing. To stone they give the warm cast that it often has."}, "image": {"alt": "A grid of two dark, one bright and one nearly monochrome image: grey input, truth, and what the networks made of them"}}
 asked = ["student_mse", "l2", "ce@1", "ce@1~0.5"]
 asked = [system for system in asked if System.parse(system).arm in networks]
 painted = examples.colorize_systems(images, networks, asked)
@@ -134,7 +134,7 @@ answers.findings_table({"H7": h7})
 # **Where squared error gains on its own average, plain grey gains more.** The same comparison for others, among them one
 # who paints nothing at all:
 
-# %% mystnb={"figure": {"name": "fig-excess", "caption": "Skill on each kind of image, less skill on all images; to the right of the dotted line a system does better there than elsewhere. The two warm rows are the claim. But the first row, which is plain grey and has learned nothing, lies further right in every panel, and cross entropy beside squared error."}, "image": {"alt": "Three panels of points with intervals around a zero line, for dark, bright and monochrome images, a row each for plain grey, squared error on RGB and on ab, and cross entropy at two temperatures"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-excess", "caption": "Skill on each kind of image, less skill on all images; to the right of the dotted line a system does better there than elsewhere. The two warm rows are the claim. But the first row, which is plain grey and has learned nothing, lies further right in every panel, and cross entropy beside squared error."}, "image": {"alt": "Three panels of points with intervals around a zero line, for dark, bright and monochrome images, a row each for plain grey, squared error on RGB and on ab, and cross entropy at two temperatures"}}
 special = ["dark", "bright", "monochrome"]
 compared = ["grey", "student_mse", "l2", "ce@1", "ce@0.38"]
 compared = [system for system in compared if system in found.systems]
@@ -181,7 +181,7 @@ for kind in special:
 # to be pale; a network that knows meadows to be green will lose on exactly these, as it gains on the others. So a loss
 # here is no failure, and it is the other side of a gain there.
 
-# %% mystnb={"figure": {"name": "fig-muted-vivid", "caption": "Skill on muted and on vivid images; the dotted line is the mean colour. Rows that paint little do well on the left and badly on the right. More colour costs much on the left, and brings little on the right, or nothing."}, "image": {"alt": "Two panels of points with intervals, skill over the mean colour on muted and on vivid images, a row for each network and read-out and one for plain grey"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-muted-vivid", "caption": "Skill on muted and on vivid images; the dotted line is the mean colour. Rows that paint little do well on the left and badly on the right. More colour costs much on the left, and brings little on the right, or nothing."}, "image": {"alt": "Two panels of points with intervals, skill over the mean colour on muted and on vivid images, a row for each network and read-out and one for plain grey"}}
 rows = ["grey", "ce@0.38", "student_mse", "l2", "ce@1", "ce@1+gain",
         "ce@1~0.5", "l2_rebal", "ce_rebal@0.38"]  # fmt: skip
 rows = [system for system in rows if system in found.systems]

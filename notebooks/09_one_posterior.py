@@ -17,7 +17,7 @@
 # **If one network has learned how likely each colour is, does anything else have to be trained, or can the rest be
 # asked of it afterwards?**
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"
 data = ""  # none: recorded results
 seeds = []  # none: all that are recorded, or 0 where networks are trained
@@ -25,7 +25,7 @@ arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # changes to the profile, {"width": 0.5}; they need data
 photo = "lighthouse"  # of the images that may be shown; else the first of them
 
-# %%
+# %% tags=["hide-input"]
 from dataclasses import replace
 
 import pandas as pd
@@ -59,7 +59,7 @@ glue("pictures", found.summary["pictures"], display=False)
 # **Nothing was trained between these images.** One network, plain cross entropy, looked at the grey image once and
 # gave, for every fourth pixel, a probability to each of the 313 colours. What differs is the question.
 
-# %% mystnb={"figure": {"name": "fig-answers", "caption": "Grey input, truth, and six answers of one and the same network to it. The mean hesitates in dull colours; the median and the annealed mean at T = 0.38 lean towards the majority; the mode decides, and leaves hard borders; the tilted mean gives rare colours more weight; the sample has all the colour of a real photograph, in the wrong places, as every position draws for itself. The circles mark two positions that are looked at below."}, "image": {"alt": "Eight versions of one image: grey with two circles, true colours with the same circles, and painted with mean, median, mode, sample, annealed mean and tilted mean"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-answers", "caption": "Grey input, truth, and six answers of one and the same network to it. The mean hesitates in dull colours; the median and the annealed mean at T = 0.38 lean towards the majority; the mode decides, and leaves hard borders; the tilted mean gives rare colours more weight; the sample has all the colour of a real photograph, in the wrong places, as every position draws for itself. The circles mark two positions that are looked at below."}, "image": {"alt": "Eight versions of one image: grey with two circles, true colours with the same circles, and painted with mean, median, mode, sample, annealed mean and tilted mean"}}
 painted = answers.paint(image, networks["ce"])
 answers.plot_paintings(painted, places, view.L.shape)
 
@@ -97,7 +97,7 @@ answers.plot_paintings(painted, places, view.L.shape)
 # colour is vivid, *open* is the one with the widest distribution; *certain* has the narrowest of all. Left out
 # are the border and what is dark or white.
 
-# %% mystnb={"figure": {"name": "fig-one-position", "caption": "What the network holds possible at the two positions, on the ab plane. The area of a disc is the probability of its colour; black marks are the answers read from it, five of them samples; pentagons what other networks answer that were trained to give one colour only (classifiers: their mean). At the open position every question has its own answer. At the certain one most of the probability lies in a few discs, and the answers move together. The strips show the same colours as they are painted, in the order of the marks."}, "image": {"alt": "Two planes of coloured discs. On the large one, of the open position, marks for the truth, mean, median, mode, samples, annealed mean and tilted mean lie far apart; on the small one, of the certain position, close together. Below each a strip of patches in these colours"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-one-position", "caption": "What the network holds possible at the two positions, on the ab plane. The area of a disc is the probability of its colour; black marks are the answers read from it, five of them samples; pentagons what other networks answer that were trained to give one colour only (classifiers: their mean). At the open position every question has its own answer. At the certain one most of the probability lies in a few discs, and the answers move together. The strips show the same colours as they are painted, in the order of the marks."}, "image": {"alt": "Two planes of coloured discs. On the large one, of the open position, marks for the truth, mean, median, mode, samples, annealed mean and tilted mean lie far apart; on the small one, of the certain position, close together. Below each a strip of patches in these colours"}}
 answers.plot_places(view, places, networks)
 
 # %% tags=["hide-input"]
@@ -147,7 +147,7 @@ tried = answers.validated(found)
 dials = answers.dial_table(tried)
 names = ["auc", "auc_balanced", "true_hue_ratio", "colourfulness"]
 
-# %% mystnb={"figure": {"name": "fig-dials", "caption": "Four measures of one network over both dials, on validation images. The top left cell is the plain mean. A row further down is more tilt, a column further to the right a cooler distribution; the tilt that the original trains with is a lambda of a half. Frames mark the best cell where more is better. Bright is more; the colours do not follow the numbers of the last row, in which the rarest colours take over, to their ends."}, "image": {"alt": "Four heat maps with a number in each cell, temperature by lambda: AuC, class-balanced AuC, true-hue chroma ratio and colourfulness. The frames of the first two stand in different rows"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-dials", "caption": "Four measures of one network over both dials, on validation images. The top left cell is the plain mean. A row further down is more tilt, a column further to the right a cooler distribution; the tilt that the original trains with is a lambda of a half. Frames mark the best cell where more is better. Bright is more; the colours do not follow the numbers of the last row, in which the rarest colours take over, to their ends."}, "image": {"alt": "Four heat maps with a number in each cell, temperature by lambda: AuC, class-balanced AuC, true-hue chroma ratio and colourfulness. The frames of the first two stand in different rows"}}
 answers.plot_dials(dials, names)
 
 # %% tags=["hide-input"]
@@ -184,13 +184,13 @@ for step, pair in steps.items():
 # **A trained arm should lie on the point of the map that theory gives it.** Each was measured on the same
 # validation images, and so has a place between AuC and balanced AuC.
 
-# %% mystnb={"figure": {"name": "fig-plane", "caption": "The two accuracies against each other, on validation images; better is up and to the right. Each grey line is one lambda, from T = 1 (largest dot) to the coolest; the colour of a dot is its vividness. Large discs are the trained arms, and a dotted line leads from each to the setting that theory gives it. The shorter the line, the better the collapse. The line of lambda 0 leaves the picture."}, "image": {"alt": "Curves of dots in a plane of AuC and class-balanced AuC, one for each lambda, which run from the lower right, dull, to the upper left, vivid. Large discs for trained arms, joined to dots by dotted lines"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-plane", "caption": "The two accuracies against each other, on validation images; better is up and to the right. Each grey line is one lambda, from T = 1 (largest dot) to the coolest; the colour of a dot is its vividness. Large discs are the trained arms, and a dotted line leads from each to the setting that theory gives it. The shorter the line, the better the collapse. The line of lambda 0 leaves the picture."}, "image": {"alt": "Curves of dots in a plane of AuC and class-balanced AuC, one for each lambda, which run from the lower right, dull, to the upper left, vivid. Large discs for trained arms, joined to dots by dotted lines"}}
 answers.plot_plane(tried, answers.THEORY)
 
 # %% [markdown]
 # The same comparison on test images, with intervals. Every row should be zero.
 
-# %% mystnb={"figure": {"name": "fig-collapse", "caption": "Each trained arm less the read-out of plain cross entropy that should replace it, on test images. At the dotted line the two are the same. An empty row is an arm that is not trained yet."}, "image": {"alt": "Four panels of differences with intervals around a zero line, a row for each trained arm: AuC, class-balanced AuC, true-hue chroma ratio and colourfulness"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-collapse", "caption": "Each trained arm less the read-out of plain cross entropy that should replace it, on test images. At the dotted line the two are the same. An empty row is an arm that is not trained yet."}, "image": {"alt": "Four panels of differences with intervals around a zero line, a row for each trained arm: AuC, class-balanced AuC, true-hue chroma ratio and colourfulness"}}
 rows = {arm: (arm, place) for arm, place in answers.THEORY.items()}
 panels = answers.panels(found, rows, names)
 figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
@@ -236,12 +236,12 @@ for arm, place in answers.THEORY.items():
 # more than that. Below stand, on test images, the gain controls and the constant colours beside all that was asked of
 # `ce`.
 
-# %% mystnb={"figure": {"name": "fig-controls", "caption": "The plane again, on test images, with what costs nothing: one colour for all pixels (crosses) and the gain controls (plus signs). The dots are means of plain cross entropy without a tilt at all temperatures and with one at two. Levels of the balanced AuC depend on the choice of images, so compare points within this figure, not with the figure of validation images."}, "image": {"alt": "Points in a plane of AuC and class-balanced AuC: trained arms, read-outs of cross entropy, gain controls as plus signs and constant colours as crosses"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-controls", "caption": "The plane again, on test images, with what costs nothing: one colour for all pixels (crosses) and the gain controls (plus signs). The dots are means of plain cross entropy without a tilt at all temperatures and with one at two. Levels of the balanced AuC depend on the choice of images, so compare points within this figure, not with the figure of validation images."}, "image": {"alt": "Points in a plane of AuC and class-balanced AuC: trained arms, read-outs of cross entropy, gain controls as plus signs and constant colours as crosses"}}
 names = ["auc", "auc_balanced", "true_hue_ratio"]
 values = answers.measured(found, found.systems, names)
 answers.plot_plane(values, answers.BESIDE)
 
-# %% mystnb={"figure": {"name": "fig-tilt-or-gain", "caption": "The tilted mean less the gain controls, which have the mean chroma of photographs: F1 of each hue, that is precision and recall together, within 20 ab units. To the right of the dotted line the tilt finds more of this hue. A gain can only strengthen the hue that the mean has; a tilt can choose another."}, "image": {"alt": "Six panels of differences with intervals around a zero line, one for each hue, two rows each: the tilted mean less L2 with a gain, and less cross entropy with a gain"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tilt-or-gain", "caption": "The tilted mean less the gain controls, which have the mean chroma of photographs: F1 of each hue, that is precision and recall together, within 20 ab units. To the right of the dotted line the tilt finds more of this hue. A gain can only strengthen the hue that the mean has; a tilt can choose another."}, "image": {"alt": "Six panels of differences with intervals around a zero line, one for each hue, two rows each: the tilted mean less L2 with a gain, and less cross entropy with a gain"}}
 tilted, controls = "ce@1~0.5", ("l2+gain", "ce@1+gain")
 rows = {f"less {control}": (tilted, control) for control in controls}
 scores = [f"f1_{hue}" for hue in metrics.SECTORS]

@@ -16,7 +16,7 @@
 # Most results of this book come from networks that are narrower than the original's and saw fewer images. **Would
 # more time, more photographs, a better start or other settings give another answer to the question of the loss?**
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"  # where networks went on from each other's trunks
 data = ""  # none: recorded results, of all rungs
 seeds = []  # none: all that are recorded, or 0 where networks are trained
@@ -24,7 +24,7 @@ arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}  # changes to the profile, {"width": 0.5}; they need data
 original = "zhang"  # the profile whose budget the straight line is drawn to
 
-# %%
+# %% tags=["hide-input"]
 from dataclasses import replace
 
 import pandas as pd
@@ -65,7 +65,7 @@ glue("last_tests", last.found.summary["pictures"], display=False)
 # luck of training. Rung {glue:text}`first_rung:s` is measured on {glue:text}`first_tests:,d` test images, the last on
 # {glue:text}`last_tests:,d`, which moves levels, above all those of the class-balanced AuC, more than differences.
 
-# %% mystnb={"figure": {"name": "fig-levels", "caption": "Left how far each system is ahead of one constant colour in squared error; right how colourful its images are, with the true photographs as a dotted line. Colours are systems, forms are rungs; rungs of equal length stand side by side. Three of the four systems are one network, asked differently: the distance between these is the question, the way from left to right the budget."}, "image": {"alt": "Two panels of marks with intervals against the number of images seen, on a logarithmic axis: skill over the mean colour, and colourfulness, for squared error, cross entropy at its mean and at temperature 0.38, and the tilted mean"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-levels", "caption": "Left how far each system is ahead of one constant colour in squared error; right how colourful its images are, with the true photographs as a dotted line. Colours are systems, forms are rungs; rungs of equal length stand side by side. Three of the four systems are one network, asked differently: the distance between these is the question, the way from left to right the budget."}, "image": {"alt": "Two panels of marks with intervals against the number of images seen, on a logarithmic axis: skill over the mean colour, and colourfulness, for squared error, cross entropy at its mean and at temperature 0.38, and the tilted mean"}}
 ladder.plot_levels(rungs)
 
 # %% tags=["hide-input"]
@@ -90,7 +90,7 @@ glue("tilt_gain", f"{gain:+.1f}", display=False)
 # its mean less `l2`), the *decoder* ($T = 0.38$ less $T = 1$), *rebalancing* in training (`ce_rebal` less `ce`), and
 # what can replace the latter, the *tilt* after training.
 
-# %% mystnb={"figure": {"name": "fig-ladder", "caption": "Each effect on every rung, with its 95 % interval. Form and colour are the rung, darker is wider; hollow marks are one network an arm. A solid line joins rungs of one width and the same photographs. Dashed is an extrapolation: the straight line through all rungs, to the images that the original's training saw; the grey bar there is what becomes of it if any one rung is left out."}, "image": {"alt": "Twelve panels against the number of images seen: the effects of loss, decoder, rebalanced training and tilt in rows, on colourfulness, AuC and class-balanced AuC in columns, each with a dashed straight line to the original's budget"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ladder", "caption": "Each effect on every rung, with its 95 % interval. Form and colour are the rung, darker is wider; hollow marks are one network an arm. A solid line joins rungs of one width and the same photographs. Dashed is an extrapolation: the straight line through all rungs, to the images that the original's training saw; the grey bar there is what becomes of it if any one rung is left out."}, "image": {"alt": "Twelve panels against the number of images seen: the effects of loss, decoder, rebalanced training and tilt in rows, on colourfulness, AuC and class-balanced AuC in columns, each with a dashed straight line to the original's budget"}}
 ladder.plot_ladder(rungs, furthest=far)
 
 # %% tags=["hide-input"]
@@ -159,7 +159,7 @@ for name, form in forms.items():
 # The claims: squared error is only slower ({ref}`H2 <claim-h2>`), and training has settled by epoch ten
 # ({ref}`H10 <claim-h10>`). Below are the longest trainings, seen epoch by epoch.
 
-# %% mystnb={"figure": {"name": "fig-time", "caption": "Above, the score that an arm is trained for, on validation images and, dashed, on the training images as they came; of cross entropy above its floor. Each is divided by its own best value on validation images. Where the dashed line falls and the solid one does not, the network learns its photographs by heart. Middle, the mean ab error on validation images, the same measure for both. Below, the share of the true chroma along the true hue, of all arms: a flat line near the bottom is a network that paints one colour."}, "image": {"alt": "Curves over epochs in three rows, a column for each long training: score in training and validation of two arms, ab error of both, and true-hue chroma ratio of all arms"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-time", "caption": "Above, the score that an arm is trained for, on validation images and, dashed, on the training images as they came; of cross entropy above its floor. Each is divided by its own best value on validation images. Where the dashed line falls and the solid one does not, the network learns its photographs by heart. Middle, the mean ab error on validation images, the same measure for both. Below, the share of the true chroma along the true hue, of all arms: a flat line near the bottom is a network that paints one colour."}, "image": {"alt": "Curves over epochs in three rows, a column for each long training: score in training and validation of two arms, ab error of both, and true-hue chroma ratio of all arms"}}
 longest = {title: rung for title, rung in rungs.items() if rung.epochs > 10}
 longest = longest or {last.title: last}
 ladder.plot_time(longest)
@@ -242,7 +242,7 @@ table.rename(columns=lambda name: metrics.metric(name).title).round(3)
 # ({ref}`H13 <claim-h13>`). The network of `ablation` was trained with a tenth of its photographs up to six times as
 # many, for equally many steps.
 
-# %% mystnb={"figure": {"name": "fig-photos", "caption": "Left, skill over the mean colour; at zero a network is no better than that colour. Right, of the vivid pixels that were painted in some colour, the share in a wrong hue. The axis on top says how often each photograph was seen. Some intervals are from two networks only, and wide."}, "image": {"alt": "Two panels against the number of training photographs for squared error and cross entropy: skill, which rises and then stays level, and the share in a wrong hue, which hardly changes"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-photos", "caption": "Left, skill over the mean colour; at zero a network is no better than that colour. Right, of the vivid pixels that were painted in some colour, the share in a wrong hue. The axis on top says how often each photograph was seen. Some intervals are from two networks only, and wide."}, "image": {"alt": "Two panels against the number of training photographs for squared error and cross entropy: skill, which rises and then stays level, and the share in a wrong hue, which hardly changes"}}
 names = ["skill_mean", "wrong_hue"]
 ladder.plot_photos(small, ["l2", "ce@1"], names)
 
@@ -277,7 +277,7 @@ answers.findings_table(judged)
 # *L2, fine-tuned* of {cite:t}`zhang2016colorful` asked the same with a rebalanced classifier.) Each arm went on from
 # the other's trunk with a new head, for a quarter of the steps.
 
-# %% mystnb={"figure": {"name": "fig-between", "caption": "Two networks with swapped trunks on the way from plain squared error (left dotted line) to plain cross entropy at its mean (right). If the trunk decides, the upper mark lies at ce and the lower at l2; if the question decides, it is the other way round."}, "image": {"alt": "Three panels, skill, true-hue chroma ratio and colourfulness, with two rows each: squared error on the trunk of cross entropy, and cross entropy on the trunk of squared error, between two dotted lines"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-between", "caption": "Two networks with swapped trunks on the way from plain squared error (left dotted line) to plain cross entropy at its mean (right). If the trunk decides, the upper mark lies at ce and the lower at l2; if the question decides, it is the other way round."}, "image": {"alt": "Three panels, skill, true-hue chroma ratio and colourfulness, with two rows each: squared error on the trunk of cross entropy, and cross entropy on the trunk of squared error, between two dotted lines"}}
 names = ["skill_mean", "true_hue_ratio", "colourfulness"]
 places = {}
 for name in names:
@@ -356,7 +356,7 @@ there = {
     if system + change in small.systems
 }
 
-# %% mystnb={"figure": {"name": "fig-networks", "caption": "Three networks for each loss. Left, skill over the mean colour; right, colourfulness, with a dotted line at that of the mean colour. The distance between two networks of one loss is to be held against that between the two losses."}, "image": {"alt": "Two panels, skill and colourfulness, with a row for each loss and network: points with intervals"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks", "caption": "Three networks for each loss. Left, skill over the mean colour; right, colourfulness, with a dotted line at that of the mean colour. The distance between two networks of one loss is to be held against that between the two losses."}, "image": {"alt": "Two panels, skill and colourfulness, with a row for each loss and network: points with intervals"}}
 names = ["skill_mean", "colourfulness"]
 panels = {
     metrics.metric(name).title: {

@@ -22,14 +22,14 @@
 # every read-out must give and where every objective must end; then networks that see all there is to see are held
 # against it.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"  # this chapter shows the same for every profile
 data = ""
 seeds = []  # starts of the toy networks; none: 0, 1 and 2
 arms = ["l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}
 
-# %%
+# %% tags=["hide-input"]
 import pandas as pd
 import torch
 from myst_nb import glue

@@ -20,7 +20,7 @@
 # how each looks, what can be measured, and what the command `colorize doctor` makes of it, which knows nothing of what
 # was done.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "ablation"
 data = ""  # none: recorded results; else twelve short runs are trained
 seeds = []  # none: seed 0; of several the first is taken
@@ -28,7 +28,7 @@ arms = ["ce", "ce_rebal"]
 settings = {}  # changes to the profile, {"width": 0.5}; they need data
 budget = 0.15  # share of the profile's steps
 
-# %%
+# %% tags=["hide-input"]
 import pandas as pd
 from myst_nb import glue
 
@@ -68,7 +68,7 @@ for name in faults.CASES:
 # images, from {glue:text}`images:,d`. That is enough to see which road a training takes, and far too little for
 # colours. Every network answers with the mean of its distribution, so no decoder is involved yet.
 
-# %% mystnb={"figure": {"name": "fig-lineup", "caption": "Plain cross entropy, each with one thing wrong: grey input, truth, the healthy network, and the faults. The titles are the names by which the text calls them. Compare with the third, not with the truth: it has only begun to learn, which is itself a way of being brown."}, "image": {"alt": "Small images in columns of two, a wall of coloured caps above a lighthouse: input, truth, and one column for each training"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lineup", "caption": "Plain cross entropy, each with one thing wrong: grey input, truth, the healthy network, and the faults. The titles are the names by which the text calls them. Compare with the third, not with the truth: it has only begun to learn, which is itself a way of being brown."}, "image": {"alt": "Small images in columns of two, a wall of coloured caps above a lighthouse: input, truth, and one column for each training"}}
 faults.plot_lineup(found, plain, columns=5)
 
 # %% [markdown]
@@ -89,7 +89,7 @@ pd.Series(done, name="what was done").to_frame().rename_axis("case")
 # {glue:text}`healthy constant_loss:.3f` nats on validation images. To come below it takes a look at the image. (A loss of some thousands is
 # no other case: the original prints a sum over all positions of an image, so its number depends on the crop.)
 
-# %% mystnb={"figure": {"name": "fig-fault-curves", "caption": "Validation loss of the plain classifiers by step, healthy in black. At the dotted line a network is no better than one answer for everything. What ends near that line or above it has learnt next to nothing that holds for other images, whatever it paints. A curve that lies above the picture is named in the legend."}, "image": {"alt": "Curves of validation loss by step, one a case, that fall towards a dotted line; some end below it, some at it"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-fault-curves", "caption": "Validation loss of the plain classifiers by step, healthy as a strong black line. At the dotted line a network is no better than one answer for everything. What ends near that line or above it has learnt next to nothing that holds for other images, whatever it paints. A curve that lies above the picture is named in the legend."}, "image": {"alt": "Curves of validation loss by step, one a case, that fall towards a dotted line; some end below it, some at it"}}
 faults.plot_curves(found, plain)
 
 # %% tags=["hide-input"]
@@ -119,7 +119,7 @@ for name in faults.CASES:
 # the rate that is too low does: its skill {glue:text}`rate too low skill_mean:s` and its chroma ratio
 # {glue:text}`rate too low chroma_ratio:s` would leave the figure on both sides.
 
-# %% mystnb={"figure": {"name": "fig-fault-measures", "caption": "Each case less the one with nothing wrong, at the mean, on test images. The last three are rebalanced, and compared with the rebalanced network that has nothing wrong. To the left of the dotted line a network has less; the third panel is chroma of whatever hue. The intervals cover the choice of images alone: each network was trained once."}, "image": {"alt": "Three panels of differences with intervals around a zero line, a row a case: skill over the mean colour, chroma along the true hue, and chroma ratio"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-fault-measures", "caption": "Each case less the one with nothing wrong, at the mean, on test images. The last three are rebalanced, and compared with the rebalanced network that has nothing wrong. To the left of the dotted line a network has less; the third panel is chroma of whatever hue. The intervals cover the choice of images alone: each network was trained once."}, "image": {"alt": "Three panels of differences with intervals around a zero line, a row a case: skill over the mean colour, chroma along the true hue, and chroma ratio"}}
 measures = {
     "skill over the mean colour": "skill_mean",
     "true-hue chroma ratio": "true_hue_ratio",
@@ -188,10 +188,10 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 # one prior is greatest at vivid colours that hardly any photograph has, one is smoothed along the list, one does not
 # sum to one because something was added after scaling.
 
-# %% mystnb={"figure": {"name": "fig-fault-weights", "caption": "The weight of every colour in the rebalanced loss, on a logarithmic scale, under the right prior and under two that were broken by a rule. Right: grey, in the middle, counts least and rare colours count most, all around; single dark squares at the rim are colours that no photograph has. Wrong order: what counts least is a bent streak that passes grey by. Along the list: the middle is drawn out into a bar, and rare colours lose some of their weight."}, "image": {"alt": "Three planes of coloured squares. On the first weights rise smoothly from the middle outwards, on the second the low weights lie along a bent streak to the lower right, on the third along a bar in the direction of b"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-fault-weights", "caption": "The weight of every colour in the rebalanced loss, on a logarithmic scale, under the right prior and under two that were broken by a rule. Right: grey, in the middle, counts least and rare colours count most, all around; single dark squares at the rim are colours that no photograph has. Wrong order: what counts least is a bent streak that passes grey by. Along the list: the middle is drawn out into a bar, and rare colours lose some of their weight."}, "image": {"alt": "Three planes of coloured squares. On the first weights rise smoothly from the middle outwards, on the second the low weights lie along a bent streak to the lower right, on the third along a bar in the direction of b"}}
 faults.plot_weights()
 
-# %% mystnb={"figure": {"name": "fig-lineup-rebalanced", "caption": "Rebalanced networks at their mean: nothing wrong, the two broken priors, and weights of one. The order is that of the table above. With the right weights the network is vivid before it knows hues, which looks sepia."}, "image": {"alt": "Small images in columns of two: input, truth, and four rebalanced networks of different vividness"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-lineup-rebalanced", "caption": "Rebalanced networks at their mean: nothing wrong, the two broken priors, and weights of one. The order is that of the table above. With the right weights the network is vivid before it knows hues, which looks sepia."}, "image": {"alt": "Small images in columns of two: input, truth, and four rebalanced networks of different vividness"}}
 faults.plot_lineup(found, rebalanced, columns=6)
 
 # %% [markdown]
@@ -242,7 +242,7 @@ for title, system in systems.items():
 glue("shipped_profile", recorded.profile, display=False)
 glue("gain", gain, display=False)
 
-# %% mystnb={"figure": {"name": "fig-fault-decoder", "caption": "One network and four read-outs. From left to right: the annealed mean of the original, the plain mean, the mean tilted towards rare colours, and the plain mean with its chroma multiplied until it is that of photographs. Where the network is sure, as of the sky, they differ little; where it is not, the first goes grey."}, "image": {"alt": "Two photographs, each painted four times, from dull on the left to vivid on the right"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-fault-decoder", "caption": "One network and four read-outs. From left to right: the annealed mean of the original, the plain mean, the mean tilted towards rare colours, and the plain mean with its chroma multiplied until it is that of photographs. Where the network is sure, as of the sky, they differ little; where it is not, the first goes grey."}, "image": {"alt": "Two photographs, each painted four times, from dull on the left to vivid on the right"}}
 faults.plot_decoded(faults.decoded(shipped, faults.SHOWN, asked, gain))
 
 # %% [markdown]
@@ -281,7 +281,7 @@ for metric in ("colourfulness", "chroma_ratio", "true_hue_ratio", "skill_mean"):
     glue(f"mean colour {metric}", student.value("mean", metric), display=False)
     glue(f"student l2 {metric}", student.value("l2", metric), display=False)
 
-# %% mystnb={"figure": {"name": "fig-collapse-student", "caption": "Two trainings with squared error on red, green and blue, by images seen: the student's recipe at full width, which collapsed, and the profile evening at a quarter of the width, which did not. The collapsed one is flat from its first validation on. More of the same training does not bring it back."}, "image": {"alt": "Two panels of curves by number of images seen: validation loss, flat and high for one run and falling for the other; chroma along the true hue, flat and low for one and rising for the other"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-collapse-student", "caption": "Two trainings with squared error on red, green and blue, by images seen: the student's recipe at full width, which collapsed, and the profile evening at a quarter of the width, which did not. The collapsed one is flat from its first validation on. More of the same training does not bring it back."}, "image": {"alt": "Two panels of curves by number of images seen: validation loss, flat and high for one run and falling for the other; chroma along the true hue, flat and low for one and rising for the other"}}
 faults.plot_collapse(curves)
 
 # %% [markdown]

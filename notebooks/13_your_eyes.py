@@ -21,15 +21,15 @@
 #
 #     colorize run 13_your_eyes -p answers FOLDER
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 profile = "evening"  # nothing is trained here: the same for every profile
 data = ""
 seeds = []
-arms = ["student_mse", "l2", "ce", "ce_rebal"]
+arms = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
 settings = {}
 answers = ""  # a folder of JSON files from the page; none: simulated readers
 
-# %%
+# %% tags=["hide-input"]
 from myst_nb import glue
 
 from colorize_lib import load_colorizer
@@ -79,7 +79,7 @@ glue("left_out", ", ".join(left_out) or "none", display=False)
 # gives Wilson's interval of so many with Student's t. It speaks of readers and photographs in general and is the one to
 # quote.
 
-# %% mystnb={"figure": {"name": "fig-deceived", "caption": "The share of painted images taken for the true one, by system, the least deceiving first. Left with each answer counted by itself, right with readers and photographs at random, which is wider where they differ. At the dotted line painted and true images would be told apart no better than by a coin."}, "image": {"alt": "Two panels with a dot and an interval for each of five systems; the intervals of the right panel are wider"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-deceived", "caption": "The share of painted images taken for the true one, by system, the least deceiving first. Left with each answer counted by itself, right with readers and photographs at random, which is wider where they differ. At the dotted line painted and true images would be told apart no better than by a coin."}, "image": {"alt": "Two panels with a dot and an interval for each of five systems; the intervals of the right panel are wider"}}
 shares = eyes.deception(found.pairs)
 titles = {"pairs": "every pair by itself", "readers": "readers and photographs"}
 panels = {title: shares[kind] for kind, title in titles.items()}

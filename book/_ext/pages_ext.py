@@ -22,15 +22,28 @@ MENDS = [
     # a role that is no longer one, and that a list may not hold
     (r'role="doc-biblioentry"', 'role="listitem"'),
 ]
+HEADS = re.compile(r"<thead>\s*<tr[^>]*>(.*?)</tr>\s*<tr[^>]*>(.*?)</tr>\s*</thead>", re.S)
+"""The two rows with which pandas heads a table whose rows have a name."""
 HEAVY = 200_000
 """PNG files above so many bytes hold photographs, for which JPEG is made; it is taken if it halves the file."""
 
 
 def mended(page: str) -> str:
-    """The text of a page with what the theme gets wrong put right."""
+    """The text of a page with what the theme and pandas get wrong put right."""
+    page = HEADS.sub(_one_row, page)
     for pattern, replacement in MENDS:
         page = re.sub(pattern, replacement, page)
     return page
+
+
+def _one_row(heads: re.Match) -> str:
+    """One row in place of two, where each column is named in one of them only."""
+    above, below = (re.findall(r"<th[^>]*>.*?</th>", row, re.S) for row in heads.groups())
+    named = [[cell for cell in pair if re.sub(r"<[^>]*>|\s", "", cell)] for pair in zip(above, below, strict=False)]
+    if len(above) != len(below) or any(len(names) > 1 for names in named):
+        return heads.group()
+    cells = [names[0] if names else pair for names, pair in zip(named, above, strict=True)]
+    return f"<thead>\n<tr>{''.join(cells)}</tr>\n</thead>"
 
 
 def lighten(folder: Path) -> dict[str, str]:

@@ -450,7 +450,7 @@ NUMBER = re.compile(r"[+\-\u2212]?\d[\d.,]*(?= \[)")
 
 class Quiet(pd.DataFrame):
     """A table of text that a page shows with what is beside the point small and grey beneath it: what follows a value
-    (its interval), and every line of a cell but the first."""
+    (its interval), and every line of a cell but the first; without the rows' names, where all are the same."""
 
     @property
     def _constructor(self):
@@ -458,7 +458,7 @@ class Quiet(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         with pd.option_context("display.max_colwidth", None):
-            return f"<div>{self.map(_quiet).to_html(escape=False)}</div>"
+            return f"<div>{self.map(_quiet).to_html(escape=False, index=self.index.nunique() > 1)}</div>"
 
 
 def _quiet(cell) -> str:

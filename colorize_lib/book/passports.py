@@ -80,14 +80,14 @@ def passport(kept: list[Statement], notes: list[dict]) -> dict:
     """What was read by some statements: {"profiles": {profile: {"runs": {run: about}, "test_data": .., "images": ..}},
     "images": [..], "live": [..], "files": [..]}.
 
-    Of a profile all that was loaded counts only where nothing says what of it was used; likewise of images.
+    All runs of a profile that was loaded count only where nothing says which runs were used; likewise of images.
     """
     out = {"profiles": {}, "images": [], "live": [], "files": []}
     mine = [[n for n in notes if n["cell"] == s.cell and s.first <= n["line"] <= s.last] for s in kept]
-    used = {n["profile"] for part in mine for n in part if n["kind"] == "runs"}
+    used = any(n["kind"] == "runs" for part in mine for n in part)
     for part in mine:
         chosen = any(n["kind"] == "shown" for n in part)
-        loaded = {n["profile"]: n for n in part if n["kind"] == "profile" and n["profile"] not in used}  # the last
+        loaded = {n["profile"]: n for n in part if n["kind"] == "profile" and not used}  # the last
         for n in [*(n for n in part if n["kind"] == "runs"), *loaded.values()]:
             about = out["profiles"].setdefault(n["profile"], {"runs": {}, "test_data": "", "images": 0})
             about["runs"] |= n["runs"]

@@ -18,6 +18,8 @@ FILES = [TOC["root"], *(c["file"] for part in TOC["parts"] for c in part["chapte
 NOTEBOOKS = [ROOT / f"{file}.py" for file in FILES if file.startswith("notebooks/")]
 PAGES = [ROOT / f"{file}.md" for file in FILES if file.startswith("book/")]
 IMPORTS = (ast.Import, ast.ImportFrom)
+EXPLAIN = ("01_data", "02_architecture", "03_losses", "04_training", "11_the_oracle")
+"""Notebooks that explain how something is done, by code that a page shows."""
 PARAMETERS = ["profile", "data", "seeds", "arms", "settings"]
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -79,8 +81,11 @@ def only_glues(source: str) -> bool:
 
 
 @each_notebook
-def test_cells_that_only_glue_are_folded(path):
-    bare = [cell.source for cell in code_cells(path) if only_glues(cell.source) and not hidden(cell)]
+def test_code_is_folded_where_it_is_not_what_the_chapter_explains(path):
+    """Parameters, imports and what only glues everywhere; all code of chapters about results."""
+    code = code_cells(path)
+    folded = code[:2] + [cell for cell in code if path.stem not in EXPLAIN or only_glues(cell.source)]
+    bare = [cell.source for cell in folded if not hidden(cell)]
     assert not bare, f'# %% tags=["hide-input"] folds what a reader need not see:\n{bare[0]}'
 
 

@@ -22,6 +22,21 @@ def test_what_the_theme_gets_wrong_is_put_right():
     )
 
 
+def headed(*rows: list[str]) -> str:
+    return "<thead>\n{}\n</thead>".format("\n".join(f"<tr>{''.join(cells)}</tr>" for cells in rows))
+
+
+def test_the_names_of_rows_stand_beside_those_of_columns():
+    none, side, width = "<td></td>", "<th>side</th>", "<th>width 1</th>"
+    assert pages_ext.mended(headed(["<th></th>", width], [side, "<th></th>"])) == headed([side, width])
+    two = ["<th></th>", "<th></th>", width], ["<th>rung</th>", side, "<th></th>"]
+    assert pages_ext.mended(headed(*two)) == headed(["<th>rung</th>", side, width])
+    named = headed(["<th>arm</th>", width], [side, none]).replace(none, "<th></th>")
+    assert pages_ext.mended(named) == headed(["<th>arm</th>", width], [side, none]), "both rows name something"
+    group = headed(["<th></th>", '<th colspan="2">chroma</th>'], [none, width, side])
+    assert pages_ext.mended(group.replace(none, "<th></th>")).count("<tr>") == 2
+
+
 def test_only_heavy_photographs_become_jpeg(tmp_path):
     rows, columns = np.mgrid[:500, :500]
     smooth = np.stack([rows * 0.4, columns * 0.4, (rows + columns) * 0.2], -1)

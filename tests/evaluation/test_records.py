@@ -13,7 +13,7 @@ import pytest
 import tiny
 import torch
 
-from colorize_lib.config import ARMS, PAPER_ARMS, load_config
+from colorize_lib.config import ARMS, load_config
 from colorize_lib.evaluation import metrics, records, results
 from colorize_lib.evaluation.measuring import LOST_HUES, SUBSETS, ImageSet
 from colorize_lib.evaluation.records import Results
@@ -211,7 +211,7 @@ def test_the_notebooks_read_what_is_recorded_or_what_they_are_given(made, monkey
 
 def test_which_arms_are_there(made, monkeypatch):
     every = dataclasses.replace(made.config, arms=ARMS)
-    assert records.arms_there(every, made.runs) == PAPER_ARMS
+    assert records.arms_there(every, made.runs) == made.config.arms
     assert records.arms_there(dataclasses.replace(every, seeds=(9,)), made.runs) == ()
     recorded = results.load("smoke", folder=made.folder, usual=made.config)
     variant = dict(recorded.summary["systems"], **{"l2_rebal init=he": {"seeds": [0]}})
