@@ -138,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
         option("--split", default="test", help="split of the data (default: test)"),
         option("--limit", type=int, default=0, help="only the first so many images"),
         *readout,
+        option(
+            "--readouts",
+            nargs="+",
+            metavar="READOUT",
+            help="several at once, as the book writes them: @1 @0.38 @1~0.5 @1:median (temperature, lambda, kind)",
+        ),
     )
     command(
         doctor,
@@ -330,35 +336,47 @@ def evaluate(options) -> None:
     from .evaluation.measuring import evaluate as measure
     from .evaluation.records import save_json
 
-    readout = _readout(options)
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
+    readouts = _readouts(options, colorizer)
     store = open_data(options.data, colorizer.side)
-    measured = measure(colorizer, store, options.split, options.limit, [readout] if readout else (), log=_show)
+    measured = measure(colorizer, store, options.split, options.limit, readouts, _progress())
     save_json(measured, Path(options.json))
     print(f"wrote {options.json}: {measured['pictures']} images, {', '.join(measured['systems'])}")
 
 
-def _show(line: str) -> None:
-    """Progress on one line of the terminal; silent where nobody watches."""
-    if sys.stderr.isatty():
-        print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
+def _progress():
+    """What measurements call with the number of images done and of all: a bar each, in a file lines."""
+    from .data.files import progress_bar
+
+    bar = None
+
+    def told(done: int, n: int) -> None:
+        nonlocal bar
+        bar = bar or progress_bar(n, " images", True)
+        bar.update(done - bar.n)
+        if done == n:
+            bar.close()
+            bar = None
+
+    return told
 
 
-def _readout(options):
-    """The read-out that the options ask for, None where all of it is left to the network; ValueError for a regression.
+def _readouts(options, colorizer) -> list:
+    """The read-outs that the options ask a network for, none where all of it is left to the network.
 
-    What is not given is then plain: temperature 1, no tilt, the mean.
+    What is not given is then plain: temperature 1, no tilt, the mean. Raises ValueError for a regression.
     """
-    given = {name: getattr(options, name) for name in ("temperature", "lambda_", "kind")}
-    given = {name: value for name, value in given.items() if value is not None}
-    if not given:
-        return None
-    if not options.run and not options.arm.startswith("ce"):
-        name = next(iter(given)).strip("_")
-        raise ValueError(f"--{name} is for classifiers (ce, ce_rebal); {options.arm} has one answer")
     from .readout import Readout
 
-    return Readout(**{"temperature": 1.0} | given)
+    given = {name: getattr(options, name) for name in ("temperature", "lambda_", "kind")}
+    given = {name: value for name, value in given.items() if value is not None}
+    several = getattr(options, "readouts", None) or []
+    names = [f"--{name.strip('_')}" for name in given] + ["--readouts"] * bool(several)
+    if names and not colorizer.is_classifier:
+        raise ValueError(f"{names[0]} is for classifiers (ce, ce_rebal); {colorizer.arm} has one answer")
+    if given and several:
+        raise ValueError(f"{names[0]} and --readouts cannot both be given")
+    return [Readout(**{"temperature": 1.0} | given)] if given else list(map(Readout.parse, several))
 
 
 def doctor(options) -> None:
@@ -378,8 +396,7 @@ def doctor(options) -> None:
         store = open_data(options.data, network.side)
     _log(diagnosis.describe(facts))
     if options.data:
-        more = diagnosis.measure(network, facts, store, options.split, log=_show)
-        _show("\r")
+        more = diagnosis.measure(network, facts, store, options.split, progress=_progress())
         _log(diagnosis.describe(more, facts))
         facts = more
     found = diagnosis.diagnose(facts)
@@ -397,15 +414,15 @@ def photo(options) -> int:
     """Colorize images of any size; only their lightness is looked at."""
     if not 0 <= options.gain < math.inf:
         raise ValueError(f"--gain {options.gain} is not possible; allowed: a finite number from 0")
-    readout = _readout(options)
     from .colorizer import load_colorizer, load_run
     from .photos import colorize_files, plan
 
     def warn(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    jobs = plan(options.files, options.out, options.overwrite)
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
+    readout = next(iter(_readouts(options, colorizer)), None)
+    jobs = plan(options.files, options.out, options.overwrite)
     more = readout, options.gain, options.side_by_side, options.overwrite
     failed = colorize_files(colorizer, jobs, *more, log=_log, warn=warn)
     if failed:

@@ -106,14 +106,32 @@ def test_an_unreadable_value_is_named():
         (["photo", "x.jpg", "--out", "out", "--gain", "-1"], "--gain -1.0 is not possible"),
         (
             ["photo", "x.jpg", "--out", "out", "--arm", "l2", "--kind", "mode"],
-            "--kind is for classifiers (ce, ce_rebal)",
+            "--kind is for classifiers (ce, ce_rebal); l2 has one answer",
         ),
+        (["evaluate", "--data", "x", "--json", "y", "--readouts", "1"], "should look like @0.38, @1~0.5 or @1:median"),
+        (["evaluate", "--data", "x", "--json", "y", "--readouts", "@1", "--kind", "mode"], "cannot both be given"),
     ],
 )
 def test_mistakes_are_one_line_and_come_before_any_kernel(clone, no_kernel, capsys, arguments, message):
     assert cli.main(arguments) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1 and "Traceback" not in err
+
+
+def test_evaluate_asks_several_questions_at_once(tmp_path, capsys):
+    made = tiny.experiment()
+    run = next(made.runs.glob("ce-s0-*"))
+    asked = ["--readouts", "@1", "@0.38", "@1~0.5", "@1:median"]
+    where = ["--data", str(made.store.path), "--json", str(tmp_path / "found.json"), "--limit", "4"]
+    assert cli.main(["evaluate", "--run", str(run), *where, *asked]) == 0
+    told = capsys.readouterr()
+    assert "4.00 of 4.00 images" in told.err and "wrote" in told.out
+    systems = json.loads((tmp_path / "found.json").read_text())["systems"]
+    assert list(systems)[:4] == [f"ce{text}" for text in asked[1:]] and "mean" in systems
+    assert systems["ce@1"]["auc"] != systems["ce@1~0.5"]["auc"]
+    run = next(made.runs.glob("l2-s0-*"))
+    assert cli.main(["evaluate", "--run", str(run), *where, "--temperature", "1"]) == 2
+    assert "--temperature is for classifiers (ce, ce_rebal); l2 has one answer" in capsys.readouterr().err
 
 
 def test_a_sweep_lists_trains_and_divides_its_runs(tmp_path, monkeypatch, capsys):

@@ -387,9 +387,10 @@ def _history_facts(history: pd.DataFrame, facts: Facts) -> dict:
 
 
 def measure(
-    network: Colorizer, facts: Facts, store: Store, split: str = "val", limit: int = VALIDATION_PHOTOS, log=None
+    network: Colorizer, facts: Facts, store: Store, split: str = "val", limit: int = VALIDATION_PHOTOS, progress=None
 ) -> Facts:
-    """The facts and what the first `limit` images of a split add to them; log: called with progress."""
+    """The facts and what the first `limit` images of a split add to them; progress: called with the number of
+    images done and of all."""
     images = StoredImages(store, store.rows(split, limit))
     config, weights = from_identity(network.passport["config"]), getattr(network.objective, "weights", None)
     if weights is not None and not torch.isfinite(weights).all():
@@ -399,7 +400,6 @@ def measure(
     readouts = dict.fromkeys((*READOUTS, network.readout or READOUTS[0]))
     constant = constant_prediction(asked @ ab_gamut_centers())
     with_constant = beside(predictor(network, readouts), {"constant": constant})
-    progress = (lambda done, n: log(f"{network.arm}: {done}/{n} images")) if log else None
     encoding = {"neighbours": config.neighbours, "sigma": config.sigma}
     found = metrics.measure(with_constant, images, truth, **encoding, progress=progress)
     names = ("chroma_ratio", "true_hue_ratio", "skill_mean")

@@ -128,14 +128,14 @@ def gain_factors(colorizer: Colorizer, images: metrics.Images, readouts: Iterabl
 
 def measure_systems(
     colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, readouts: Iterable[Readout],
-    gains: Mapping[str, float] | None = None, log=None
+    gains: Mapping[str, float] | None = None, progress=None
 ) -> dict[str, metrics.Measured]:  # fmt: skip
     """Measure a network with each read-out; a regression has only one answer.
 
     What judges distributions uses the soft encoding (neighbours and sigma) that the network was trained with.
+    progress: called with the number of images done and of all.
     """
     config = from_identity(colorizer.passport["config"])
-    progress = (lambda done, n: log(f"{colorizer.arm}: {done}/{n} images")) if log else None
     return metrics.measure(
         predictor(colorizer, readouts, gains), images, prior, neighbours=config.neighbours, sigma=config.sigma,
         reference=str(System(colorizer.arm, Readout(1.0))), progress=progress,
@@ -143,9 +143,12 @@ def measure_systems(
 
 
 def measure_baselines(
-    images: metrics.Images, prior: torch.Tensor, config: Config, donors: metrics.Images | None = None
+    images: metrics.Images, prior: torch.Tensor, config: Config, donors: metrics.Images | None = None, progress=None
 ) -> dict[str, metrics.Measured]:
-    """Measure `systems.BASELINES`; `random` only with donors, training images uint8 of the shape of images."""
+    """Measure `systems.BASELINES`; `random` only with donors, training images uint8 of the shape of images.
+
+    progress: called with the number of images done and of all.
+    """
     centers = ab_gamut_centers()
     constants = {"mean": prior, "weighted": prior * rebalancing_weights(prior, config.lambda_)}
     colors = {"grey": baselines.grey_prediction}
@@ -154,26 +157,29 @@ def measure_baselines(
         colors["random"] = baselines.borrowed_prediction(donors)
     encoding = config.neighbours, config.sigma, config.temperature
     colors["ceiling"] = lambda pixels: baselines.ceiling_prediction(pixels, *encoding)
-    return metrics.measure(
-        lambda pixels: ({name: metrics.Answer(color(pixels)) for name, color in colors.items()}, None), images, prior
-    )
+
+    def predict(pixels: torch.Tensor) -> tuple[dict[str, metrics.Answer], None]:
+        return {name: metrics.Answer(color(pixels)) for name, color in colors.items()}, None
+
+    return metrics.measure(predict, images, prior, progress=progress)
 
 
 def evaluate(
     colorizer: Colorizer, store: Store, split: str = "test", limit: int = 0,
-    readouts: Iterable[Readout] = (), log=None
+    readouts: Iterable[Readout] = (), progress=None
 ) -> dict:  # fmt: skip
     """Every metric of one network on the images of a store, with intervals over images, as plain JSON values.
 
     The class-balanced AuC needs a prior. It is that of MiniPlaces' training images for every network and every store,
     so that any two files can be compared. readouts: what to ask of a classifier; by default its mean and its annealed
-    mean.
+    mean. progress: called with the number of images done and of all.
     """
     rows = store.rows(split, limit)
     config = from_identity(colorizer.passport["config"])
     images, prior = StoredImages(store, rows), load_prior(PRIOR).float()
     readouts = list(readouts) or [Readout(1.0), Readout(config.temperature)]
-    measured = measure_systems(colorizer, images, prior, readouts, log=log) | measure_baselines(images, prior, config)
+    measured = measure_systems(colorizer, images, prior, readouts, progress=progress)
+    measured |= measure_baselines(images, prior, config, progress=progress)
     found = Estimator({name: {None: m.table} for name, m in measured.items()})
     return {
         "pictures": len(rows),
@@ -329,7 +335,8 @@ class ImageSet:
         validation = StoredImages(self.store, self.store.rows("val", VALIDATION_PHOTOS))
         gains = gain_factors(colorizer, validation, readouts)
         dialed = _dials(colorizer, validation, prior, readouts, gains)
-        measured = measure_systems(colorizer, self.images, prior, readouts, gains, log)
+        progress = (lambda done, n: log(f"{colorizer.arm}: {done}/{n} images")) if log else None
+        measured = measure_systems(colorizer, self.images, prior, readouts, gains, progress)
         about = {"key": self.key, "test_data": truth.about["test_data"], "images": len(self.rows),
                  "passport": colorizer.passport, "gains": gains, "validation": dialed} | _facts(measured)  # fmt: skip
         return Record(about, _kept(measured))
