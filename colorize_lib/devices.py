@@ -43,25 +43,27 @@ def device_name(device: torch.device) -> str:
 
 
 def multiplies_bf16(device: torch.device) -> bool:
-    """Whether the device has units for products of bf16 numbers: CUDA devices, and processors with AMX."""
-    return device.type == "cuda" or _has_amx()
+    """Whether the device multiplies bf16 numbers itself: CUDA devices, and processors with AMX or AVX-512 BF16."""
+    return device.type == "cuda" or _bf16_units() != "none"
 
 
 def check_precision(precision: str, device: torch.device) -> None:
     """Raise ValueError where `device` cannot compute in `precision`.
 
-    In "bf16" the network multiplies in bf16; weights, losses and the optimiser's state are fp32. Processors without
-    units for it would emulate bf16, hundreds of times slower than fp32.
+    In "bf16" the network multiplies in bf16; weights, losses and the optimiser's state are fp32. Processors that
+    have no instructions for it would emulate bf16, hundreds of times slower than fp32.
     """
     if precision == "bf16" and not multiplies_bf16(device):
         raise ValueError(
-            f"precision='bf16' is not possible on {device_name(device)}, which has no matrix units for it; give "
-            "`-p precision fp32`"
+            f"precision='bf16' is not possible on {device_name(device)}, which has no instructions for it (AMX, "
+            "AVX-512 BF16); give `-p precision fp32`"
         )
 
 
-def _has_amx() -> bool:
-    return getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()  # private; there is no public question
+def _bf16_units() -> str:
+    """The processor's instructions for products of bf16 numbers; PyTorch has no public question for them."""
+    known = {"AMX": "_is_amx_tile_supported", "AVX-512 BF16": "_is_avx512_bf16_supported"}
+    return next((name for name, ask in known.items() if getattr(torch.cpu, ask, lambda: False)()), "none")
 
 
 @contextlib.contextmanager
@@ -107,7 +109,7 @@ def synchronize(device: torch.device) -> None:
 def machine(device: torch.device) -> dict:
     """What computed: processor, cores, threads, GPU and versions."""
     facts = {"processor": _processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
-    facts |= {"matrix_units": "AMX" if _has_amx() else "none"}
+    facts |= {"matrix_units": _bf16_units()}
     if device.type == "cuda":
         facts |= {"card": device_name(device), "cuda": torch.version.cuda}
     return facts | {"python": platform.python_version(), "torch": torch.__version__}

@@ -62,27 +62,33 @@ def test_a_gpu_computes_as_asked_whatever_was_computed_before():
 
 @pytest.fixture
 def units(monkeypatch):
-    """Says whether the processor has matrix units."""
-    return lambda there: monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: there, raising=False)
+    """Says which instructions for bf16 the processor has."""
+
+    def has(*names: str) -> None:
+        for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+            monkeypatch.setattr(torch.cpu, name, lambda name=name: name in names, raising=False)
+
+    return has
 
 
-def test_half_precision_is_for_hardware_with_units_for_it(store, tmp_path, units):
+@pytest.mark.parametrize("unit", ["_is_amx_tile_supported", "_is_avx512_bf16_supported"])
+def test_half_precision_is_for_hardware_with_units_for_it(store, tmp_path, units, unit):
     asked = dataclasses.replace(TINY, precision="bf16", steps=1)
-    units(False)
+    units()
     with pytest.raises(ValueError, match=r"precision='bf16' is not possible on CPU.*; give `-p precision fp32`"):
         train_run(asked, "l2", 0, store, tmp_path, log=None)
     assert not list(tmp_path.iterdir()), "refused before anything is made"
     with pytest.raises(ValueError, match="precision='bf16' is not possible"):
         Run(asked, "l2", 0, store, tmp_path).prepare()
 
-    units(True)
+    units(unit)
     run = Run(asked, "l2", 0, store, tmp_path)
     run.prepare()
     assert torch.isfinite(run.take_step()).all() and run.passport["precision"] == "bf16"
     assert all(p.dtype == torch.float32 and p.grad.dtype == torch.float32 for p in run.network.parameters())
     run.folder.mkdir()
     run.finish()
-    units(False)
+    units()
     assert train_run(asked, "l2", 0, store, tmp_path, log=None) == run.folder, "a finished run can be read anywhere"
     assert load_run(run.folder).passport["precision"] == "bf16"
 
