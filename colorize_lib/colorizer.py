@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import avg_pool2d, interpolate
 
 from .color import lab_to_rgb, lightness, to_uint8, to_unit
 from .config import Config, from_identity
@@ -80,11 +80,15 @@ class Colorizer:
 
     @torch.no_grad()
     def answers(
-        self, pixels: np.ndarray | Tensor, readouts: Sequence[Readout | None]
+        self, pixels: np.ndarray | Tensor, readouts: Sequence[Readout | None], reduce: int = 1
     ) -> tuple[list[Tensor], Tensor | None]:
-        """The same for several read-outs, from one pass through the network: their Lab images, and the logits."""
+        """The same for several read-outs, from one pass through the network: their Lab images, and the logits.
+
+        reduce: how many times smaller the network sees the images; its colours are enlarged as much more.
+        """
         rgb = to_unit(_on(self.device, pixels))
-        output = self.network(self.objective.network_input(rgb)).float()
+        seen = rgb if reduce == 1 else avg_pool2d(rgb, reduce)
+        output = self.network(self.objective.network_input(seen)).float()
         if not self.is_classifier:
             return [self.objective.decode(output, rgb) for _ in readouts], None
         return [self.objective.decode(output, rgb, readout or self.readout) for readout in readouts], output

@@ -204,12 +204,12 @@ class CrossEntropy(Objective):
         return Score(loss, plain, plain - soft_entropy(weight).mean())
 
     def decode(self, output: Tensor, rgb: Tensor, readout: Readout | None = None) -> Tensor:
-        """Lab [b, 3, h, w]: colours read at quarter resolution, enlarged by four, under the true L.
+        """Lab [b, 3, h, w]: colours read at the positions of the output, enlarged, under the true L.
 
         readout: what is asked of the distribution; by default the annealed mean at the configured temperature.
         """
         ab = (readout or Readout(self.temperature))(output, self.prior)
-        return torch.cat([self.network_input(rgb), upsample(ab)], 1)
+        return torch.cat([self.network_input(rgb), upsample(ab, stride_of(output, rgb))], 1)
 
 
 class _SoftCrossEntropy(torch.autograd.Function):

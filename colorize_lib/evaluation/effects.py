@@ -30,8 +30,6 @@ from .measuring import SUBSETS
 from .results import Results
 from .systems import System, system_title
 
-SIDE_RECORDS = ("ablation-128",)
-"""Recorded results that are no profile's own: `ablation` on `miniplaces-128`, all judged at 128 px."""
 TERM = re.compile(r"(\w+)\(([^();]+)(?:;\s*(\w+)\s*)?\)")
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 WRITTEN = (ast.BinOp, ast.UnaryOp, ast.USub, ast.Constant, ast.Name, ast.Load, *OPERATORS)
@@ -70,8 +68,8 @@ class Term:
     def __post_init__(self):
         if self.metric not in CURVES:
             metrics.metric(self.metric)
-        if self.profile and self.profile not in (*PROFILES, *SIDE_RECORDS):
-            raise ValueError(f"profile {self.profile!r} is unknown; allowed: {', '.join((*PROFILES, *SIDE_RECORDS))}")
+        if self.profile and self.profile not in PROFILES:
+            raise ValueError(f"profile {self.profile!r} is unknown; allowed: {', '.join(PROFILES)}")
         settings = {part.partition("=")[0] for part in System.parse(self.system).variant.split(",") if part}
         if unknown := settings - {field.name for field in dataclasses.fields(Config)} - {"from"}:
             raise ValueError(f"setting {sorted(unknown)[0]!r} of system {self.system!r} is unknown")

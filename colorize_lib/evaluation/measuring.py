@@ -82,12 +82,16 @@ def predictor(
     colorizer: Colorizer, readouts: Iterable[Readout], gains: Mapping[str, float] | None = None
 ) -> metrics.Predictor:
     """All systems of a network from one pass through it: its read-outs, and with `gains` {system: factor} the same with
-    the truth's mean chroma. `student_mse` is given both as predicted and with the true L."""
+    the truth's mean chroma. `student_mse` is given both as predicted and with the true L.
+
+    Images that are larger than those that the network was trained on are shown to it reduced to their size; it then
+    gives no distributions at the positions of the labels, and nothing that judges them is measured."""
     readouts = list(readouts) if colorizer.is_classifier else [None]
     names = [str(System(colorizer.arm, readout)) for readout in readouts]
 
     def predict(pixels: torch.Tensor) -> tuple[dict[str, metrics.Answer], torch.Tensor | None]:
-        labs, logits = colorizer.answers(pixels, readouts)
+        reduce = max(1, pixels.shape[1] // colorizer.passport.get("image_side", pixels.shape[1]))
+        labs, logits = colorizer.answers(pixels, readouts, reduce)
         answers = {}
         for name, readout, lab in zip(names, readouts, labs, strict=True):
             sampled = readout is not None and readout.kind == "sample"
@@ -98,7 +102,7 @@ def predictor(
         for name, factor in (gains or {}).items():
             L, ab = answers[name].lab.split((1, 2), 1)
             answers[f"{name}+gain"] = metrics.Answer(torch.cat([L, factor * ab], 1))
-        return answers, logits
+        return answers, logits if reduce == 1 else None
 
     return predict
 

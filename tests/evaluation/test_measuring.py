@@ -13,12 +13,15 @@ import tiny
 import torch
 
 from colorize_lib.color import chroma, rgb_to_lab, to_unit
-from colorize_lib.colorizer import load_run
+from colorize_lib.colorizer import Colorizer, load_run
+from colorize_lib.config import load_config
+from colorize_lib.data.prepare import prepare
 from colorize_lib.data.store import Store
 from colorize_lib.evaluation import measuring, metrics, records
 from colorize_lib.evaluation.measuring import ASKED, SWEEP, ImageSet, Record
 from colorize_lib.evaluation.systems import System, system_title
 from colorize_lib.readout import Readout
+from colorize_lib.training.loop import train_run
 
 PRIOR = torch.full((313,), 1 / 313)
 MAIN = ["student_mse", "l2", "ce@1", "ce@0.38", "ce_rebal@1", "ce_rebal@0.38"]
@@ -62,6 +65,42 @@ def test_a_value_is_that_of_the_images_measured_directly(made, folders, images):
         tables.append(found["l2"].table)
     direct = metrics.value(pd.concat(tables), "ab_error")
     assert made.results.value("l2", "ab_error") == pytest.approx(direct, rel=1e-4)
+
+
+@pytest.mark.parametrize("arm", ["ce", "l2", "student_mse"])
+def test_larger_images_are_shown_at_the_size_that_a_network_knows(folders, images, arm):
+    network, readouts = load_run(folders[arm, 0]), [Readout(1.0)]
+    assert network.passport["image_side"] == images.store.side
+    small = torch.from_numpy(images.images[0:2])
+    large = small.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    name = str(System(arm, readouts[0] if network.is_classifier else None))
+    (at_home, _), (away, logits) = (measuring.predictor(network, readouts)(pixels) for pixels in (small, large))
+    assert logits is None, "its distributions are not at the positions of the labels"
+    mean = torch.nn.functional.avg_pool2d(away[name].lab[:, 1:], 2)
+    assert away[name].lab.shape[-2:] == large.shape[1:3]
+    assert float((mean - at_home[name].lab[:, 1:]).abs().mean()) < 0.5, "the same colours, enlarged more"
+    if arm != "student_mse":
+        torch.testing.assert_close(away[name].lab[:, :1], rgb_to_lab(to_unit(large))[:, :1])
+    about = {key: value for key, value in network.passport.items() if key != "image_side"}
+    unknown = Colorizer(network.network, network.objective, about)
+    expected = network.predict(large, readouts[0] if network.is_classifier else None)[0]
+    torch.testing.assert_close(measuring.predictor(unknown, readouts)(large)[0][name].lab, expected)
+
+
+def test_a_network_of_smaller_images_is_recorded_on_larger_ones(made, folders, tmp_path):
+    """As claim H19 has it: both kinds of network judged on the same images."""
+    pictures = made.store.path.parent / "pictures"
+    store = prepare(pictures, tmp_path / "store", 64, progress=False)
+    large = load_config("ablation-128", data=str(store.path), arms=["ce"], side=64, width=1 / 16, steps=2, batch=8,
+                        eval_every=1, train_photos=16)  # fmt: skip
+    small = dataclasses.replace(large, side=32)
+    trained = [train_run(small, "ce", 0, made.store, tmp_path / "runs", log=None),
+               train_run(large, "ce", 0, store, tmp_path / "runs", log=None)]  # fmt: skip
+    records.record(small, store, trained, tmp_path / "results", tmp_path / "runs", limit=4, log=None)
+    found = records.load("ablation-128", folder=tmp_path / "results", usual=small)
+    assert {"ce@1", "ce@1 side=64"} <= set(found.systems)
+    assert np.isfinite([found.value(system, "skill_mean") for system in ("ce@1", "ce@1 side=64")]).all()
+    assert "nll_excess" in found.available("ce@1 side=64") and "nll_excess" not in found.available("ce@1")
 
 
 def test_each_answer_is_that_of_its_read_out_alone(folders, images):
