@@ -128,6 +128,23 @@ def test_the_state_in_the_address_is_restored_and_kept(chromium, address):
         visit(chromium, address, chromium.ask("location.hash.slice(1)"))
 
 
+def test_a_sample_is_drawn_again_and_kept(chromium, address):
+    visit(chromium, address, "photo=boat&t=1&lambda=1&kind=sample", ("ce",))
+    colours = f"live.colour({{...{SETTING}, kind: 'sample', seed: +document.getElementById('live-seed').value}})"
+    first = numbers(chromium, colours)
+    again = "document.getElementById('live-again')"
+    assert not chromium.ask(f"{again}.hidden")
+    chromium.ask(f"{again}.click()")
+    second = numbers(chromium, colours)
+    assert (first != second).float().mean() > 0.2, "another one"
+    until(chromium, "location.hash.includes('seed=2')")
+    visit(chromium, address, chromium.ask("location.hash.slice(1)"), ("ce",))
+    torch.testing.assert_close(numbers(chromium, colours), second, msg="the address holds which")
+    kind = "document.getElementById('live-kind')"
+    chromium.ask(f"{kind}.value = 'mean', {kind}.dispatchEvent(new Event('input')), live.redraw()")
+    assert chromium.ask(f"{again}.hidden"), "there is but one mean"
+
+
 def test_an_impossible_state_becomes_the_usual_one(chromium, address):
     visit(chromium, address, "photo=nowhere&t=warm&kind=guess&gain=x&left=pin&pin=ce,0,1,mean,1&show=&x=999&y=-5")
     usual = [VALUE.format(name) for name in ("kind", "gain", "left", "show")]

@@ -305,9 +305,9 @@ const readout = {
       return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
     };
   },
-  /** Colours {v: [2, h, w], h, w} of logits by what is asked: {temperature, lambda, kind, gain}. */
+  /** Colours {v: [2, h, w], h, w} of logits by what is asked: {temperature, lambda, kind, gain, seed}. */
   ab(logits, ask, prior, centers) {
-    const n = logits.h * logits.w, v = new Float32Array(2 * n), tilt = readout.tilt(prior, ask.lambda), chance = readout.chances(1);
+    const n = logits.h * logits.w, v = new Float32Array(2 * n), tilt = readout.tilt(prior, ask.lambda), chance = readout.chances(ask.seed ?? 1);
     for (let at = 0; at < n; at++) {
       const [a, b] = readout[ask.kind](readout.distribution(logits, at, ask, tilt), centers, chance());
       v[at] = ask.gain * a;

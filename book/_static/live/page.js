@@ -3,7 +3,7 @@
 
 (function () {
   const SMALL = 384; // longer side of what is shown; the file that is saved has all pixels
-  const DIALS = ["t", "lambda", "kind", "gain"], SHOWN = ["grey", "truth", "l2", "ce"];
+  const DIALS = ["t", "lambda", "kind", "gain", "seed"], SHOWN = ["grey", "truth", "l2", "ce"];
   const MEAN = { show: "ce", temperature: 1, lambda: 1, kind: "mean", gain: 1 };
   const LEFT = { grey: { show: "grey" }, truth: { show: "truth" }, l2: { ...MEAN, show: "l2" }, mean: MEAN };
   const $ = (id) => document.getElementById(`live-${id}`);
@@ -122,8 +122,8 @@
 
   // -------------------------------------------------------------------------------------------------------- panes
 
-  /** What the dials ask, and what a pane shows: {show, temperature, lambda, kind, gain}. */
-  const dials = () => ({ show: $("show").value, temperature: +$("t").value, lambda: +$("lambda").value, kind: $("kind").value, gain: +$("gain").value });
+  /** What the dials ask, and what a pane shows: {show, temperature, lambda, kind, gain, seed}; the seed is of a sample. */
+  const dials = () => ({ show: $("show").value, temperature: +$("t").value, lambda: +$("lambda").value, kind: $("kind").value, gain: +$("gain").value, seed: +$("seed").value });
   const left = () => (pinned && $("left").value === "pin" ? pinned : LEFT[$("left").value] ?? LEFT.grey);
   const times = (ab, gain) => ({ ...ab, v: Float32Array.from(ab.v, (value) => gain * value) });
   const GREY = { v: [0, 0], h: 1, w: 1 };
@@ -155,6 +155,7 @@
     frame = 0;
     for (const name of ["t", "lambda", "gain"]) $(`${name}-value`).textContent = (+$(name).value).toFixed(2);
     for (const name of ["t", "lambda", "kind"]) $(name).disabled = $("show").value !== "ce";
+    $("again").hidden = $("kind").disabled || $("kind").value !== "sample";
     $("gain").disabled = !["ce", "l2"].includes($("show").value);
     if (!current) return;
     paint("left", left());
@@ -189,15 +190,15 @@
 
   // --------------------------------------------------------------------------------------------- state in the address
 
-  const written = (asking) => [asking.show, asking.temperature, asking.lambda, asking.kind, asking.gain].join();
+  const written = (asking) => [asking.show, asking.temperature, asking.lambda, asking.kind, asking.gain, asking.seed].join();
 
   function readPin(text) {
-    const [show, t, lambda, kind, gain] = text.split(","), numbers = [t, lambda, gain].map(Number);
+    const [show, t, lambda, kind, gain, seed = 1] = text.split(","), numbers = [t, lambda, gain, seed].map(Number);
     if (!SHOWN.includes(show) || !numbers.every(Number.isFinite) || !(numbers[0] > 0) || !readout.KINDS.includes(kind)) return undefined;
-    return { show, temperature: numbers[0], lambda: Math.min(1, Math.max(0, numbers[1])), kind, gain: numbers[2] };
+    return { show, temperature: numbers[0], lambda: Math.min(1, Math.max(0, numbers[1])), kind, gain: numbers[2], seed: numbers[3] };
   }
 
-  const usual = () => ({ photo: "", t: LIVE_DATA.readout[0], lambda: LIVE_DATA.readout[1], kind: "mean", gain: 1, show: "ce", left: "grey", pin: "", x: "", y: "" });
+  const usual = () => ({ photo: "", t: LIVE_DATA.readout[0], lambda: LIVE_DATA.readout[1], kind: "mean", gain: 1, seed: 1, show: "ce", left: "grey", pin: "", x: "", y: "" });
 
   /** Write the state into the address, `photo=boat&t=0.38`, without what is usual; not at every step of a dial. */
   function remember() {
@@ -320,6 +321,7 @@
       draw();
       remember();
     });
+    $("again").addEventListener("click", () => { $("seed").value = +$("seed").value + 1; draw(); remember(); });
     $("pin").addEventListener("click", () => { pin(dials()); $("left").value = "pin"; draw(); remember(); });
     $("save").addEventListener("click", save);
     for (const side of ["left", "right"]) pointWith($(`${side}-image`));
