@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -444,13 +443,9 @@ def standing(verdict: Verdict) -> str:
     return f"open (findings so far: {so_far or 'none'}; missing: {missing or 'nothing'})"
 
 
-NUMBER = re.compile(r"[+\-\u2212]?\d[\d.,]*(?= \[)")
-"""A value before its interval."""
-
-
 class Quiet(pd.DataFrame):
-    """A table of text that a page shows with what is beside the point small and grey beneath it: what follows a value
-    (its interval), and every line of a cell but the first; without the rows' names, where all are the same."""
+    """A table of text that a page shows with every line of a cell but the first small and grey beneath it, such as the
+    interval of a value; without the rows' names, where all are the same."""
 
     @property
     def _constructor(self):
@@ -463,8 +458,6 @@ class Quiet(pd.DataFrame):
 
 def _quiet(cell) -> str:
     first, *more = str(cell).split("\n")
-    if number := NUMBER.match(first):
-        first, more = number.group(), [first[number.end() + 1 :], *more]
     return html.escape(first) + "".join(f'<span class="quiet">{html.escape(part)}</span>' for part in more if part)
 
 

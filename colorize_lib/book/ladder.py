@@ -275,7 +275,7 @@ def settings_table(verdicts: dict[str, Verdict]) -> pd.DataFrame:
     for name, verdict in verdicts.items():
         runs = [entry["about"] for entry in read()["runs"] if name in entry["decides"] and "vary" in entry]
         furthest = max(verdict.findings, key=lambda f: abs(f.effect.value) / (abs(f.check.margin) or 1), default=None)
-        measured = f"{furthest}\n{furthest.title}" if furthest else UNKNOWN
+        measured = "\n".join([*furthest.measured[:2], furthest.title]) if furthest else UNKNOWN
         word = verdict.verdict + (f", {len(verdict.missing)} missing" if verdict.missing else "")
         rows[name] = (verdict.hypothesis.title, "; ".join(runs), measured, word)
     return Quiet(pd.DataFrame(rows, ["claim", "decided by", "largest effect", "verdict"]).T)

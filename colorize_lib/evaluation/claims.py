@@ -147,11 +147,6 @@ class Finding:
         """Metric, kind of images and systems, for a reader."""
         return self.check.title or self.check.effect.title
 
-    def __str__(self) -> str:
-        """Value and 95 % interval, and what decides besides: the 90 % interval of an equivalence, a corrected p."""
-        value, interval, further = self.measured
-        return f"{value} {interval}".rstrip() + (f", {further}" if further else "")
-
     @property
     def measured(self) -> tuple[str, str, str]:
         """Value, 95 % interval and what decides besides, each as text; nothing where there is none."""
@@ -181,13 +176,13 @@ class Verdict:
     remark: str = ""
 
     def table(self) -> pd.DataFrame:
-        """What was measured, as a table to show: one row a finding."""
+        """What was measured, as a table to show: one row a finding; an interval in the line below its value."""
         rows = []
         for f in self.findings:
             measure, _, systems = f.title.partition(": ")
             systems = systems.replace(", minus ", " \u2212 ").replace(" minus ", " \u2212 ")  # pandas cuts long texts
             word = f.verdict if not f.check.report else f"reported only{f': {f.verdict}' if f.verdict else ''}"
-            rows.append((measure, systems, str(f), f.check.rule, word))
+            rows.append((measure, systems, "\n".join(filter(None, f.measured)), f.check.rule, word))
         return pd.DataFrame(rows, columns=["measure", "of", "measured", "must be", "finding"]).set_index("measure")
 
 

@@ -24,7 +24,7 @@ SYSTEM = re.compile(rf"(?P<arm>\w+?)(?P<readout>{PATTERN.pattern})?(?:\+(?P<trea
 """What the name of a system looks like."""
 TITLES = {
     "student_mse": "MSE on RGB (student)", "l2": "L2 on ab", "l2_rebal": "L2 on ab, rebalanced",
-    "ce": "cross entropy", "ce_rebal": "rebalanced",
+    "ce": "cross entropy", "ce_rebal": "cross entropy, rebalanced",
     "grey": "grey baseline", "mean": "mean colour", "weighted": "weighted mean colour",
     "random": "another photo's colours", "ceiling": "encoding ceiling", "truth": "truth", "input": "input",
 }  # fmt: skip

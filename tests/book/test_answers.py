@@ -221,9 +221,8 @@ def test_what_was_not_measured_is_said(found):
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [
-        ("+0.05 [+0.01, +0.08], p < 0.001", '+0.05<span class="quiet">[+0.01, +0.08], p &lt; 0.001</span>'),
         ("AuC\na minus b", 'AuC<span class="quiet">a minus b</span>'),
-        ("-1 [-2, 0]\nof red", '-1<span class="quiet">[-2, 0]</span><span class="quiet">of red</span>'),
+        ("-1\n[-2, 0]\np < 0.001", '-1<span class="quiet">[-2, 0]</span><span class="quiet">p &lt; 0.001</span>'),
         ("< 1", "&lt; 1"),
         ("open\n", "open"),
     ],

@@ -268,7 +268,7 @@ def test_equivalence_is_the_ninety_percent_interval_that_is_shown():
     checks = [check(f"within {margin}", "ciede2000(ce@1 - l2)") for margin in margins]
     found = [verdict(hypothesis(one), result) for one in checks]
     assert [one.verdict for one in found] == ["confirmed", "undecided"]
-    assert str(found[0].findings[0]) == "+0.07 [-0.41, +0.55], 90 % [-0.26, +0.40]"
+    assert found[0].findings[0].measured == ("+0.07", "[-0.41, +0.55]", "90 % [-0.26, +0.40]")
     for margin, one in zip(margins, found, strict=True):
         assert (result.effects[0].p_equivalence(float(margin)) < 0.05) == (one.verdict == "confirmed")
 
@@ -336,7 +336,7 @@ def test_holm_acts_on_the_checks_of_superiority_of_one_claim():
     family = [check(family="H0") for _ in range(3)]
     found = verdict(hypothesis(*family), Made(p_of(0.01), p_of(0.02), p_of(0.03)))
     assert [round(f.p, 3) for f in found.findings] == [0.03, 0.04, 0.04] and found.verdict == "confirmed"
-    assert str(found.findings[0]).endswith(", p = 0.030")
+    assert found.findings[0].measured[-1] == "p = 0.030"
     found = verdict(hypothesis(*family), Made(p_of(0.02), p_of(0.03), p_of(0.04)))
     assert [round(f.p, 3) for f in found.findings] == [0.06, 0.06, 0.06] and found.verdict == "undecided"
     assert verdict(hypothesis(*[check()] * 3), Made(p_of(0.02), p_of(0.03), p_of(0.04))).verdict == "confirmed", (
@@ -429,7 +429,8 @@ def measured() -> Results:
 
 
 def test_a_small_effect_may_be_shown_with_more_digits():
-    assert str(claims.Finding(check(digits=5), effect(-0.0006, 0.0014), "")) == "+0.00040 [-0.00060, +0.00140]"
+    shown = claims.Finding(check(digits=5), effect(-0.0006, 0.0014), "").measured
+    assert shown == ("+0.00040", "[-0.00060, +0.00140]", "")
 
 
 def test_every_claim_has_a_verdict(measured):
@@ -442,7 +443,7 @@ def test_an_effect_is_shown_with_its_interval(measured):
     shown = measured.difference("ce@1", "l2", "colourfulness")
     found = claims.decide("P1", measured)
     inner = f"90 % [{shown.inner[0]:+.2f}, {shown.inner[1]:+.2f}]"
-    assert str(found.findings[2]) == f"{shown.value:+.2f} [{shown.low:+.2f}, {shown.high:+.2f}], {inner}"
+    assert found.findings[2].measured == (f"{shown.value:+.2f}", f"[{shown.low:+.2f}, {shown.high:+.2f}]", inner)
     assert found.findings[2].title == "colourfulness: cross entropy, T = 1, minus L2 on ab"
     assert {run[:4] for run in found.runs} == {"ce-s", "l2-s"} and len(found.runs) == 4
 
