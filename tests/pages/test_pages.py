@@ -23,7 +23,7 @@ UNDRAWN = """[...document.querySelectorAll('.math')].filter(e => !e.querySelecto
     + document.querySelectorAll('mjx-merror').length"""
 # What a link to the live page may set.
 STATE = {"photo", "t", "lambda", "kind", "gain", "show", "left", "pin", "x", "y"}
-NO_LABEL = """[...document.querySelectorAll('.bd-content input, .bd-content button')].filter(e =>
+NO_LABEL = """[...document.querySelectorAll('.bd-content input:not([type=hidden]), .bd-content button')].filter(e =>
     !(e.ariaLabel || e.title || e.textContent.trim() || e.labels?.length || e.dataset.bsOriginalTitle)).length"""
 
 
