@@ -44,11 +44,9 @@ networks = answers.networks(config)
 images = examples.named_images(config, photos, "vivid")
 
 # %% tags=["hide-input"]
-arm_of = {name: System.parse(name).arm for name in found.systems}
-trained = {a: len(found.seeds(n)) for n, a in arm_of.items() if a in there}
 missing = [arm for arm in config.arms if arm not in there]
 glue("profile_name", found.profile, display=False)
-counted = ", ".join(f"{arm} {n}" for arm, n in trained.items())
+counted = ", ".join(f"{arm} {n}" for arm, n in found.networks.items())
 glue("trained", counted, display=False)
 glue("missing", ", ".join(missing) or "none", display=False)
 glue("painters", ", ".join(networks), display=False)

@@ -2,7 +2,7 @@
 
 The role `{result}` puts one number into a sentence. What follows the profile is a system and a metric, a difference
 of two systems and a metric, a kind of pictures with both, or any other place in the profile's summary (`n_seeds`
-counts its seeds); `:format` is Python's, and `:ci.3f` gives value and interval:
+says how many networks there are an arm); `:format` is Python's, and `:ci.3f` gives value and interval:
 
     {result}`evening/l2/auc:.3f`   {result}`evening/ce@1 - l2/chroma_ratio:ci+.2f`   {result}`evening/dark/l2/skill:.2f`
     {result}`evening/pictures:,d`  {result}`evening/passports/student_mse-s0/seconds:.0f` (run ids may be shortened)
@@ -91,7 +91,7 @@ def lookup(place: str):
     profile, *keys = place.split("/")
     found = load(profile)
     if keys == ["n_seeds"]:
-        return len(found.summary["seeds"])
+        return found.n_seeds
     if len(keys) == 2 and " - " in keys[0]:
         return found.difference(*keys[0].split(" - "), keys[1])
     if len(keys) == 2 and keys[0] not in found.summary:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -83,9 +84,20 @@ class Results:
     @property
     def covers(self) -> str:
         """What the intervals are about, as the end of a sentence: images alone where there is one seed."""
-        seeds = len(self.summary["seeds"])
-        over = "alone, because each network was trained once" if seeds == 1 else f"and of {seeds} seeds"
+        over = "alone, because each network was trained once" if self.n_seeds == "1" else f"and of {self.n_seeds} seeds"
         return f"the choice of test images {over}"
+
+    @cached_property
+    def networks(self) -> dict[str, int]:
+        """How many networks there are of each arm, variants aside."""
+        counts = Counter(p["arm"] for p in self.summary["passports"].values() if not p["variant"])
+        return {arm: counts[arm] for arm in ARMS if arm in counts}
+
+    @property
+    def n_seeds(self) -> str:
+        """How many networks there are an arm, in words: "3" or "2 to 3"."""
+        counts = sorted({*self.networks.values()}) or [len(self.summary["seeds"])]
+        return " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
 
     @cached_property
     def main_systems(self) -> list[str]:

@@ -221,6 +221,17 @@ def test_which_arms_are_there(made, monkeypatch):
     assert records.arms_there(asked) == ("ce", "l2"), "with other settings it is another network"
 
 
+def test_how_many_networks_there_are_an_arm(made):
+    assert made.results.networks == dict.fromkeys(made.config.arms, 2) and made.results.n_seeds == "2"
+    assert made.results.covers == "the choice of test images and of 2 seeds"
+    runs = {run: p for run, p in made.results.summary["passports"].items() if not run.startswith("l2-s1")}
+    fewer = dataclasses.replace(made.results, summary=made.results.summary | {"passports": runs})
+    assert fewer.networks["l2"] == 1 and fewer.n_seeds == "1 to 2"
+    one = {run: p for run, p in runs.items() if "-s0-" in run}
+    alone = dataclasses.replace(made.results, summary=made.results.summary | {"passports": one})
+    assert alone.covers.endswith("each network was trained once")
+
+
 def test_names_of_recorded_profiles(made, tmp_path):
     assert results.recorded(tmp_path) == []
     (tmp_path / "laptop").mkdir()
