@@ -110,8 +110,8 @@ settings_of.loc[shown].map(str)
 # most of them before `evening` was trained; test images were not touched. What differs between the rows is the
 # learning rate and the beginning: *default* is what PyTorch draws by itself, with a sixth of the variance that keeps a
 # signal's size through a ReLU; *he* is He's initialisation, which keeps it; *data* rescales the weights on a few
-# images, as the original did. A cell says by how many per cent an arm's own loss, the mean over the last stretch of its training, lies
-# above that of the arm's best row.
+# images, as the original did. A cell says by how many per cent an arm's own loss, the mean over the last stretch of
+# its training, lies above that of the arm's best row.
 
 # %% tags=["hide-input"]
 recipe, trials = load_config("evening"), records.load_tuning("evening")

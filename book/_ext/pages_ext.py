@@ -39,10 +39,10 @@ def mended(page: str) -> str:
 def _one_row(heads: re.Match) -> str:
     """One row in place of two, where each column is named in one of them only."""
     above, below = (re.findall(r"<th[^>]*>.*?</th>", row, re.S) for row in heads.groups())
-    named = [[cell for cell in pair if re.sub(r"<[^>]*>|\s", "", cell)] for pair in zip(above, below, strict=False)]
-    if len(above) != len(below) or any(len(names) > 1 for names in named):
+    named = [[bool(re.sub(r"<[^>]*>|\s", "", cell)) for cell in row] for row in (above, below)]
+    if len(above) != len(below) or any(map(all, zip(*named, strict=True))):
         return heads.group()
-    cells = [names[0] if names else pair for names, pair in zip(named, above, strict=True)]
+    cells = [low if name else high for high, low, name in zip(above, below, named[1], strict=True)]
     return f"<thead>\n<tr>{''.join(cells)}</tr>\n</thead>"
 
 

@@ -289,7 +289,7 @@ def plot_curves(found: Lineup, names: list[str]) -> Figure:
     low, high = min(curve.val_plain.min() for curve in curves.values()) - 0.03, constant + 0.4
     for i, (name, curve) in enumerate(curves.items()):
         label = name + " (above the picture)" * bool(curve.val_plain.min() > high)
-        look = {"linestyle": "--"[: i % 2 + 1]} if i else {"color": "0.1", "linewidth": 2.5}
+        look = {"linestyle": ("-", "--")[i % 2]} if i else {"color": "0.1", "linewidth": 2.5}
         axis.plot(curve.step, curve.val_plain, marker="o", label=label, **look)
     axis.axhline(constant, color="0.4", linestyle=":", linewidth=1.2)
     axis.text(axis.get_xlim()[1], constant, "one answer for everything", fontsize=8, ha="right", va="bottom")

@@ -90,7 +90,7 @@ class Results:
     @cached_property
     def networks(self) -> dict[str, int]:
         """How many networks there are of each arm, variants aside."""
-        counts = Counter(p["arm"] for p in self.summary["passports"].values() if not p["variant"])
+        counts = Counter(self.summary["passports"][run]["arm"] for run in self.usual_runs())
         return {arm: counts[arm] for arm in ARMS if arm in counts}
 
     @property

@@ -105,8 +105,8 @@ class Run:
         """Where the network comes from, see `provenance.passport`, and the side of the images that it has seen whole
         or, with a smaller `config.side`, in part."""
         about = passport(self.folder.name, self.config, self.arm, self.seed, self.data, self.device)
-        about["image_side"] = self.store.side
-        return about | self.contents | ({"parent": self.parent.entry} if self.parent else {})
+        about |= {"image_side": self.store.side} | self.contents
+        return about | ({"parent": self.parent.entry} if self.parent else {})
 
     def prepare(self, resume: bool = True) -> None:
         """Build network and optimiser, and resume from the checkpoint if there is one (and `resume`).
