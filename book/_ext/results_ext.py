@@ -36,13 +36,14 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from colorize_lib import bench
-from colorize_lib.config import Config, identity, load_config
+from colorize_lib.config import identity, load_config
 from colorize_lib.evaluation import claims, records, results
 from colorize_lib.evaluation.measuring import SUBSETS
 
 logger = logging.getLogger(__name__)
 MISSING = (AttributeError, IndexError, KeyError, TypeError, ValueError, FileNotFoundError)
 MINUS = "\N{MINUS SIGN}"
+SEEDS = (0, 1, 2)  # of every entry of the run list
 
 
 @lru_cache
@@ -389,40 +390,47 @@ class Passports(Source):
 def run_list() -> list[dict]:
     """Every training that a hypothesis needs, with its command and how much of it is recorded.
 
-    Keys: about, decides, command, recorded and wanted (numbers of runs), state (done, part, open), lacking.
+    Keys: about, decides, command, recorded and wanted (numbers of runs).
     """
     done = [passport for name in results.recorded() for passport in results.load(name).summary["passports"].values()]
-    rows = []
-    for entry in claims.read()["runs"]:
-        vary = entry.get("vary", {})
-        rows += [_run_row(entry, dict(zip(vary, v, strict=True)), done) for v in itertools.product(*vary.values())]
-    return rows
+    have = {(p["profile"], results.variant_of(p), p["arm"], p["seed"]) for p in done}
+    return [_runs_row(entry, have) for entry in claims.read()["runs"]]
 
 
-def _run_row(entry: dict, parameters: dict, done: list[dict]) -> dict:
-    arms, seeds = entry.get("arms", Config.arms), entry.get("seeds", [0, 1, 2])
-    config = load_config(entry["profile"], arms=arms, seeds=seeds, **parameters)
-    wanted = {arm: json.loads(json.dumps({**identity(config.for_arm(arm)), "side": config.side})) for arm in arms}
-    same = [p for p in done if {k: v for k, v in p["config"].items() if k != "temperature"} == wanted.get(p["arm"])]
-    same = [p for p in same if "parent" not in p and p.get("prior", "") == parameters.get("prior", "")]
-    have = {(p["arm"], p["seed"]) for p in same} & set(itertools.product(arms, seeds))
-    have = set() if "lacking" in entry else have
-    command = [
-        "colorize",
-        "train",
-        "--profile",
-        entry["profile"],
-        "--data",
-        "DATA",
-        "--seeds",
-        ",".join(map(str, seeds)),
-    ]
-    command += ["--arms", ",".join(arms)] if "arms" in entry else []
-    for name, value in parameters.items():
-        command += ["-p", name, value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))]
-    state = "done" if len(have) == len(arms) * len(seeds) else "part" if have else "open"
-    row = {"about": entry["about"], "decides": entry["decides"], "command": shlex.join(command), "state": state}
-    return row | {"recorded": len(have), "wanted": len(arms) * len(seeds), "lacking": entry.get("lacking", "")}
+def _runs_row(entry: dict, have: set[tuple]) -> dict:
+    vary = entry.get("vary", {})
+    settings = [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
+    wanted = {
+        (entry["profile"], wanted_variant(entry, setting, arm), arm, seed)
+        for setting in settings
+        for arm in entry["arms"]
+        for seed in SEEDS
+    }
+    row = {"about": entry["about"], "decides": entry["decides"], "command": _command(entry)}
+    return row | {"recorded": len(wanted & have), "wanted": len(wanted)}
+
+
+def wanted_variant(entry: dict, setting: dict, arm: str) -> str:
+    """What `variant_of` calls a run of an entry of the run list."""
+    config = load_config(entry["profile"], **setting).for_arm(arm)
+    values = json.loads(json.dumps({**identity(config), "side": config.side}))
+    passport = {"arm": arm, "profile": entry["profile"], "config": values, "prior": setting.get("prior")}
+    if "trunk_of" in entry:
+        passport["parent"] = {"arm": entry["trunk_of"], "part": "trunk"}
+    return results.variant_of(passport)
+
+
+def _command(entry: dict) -> str:
+    """What trains the runs of an entry: a sweep where a setting has several values."""
+    vary = entry.get("vary", {})
+    kind = "sweep" if any(len(values) > 1 for values in vary.values()) else "train"
+    command = ["colorize", kind, "--profile", entry["profile"], "--data", "DATA"]
+    command += ["--seeds", ",".join(map(str, SEEDS)), "--arms", ",".join(entry["arms"])]
+    for name, values in vary.items():
+        texts = [value if isinstance(value, str) else json.dumps(value, separators=(",", ":")) for value in values]
+        command += ["--vary" if len(values) > 1 else "-p", name, *texts]
+    command += ["-p", "init_from", "RUN", "-p", "init_part", "trunk"] if "trunk_of" in entry else []
+    return shlex.join(command)
 
 
 class Runs(Source):
@@ -432,15 +440,12 @@ class Runs(Source):
 
     def source(self, argument: str) -> str:
         """The table."""
-        columns = {"What": 26, "Decides": 14, "Command": 44, "State": 16}
+        columns = {"What": 28, "Decides": 14, "Command": 44, "Recorded": 14}
         return table(columns, [self._row(row) for row in run_list()])
 
     def _row(self, row: dict) -> list[str]:
-        state = {"part": f"{row['recorded']} of {row['wanted']} runs recorded", "done": "done", "open": "open"}
-        command = f"lacking: {row['lacking']}" if row["lacking"] else f"`{row['command']}`"
-        links = [link(name) for name in row["decides"]]
-        wanted = f" ({counted(row['wanted'], 'run')})" if row["state"] != "part" else ""
-        return [row["about"], ", ".join(links), command, state[row["state"]] + wanted]
+        links = ", ".join(link(name) for name in row["decides"])
+        return [row["about"], links, f"`{row['command']}`", f"{row['recorded']} of {row['wanted']} runs"]
 
 
 class Coverage(Source):

@@ -150,18 +150,13 @@ def test_runs_name_known_claims_and_every_claim_waits_for_some():
     assert waiting == set(IDS + PREDICTIONS)
 
 
-def test_every_variant_of_a_rule_is_in_the_run_list():
-    """As `results.variant_of` would name a run of the list."""
+def test_every_variant_of_a_rule_is_in_the_run_list(extension):
     named = set()
     for entry in claims.read()["runs"]:
         for values in itertools.product(*entry.get("vary", {}).values()):
-            config = load_config(entry["profile"], **dict(zip(entry.get("vary", {}), values, strict=True)))
-            passport = {"arm": "ce", "profile": entry["profile"], "config": {**identity(config), "side": config.side}}
-            named.add((entry["profile"], results.variant_of(json.loads(json.dumps(passport)))))
-    wanted = {(h.profile, variant_in(t.system)) for h in RULES for c in h.checks for t in c.effect.terms}
-    named.add(("ablation", "prior=imagenet"))  # not in the identity
-    by_files = {("evening", "from=ce:trunk,steps=4000")}
-    assert wanted - named == by_files, "a run that starts from another"
+            setting = dict(zip(entry.get("vary", {}), values, strict=True))
+            named |= {(entry["profile"], extension.wanted_variant(entry, setting, arm)) for arm in entry["arms"]}
+    assert named >= {(h.profile, variant_in(t.system)) for h in RULES for c in h.checks for t in c.effect.terms}
 
 
 def variant_in(system: str) -> str:
@@ -661,21 +656,29 @@ def test_recorded_verdicts_have_a_sign(extension):
 
 def test_the_run_list_counts_what_is_recorded(extension, monkeypatch):
     config = json.loads(json.dumps({**identity(load_config("ablation", lambda_=0.25)), "side": 64, "temperature": 0.5}))
-    passport = {"arm": "ce_rebal", "seed": 1, "config": config}
+    passport = {"arm": "ce_rebal", "profile": "ablation", "seed": 1, "config": config}
     recorded = type("R", (), {"summary": {"passports": {"a": passport, "b": {**passport, "seed": 77}}}})
     monkeypatch.setattr(extension.results, "recorded", lambda: ["ablation"])
     monkeypatch.setattr(extension.results, "load", lambda name: recorded)
     rows = extension.run_list()
-    (row,) = (row for row in rows if "lambda_ 0.25" in row["command"])
-    assert (row["recorded"], row["wanted"], row["state"]) == (1, 6, "part")
-    assert {row["state"] for row in rows} == {"part", "open"}
-    assert row["command"].endswith("--seeds 0,1,2 --arms l2_rebal,ce_rebal -p lambda_ 0.25")
+    (row,) = (row for row in rows if "lambda_" in row["command"])
+    assert (row["recorded"], row["wanted"]) == (1, 12)
+    assert sum(row["recorded"] for row in rows) == 1
+    assert row["command"].startswith("colorize sweep --profile ablation")
+    assert row["command"].endswith("--seeds 0,1,2 --arms l2_rebal,ce_rebal --vary lambda_ 0.75 0.25")
+
+
+def test_the_run_list_names_what_has_one_value_as_a_setting(extension):
+    (row,) = (row for row in extension.run_list() if row["about"] == "settings of Adam")
+    assert "--vary betas '[0.9,0.99]' '[0.9,0.999]'" in row["command"] and "-p steps 2000" in row["command"]
+    assert row["wanted"] == 4 * 2 * 2 * 2 * 3
 
 
 def test_the_run_list_tells_runs_apart_that_took_something_from_files(extension, monkeypatch):
     config = json.loads(json.dumps({**identity(load_config("ablation")), "side": 64}))
-    plain = {"arm": "ce_rebal", "seed": 1, "config": config}
-    passports = {"a": plain, "b": plain | {"seed": 2, "prior": "imagenet"}, "c": plain | {"seed": 0, "parent": {}}}
+    plain = {"arm": "ce_rebal", "profile": "ablation", "seed": 1, "config": config}
+    grown = plain | {"seed": 0, "parent": {"arm": "l2", "part": "whole"}}
+    passports = {"a": plain, "b": plain | {"seed": 2, "prior": "imagenet"}, "c": grown}
     monkeypatch.setattr(extension.results, "recorded", lambda: ["ablation"])
     recorded = type("R", (), {"summary": {"passports": passports}})
     monkeypatch.setattr(extension.results, "load", lambda name: recorded)
@@ -685,7 +688,8 @@ def test_the_run_list_tells_runs_apart_that_took_something_from_files(extension,
 
 def test_the_run_list_knows_the_arms_that_have_settings_of_their_own(extension, monkeypatch):
     config = load_config("evening").for_arm("student_mse")
-    passport = {"arm": "student_mse", "seed": 0, "config": json.loads(json.dumps({**identity(config), "side": 64}))}
+    values = json.loads(json.dumps({**identity(config), "side": 64}))
+    passport = {"arm": "student_mse", "profile": "evening", "seed": 0, "config": values}
     monkeypatch.setattr(extension.results, "recorded", lambda: ["evening"])
     recorded = type("R", (), {"summary": {"passports": {"a": passport}}})
     monkeypatch.setattr(extension.results, "load", lambda name: recorded)
@@ -701,7 +705,8 @@ def test_commands_of_the_run_list_are_understood_by_the_command_line(extension):
     for row in extension.run_list():
         options = cli._parser().parse_args(shlex.split(row["command"])[1:])
         assert cli.parameters(options)["data"] == "DATA"
-        load_config(**cli.parameters(options))
+        runs = cli._varied(options) if "sweep" in row["command"] else [({}, load_config(**cli.parameters(options)))]
+        assert row["wanted"] == sum(len(config.arms) * len(config.seeds) for _, config in runs)
 
 
 def test_tables_of_runs_are_complete(extension):
