@@ -21,6 +21,11 @@ MENDS = [
     (r"<th([^>]*)>\s*(<p></p>)?\s*</th>", r"<td\1></td>"),
     # a role that is no longer one, and that a list may not hold
     (r'role="doc-biblioentry"', 'role="listitem"'),
+    # a hyphen before a number, outside of code, formulas, drawings and tags
+    (
+        r"(?s)<(pre|code|script|style|svg|dt)\b.*?</\1>|<[^>]*>|\\\(.*?\\\)|\\\[.*?\\\]|(?<![\w-])-(?=\.?\d)",
+        lambda found: "\N{MINUS SIGN}" if found[0] == "-" else found[0],
+    ),
 ]
 HEADS = re.compile(r"<thead>\s*<tr[^>]*>(.*?)</tr>\s*<tr[^>]*>(.*?)</tr>\s*</thead>", re.S)
 """The two rows with which pandas heads a table whose rows have a name."""

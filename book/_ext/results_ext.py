@@ -42,7 +42,6 @@ from colorize_lib.evaluation.measuring import SUBSETS
 
 logger = logging.getLogger(__name__)
 MISSING = (AttributeError, IndexError, KeyError, TypeError, ValueError, FileNotFoundError)
-MINUS = "\N{MINUS SIGN}"
 SEEDS = (0, 1, 2)  # of every entry of the run list
 
 
@@ -123,8 +122,8 @@ def show(value, form: str) -> str:
     text = [format(x, form.removeprefix("ci")) for x in numbers]
     if form.startswith("ci"):
         value, low, high = text  # ValueError for a plain number
-        return f"{value} [{low}, {high}]".replace("-", MINUS)
-    return text[0] if isinstance(numbers[0], str) else text[0].replace("-", MINUS)
+        return f"{value} [{low}, {high}]"
+    return text[0]
 
 
 class Result(SphinxRole):
@@ -220,11 +219,6 @@ class Source(SphinxDirective):
         raise NotImplementedError
 
 
-def signed(text: str) -> str:
-    """Text with real minus signs before numbers."""
-    return re.sub(r"-(?=[\d.])", MINUS, text)
-
-
 def link(name: str) -> str:
     """A link to the place of a claim on its page."""
     return f"[{name}](#claim-{name.lower()})"
@@ -310,12 +304,12 @@ def finding_cells(finding: claims.Finding) -> list[str]:
     """Effect, measured, must be and finding of a check, as cells."""
     mark_of = f"{{verdict}}`{finding.verdict}`" if finding.verdict else ""
     text = f"{mark_of} {{quiet}}`reported only`" if finding.check.report else mark_of
-    return [finding.title, measured(*finding.measured), signed(finding.check.rule), text]
+    return [finding.title, measured(*finding.measured), finding.check.rule, text]
 
 
 def measured(value: str, *further: str) -> str:
     """One number a cell: the value, and quietly beneath it its interval and what else decides."""
-    return " ".join([signed(value), *(f"{{quiet}}`{signed(text)}`" for text in further if text)])
+    return " ".join([value, *(f"{{quiet}}`{text}`" for text in further if text)])
 
 
 def findings(rows: list[list[str]], runs) -> str:
@@ -333,8 +327,7 @@ def first_version(about: claims.Hypothesis) -> str:
     if said["findings"]:
         cells = [[f[key] for key in ("effect", "measured", "must", "finding")] for f in said["findings"]]
         rows = [
-            [a, measured(*b.split(" ", 1)), signed(c), f"{{verdict}}`{d}`" if d else "reported only"]
-            for a, b, c, d in cells
+            [a, measured(*b.split(" ", 1)), c, f"{{verdict}}`{d}`" if d else "reported only"] for a, b, c, d in cells
         ]
         text += findings(rows, said["runs"])
     wrong = f"**What was wrong with it.** {about.wrong[0].upper()}{about.wrong[1:]}.\n\n" if about.wrong else ""

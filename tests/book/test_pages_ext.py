@@ -22,6 +22,13 @@ def test_what_the_theme_gets_wrong_is_put_right():
     )
 
 
+def test_numbers_below_zero_have_a_minus_sign_outside_of_code():
+    plain = "<td>-0.5 [-1, -.2]</td> lower (-3) 2016-11-26 H-1 well-2 <a href='x -1'>"
+    code = '<code class="x">-1</code><pre>\n<b>-2</b></pre><dt>f(a=-1)</dt>\\((3, -7)\\)'
+    expected = plain.replace("-0.5 [-1, -.2]", "−0.5 [−1, −.2]").replace("(-3)", "(−3)")
+    assert pages_ext.mended(plain + code) == expected + code
+
+
 def headed(*rows: list[str]) -> str:
     return "<thead>\n{}\n</thead>".format("\n".join(f"<tr>{''.join(cells)}</tr>" for cells in rows))
 
