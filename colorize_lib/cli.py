@@ -180,8 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command(tune, vary, settings=True)
     command(
-        export, option("--out", "-o", help="folder: write one file a run there, of every arm and seed"),
-        option("--ship", metavar="NAME", help="folder of the package's weights (default: the profile)"), settings=True
+        export, option("--out", "-o", help="folder: write one file a run there, of every arm and seed"), settings=True
     )  # fmt: skip
     return parser
 
@@ -478,7 +477,7 @@ def export(options) -> None:
     store = _store(config)
     from .evaluation import records
 
-    write, out = records.export, PACKAGE / "weights" / (options.ship or config.profile)
+    write, out = records.export, PACKAGE / "weights"
     if options.out:
         write, out = records.export_runs, options.out
     for path in write(config, store, Path(out)):

@@ -25,8 +25,6 @@ from .readout import Readout
 from .trace import about_runs, note
 
 WEIGHTS = "network.safetensors"
-SHIPPED = ("long", "evening")
-"""Folders of the networks that ship with the package, the longest training first; the last has every arm."""
 TERMS = (
     "Trained on MiniPlaces (a subset of Places2), whose photographs may be used for non-commercial research and "
     "education only and are not distributed here. The weights are offered for the same use; the code is MIT."
@@ -309,18 +307,13 @@ def _weights_of(folder: Path | str) -> Path:
     return path
 
 
-def load_colorizer(arm: str = "ce", device: str = "auto", profile: str = "") -> Colorizer:
-    """The network of `arm` that ships with the package, by default the one that was trained longest.
-
-    profile: one of `SHIPPED`, "evening" to compare arms that were trained alike. Raises ValueError naming what ships.
-    """
+def load_colorizer(arm: str = "ce", device: str = "auto") -> Colorizer:
+    """The network of `arm` that ships with the package; all were trained alike. ValueError naming what ships."""
     with resources.as_file(resources.files(__package__) / "weights") as folder:
-        for name in (profile,) if profile else SHIPPED:
-            if (folder / name / f"{arm}.safetensors").exists():
-                return Colorizer.load(folder / name / f"{arm}.safetensors", device)
-        there = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("*/*.safetensors"))
-    of = f" of profile {profile!r}" if profile else ""
-    raise ValueError(f"arm={arm!r}{of} does not ship with this package; allowed: {', '.join(there) or 'none'}")
+        if (folder / f"{arm}.safetensors").exists():
+            return Colorizer.load(folder / f"{arm}.safetensors", device)
+        there = sorted(path.stem for path in folder.glob("*.safetensors"))
+    raise ValueError(f"arm={arm!r} does not ship with this package; allowed: {', '.join(there) or 'none'}")
 
 
 def export_weights(

@@ -256,9 +256,9 @@ pd.DataFrame(kinds).T.rename_axis("kind").round(1)
 #
 # The student paper trained on MiniPlaces, a subset of Places {cite:p}`zhou2017places`: 100 kinds of places, 100,000
 # photographs for training and 10,000 with public labels for validation. It names 90,000 training samples, which is no
-# official split; most likely a tenth was held out. Our recorded results use a part of it, reduced to the same 64 by
-# 64 pixels, and photographs of the official validation set as test images, which played no role in any decision
-# before.
+# official split; most likely a tenth was held out. Our main results use all of its training photographs that
+# have colour, less a part held out, and variants a sixth of them, reduced to the same 64 by 64 pixels. Photographs of
+# the official validation set are the test images, which played no role in any decision before.
 #
 # How many, the passports of the runs tell. A fingerprint is a hash over the pixels in their order: two runs with
 # equal fingerprints saw the very same images, whatever files they came from.

@@ -66,7 +66,8 @@ figures.plot_architecture(side=64)
 # ## The network as a table
 #
 # In the library the body is a table as well, and the code that builds it is a loop over its rows. A stride belongs to
-# the last convolution of its stage, but the kernel of four to the first of the last stage, which is transposed.
+# the last convolution of its stage. The last stage has none: its first convolution, with a kernel of four, is transposed
+# and doubles the side.
 
 # %%
 stages = pd.DataFrame(STAGES).set_index("name").rename_axis("stage")

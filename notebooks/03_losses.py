@@ -135,8 +135,8 @@ named = {name: dict(zip("1234", x, strict=True)) for name, x in ordered.items()}
 figures.plot_scenes(named)
 
 # %% [markdown]
-# How much colour is left? The **chroma ratio**, mean chroma predicted over mean chroma of the truth, is the measure
-# that this book uses throughout. For the perfect squared-error network on a thousand scenes:
+# How much colour is left? The **chroma ratio**, mean chroma predicted over mean chroma of the truth, is the
+# simplest measure of it; {doc}`07_vibrancy` says why it must not stand alone. For the perfect squared-error network on a thousand scenes:
 
 # %% tags=["hide-input"]
 many = synthetic_scenes(1000, 64, seed=3)

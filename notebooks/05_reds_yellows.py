@@ -99,7 +99,7 @@ figures.image_grid(examples.colorize_systems(images, networks, columns, gains))
 sectors = pd.Series(metrics.SECTORS, name="begins at (degrees)").to_frame()
 sectors.rename_axis("sector")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-hue-confusion", "caption": "What became of vivid pixels of the test photographs. Rows are true hues, columns what the pixels were shown as; each row sums to one. A cell has the colour of its column, the stronger the larger its share, so that the last column, grey, holds what has faded, and a confused hue stands off the diagonal: reds and purples are painted in orange and grey first of all, blue alone is mostly itself. Above, without weights for rare colours: a gain takes weight out of the last column and leaves the hues. Below, with them: red is shown as red, and so are many oranges and yellows."}, "image": {"alt": "Six heat maps of true hue against shown hue, one for each network and read-out, with the share of pixels in each cell"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-hue-confusion", "caption": "What became of vivid pixels of the test photographs. Rows are true hues, columns what the pixels were shown as; each row sums to one. A cell has the colour of its column, the stronger the larger its share, so that the last column, grey, holds what has faded, and a confused hue stands off the diagonal: reds and purples are painted in orange and grey first of all, and of blue, which keeps its hue best, as much fades as stays. Above, without weights for rare colours: a gain takes weight out of the last column and leaves the hues. Below, with them: red is shown as red, and so are many oranges and yellows."}, "image": {"alt": "Six heat maps of true hue against shown hue, one for each network and read-out, with the share of pixels in each cell"}}
 order = ["l2", "ce@1", "ce@1+gain", "l2_rebal", "ce_rebal@1", "ce@1~0.5"]
 shares = {s: found.confusion(s) for s in order if s in found.systems}
 figures.plot_confusion(shares)
@@ -132,7 +132,7 @@ for hue in ("red", "yellow"):
 # Of the true reds `l2` shows {glue:text}`l2_red_gray:.0f` % as grey and {glue:text}`l2_red_blue:.1f` % as blue, `ce`,
 # read as its mean, {glue:text}`ce_red_gray:.0f` % and {glue:text}`ce_red_blue:.1f` %; of the true yellows
 # {glue:text}`l2_yellow_gray:.0f` % and {glue:text}`l2_yellow_blue:.1f` %, against {glue:text}`ce_yellow_gray:.0f` % and
-# {glue:text}`ce_yellow_blue:.1f` %. Of what did not fade most came out orange.
+# {glue:text}`ce_yellow_blue:.1f` %. Of what did not fade, more came out orange than in any other hue.
 #
 # ## Alike, or not?
 #
@@ -297,8 +297,8 @@ answers.findings_table({"H17": h17})
 #   {glue:text}`weighted_recall_yellow:.0f` % of the yellows; `ce` at its mean finds
 #   {glue:text}`ce_recall_yellow:.0f` %.
 # - **Rebalancing against a gain.** Hues that rebalanced cross entropy at $T = 1$ finds better than plain cross entropy
-#   with a gain: {glue:text}`rebal_better:s`; worse: {glue:text}`rebal_worse:s`. For squared error:
-#   {glue:text}`l2_better:s`; and {glue:text}`l2_worse:s`. Each hue is judged by its own interval. That rebalancing
+#   with a gain: {glue:text}`rebal_better:s`; worse: {glue:text}`rebal_worse:s`. For squared error better:
+#   {glue:text}`l2_better:s`; worse: {glue:text}`l2_worse:s`. Each hue is judged by its own interval. That rebalancing
 #   repairs reds and yellows: **{glue:text}`h3:s`**.
 # - **The price.** With rebalancing the plain AuC at $T = 1$ is {glue:text}`cost_1:s`, at the original's temperature
 #   {glue:text}`cost_cool:s`; the balanced one {glue:text}`won_1:s` and {glue:text}`won_cool:s`. "More accurate":

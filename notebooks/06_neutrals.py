@@ -211,6 +211,6 @@ for system, sector in product(("l2", "ce@1"), ("orange", "yellow")):
 # - **Tan** is not among the neutrals. Of the true chroma of orange and yellow, the sectors that it lies between, `l2`
 #   finds {glue:text}`l2_orange:.2f` and {glue:text}`l2_yellow:.2f`.
 # - All numbers are from {glue:text}`pictures:,d` test images, profile {glue:text}`profile_name:s`; the intervals cover
-#   {glue:text}`covers:s`.
+#   {glue:text}`covers:s`. Differences are taken on the seeds that both arms have.
 #
 # So much for the draw. {doc}`07_vibrancy` takes up the difference that the student paper is about.

@@ -45,10 +45,8 @@ places = answers.telling_places(view)
 pd.options.display.max_colwidth = 90
 
 # %% tags=["hide-input"]
-missing = [arm for arm in config.arms if arm not in there]
 glue("profile_name", found.profile, display=False)
 glue("there", ", ".join(there), display=False)
-glue("missing", ", ".join(missing) or "none", display=False)
 glue("covers", found.covers, display=False)
 glue("shown_profile", networks["ce"].passport["profile"], display=False)
 glue("pictures", found.summary["pictures"], display=False)
@@ -134,12 +132,11 @@ costs.round(1)
 # this pixel happens to have. Dullness is no failure of the mean. It is what the question asks for.
 #
 # These images come from the network of `ce` that is at hand, of profile {glue:text}`shown_profile:s`. All that follows
-# is measured, on profile {glue:text}`profile_name:s`. The arms trained for it so far are {glue:text}`there:s`; not
-# trained yet: {glue:text}`missing:s`.
+# is measured, on profile {glue:text}`profile_name:s`. The arms trained for it are {glue:text}`there:s`.
 #
 # ## Two dials
 #
-# **Each measure has its own place on the dials.** The network of `ce` was asked for the mean at every combination of
+# **Each measure has its own place on the dials.** The networks of `ce` were asked for the mean at every combination of
 # six temperatures and six tilts, on validation images, so that no test image took part in any choice.
 
 # %% tags=["hide-input"]
@@ -147,12 +144,13 @@ tried = answers.validated(found)
 dials = answers.dial_table(tried)
 names = ["auc", "auc_balanced", "true_hue_ratio", "colourfulness"]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-dials", "caption": "Four measures of one network over both dials, on validation images. The top left cell is the plain mean. A row further down is more tilt, a column further to the right a cooler distribution; the tilt that the original trains with is a lambda of a half. Frames mark the best cell where more is better. Bright is more; the colours do not follow the numbers of the last row, in which the rarest colours take over, to their ends."}, "image": {"alt": "Four heat maps with a number in each cell, temperature by lambda: AuC, class-balanced AuC, true-hue chroma ratio and colourfulness. The frames of the first two stand in different rows"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-dials", "caption": "Four measures of ce over both dials, means over its networks, on validation images. The top left cell is the plain mean. A row further down is more tilt, a column further to the right a cooler distribution; the tilt that the original trains with is a lambda of a half. Frames mark the best cell where more is better. Bright is more; the colours do not follow the numbers of the last row, in which the rarest colours take over, to their ends."}, "image": {"alt": "Four heat maps with a number in each cell, temperature by lambda: AuC, class-balanced AuC, true-hue chroma ratio and colourfulness. The frames of the first two stand in different rows"}}
 answers.plot_dials(dials, names)
 
 # %% tags=["hide-input"]
 coolest = dials[dials.lambda_ == 1].auc.idxmax() if len(dials) else "none"
-glue("coolest", coolest, display=False)
+best_T = float(dials.temperature.get(coolest, float("nan")))
+glue("coolest_T", best_T, display=False)
 forms = {"auc": "+.4f", "auc_balanced": "+.3f", "true_hue_ratio": "+.2f"}
 steps = {
     "cool": (coolest, "ce@1"),
@@ -172,7 +170,7 @@ for step, pair in steps.items():
 #
 # **Cooling follows the bulk.** AuC counts the mean distance, whose best answer is the median; a
 # cooler mean moves towards the bulk of the distribution as the median does, and where the bulk is grey, colour goes.
-# Of the temperatures tried without a tilt {glue:text}`coolest:s` has the highest AuC on validation images. On test
+# Of the temperatures tried without a tilt $T$ = {glue:text}`coolest_T:g` has the highest AuC on validation images. On test
 # images, against $T = 1$, its AuC is {glue:text}`cool_auc:s` and its true-hue ratio
 # {glue:text}`cool_true_hue_ratio:s`. Against the median itself, its AuC is
 # {glue:text}`median_auc:s`; {doc}`11_the_oracle` shows one reason why a median need
@@ -190,7 +188,7 @@ answers.plot_plane(tried, answers.THEORY)
 # %% [markdown]
 # The same comparison on test images, with intervals. Every row should be zero.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-collapse", "caption": "Each trained arm less the read-out of plain cross entropy that should replace it, on test images. At the dotted line the two are the same. An empty row is an arm that is not trained yet."}, "image": {"alt": "Four panels of differences with intervals around a zero line, a row for each trained arm: AuC, class-balanced AuC, true-hue chroma ratio and colourfulness"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-collapse", "caption": "Each trained arm less the read-out of plain cross entropy that should replace it, on test images. At the dotted line the two are the same."}, "image": {"alt": "Four panels of differences with intervals around a zero line, a row for each trained arm: AuC, class-balanced AuC, true-hue chroma ratio and colourfulness"}}
 rows = {arm: (arm, place) for arm, place in answers.THEORY.items()}
 panels = answers.panels(found, rows, names)
 figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
@@ -209,7 +207,7 @@ for arm, place in answers.THEORY.items():
         glue(name, answers.said(effect, form), display=False)
 
 # %% [markdown]
-# As far as it is true, then:
+# How far each pair agrees:
 #
 # - **`l2` and `ce` at its mean.** AuC of `l2` {glue:text}`l2_auc:s`, chroma ratio
 #   {glue:text}`l2_chroma_ratio:s`, colourfulness
@@ -309,9 +307,6 @@ answers.findings_table(verdicts)
 # - {ref}`P6 <claim-p6>`, a sample is as vivid as the truth, since the posterior is, where it is calibrated:
 #   **{glue:text}`P6_so_far:s`**.
 #
-# *Too weak to tell* is a finding on its own: a network that hardly beats one constant colour cannot show that two
-# losses are equal.
-#
 # ## What to do with it
 #
 # 1. **Train plain cross entropy.** No weights, no temperature, no decision about vividness. From it the other answers
@@ -358,9 +353,9 @@ chosen.rename(columns=columns).reindex(columns=list(columns.values())).round(3)
 # - **The gain control.** Against it the tilted mean's AuC is {glue:text}`ce_gain_auc:s`, its balanced AuC
 #   {glue:text}`ce_gain_auc_balanced:s`, its CIEDE2000 {glue:text}`ce_gain_ciede2000:s`. Hues that the tilt
 #   finds better: {glue:text}`tilt_finds:s`; that the gain does: {glue:text}`gain_finds:s`.
-# - **To show images**, the criterion chooses this temperature and lambda for the network of this profile:
+# - **To show images**, the criterion chooses this temperature and lambda for the networks of this profile:
 #   {glue:text}`to_show:s`.
-# - **Open.** Arms not trained yet on profile {glue:text}`profile_name:s`: {glue:text}`missing:s`. The predictions stand
+# - **The predictions** stand
 #   at {glue:text}`P1:s`, {glue:text}`P2:s`, {glue:text}`P3:s`, {glue:text}`P4:s`, {glue:text}`P5:s` and
 #   {glue:text}`P6:s`, in their order. All numbers are from {glue:text}`pictures:,d` test images; the intervals cover
 #   {glue:text}`covers:s`.

@@ -185,7 +185,7 @@ cost.loc[["sky", "cloud", "trunk", *telling, "flower"]].round(2)
 # pulls even a cloud away from grey. The scenes exaggerate this, since they use only {glue:text}`bins_used:d` of the
 # 313 colours; the prior of photographs is smoother. Still, where a tilted `ce` and a `ce_rebal` trained on photographs
 # differ, this is one of the reasons. With labels that name one colour the two are the same again, but then the
-# rounding to the grid costs as much, or more (last column).
+# rounding to the grid costs more for most of these kinds, though not for all (last column).
 #
 # ## What a quarter of the resolution costs
 #

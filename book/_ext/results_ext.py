@@ -9,8 +9,8 @@ says how many networks there are an arm); `:format` is Python's, and `:ci.3f` gi
 
 The role `{verdict}` names the verdict on a claim or prediction: `H5` by version 2 of the rules, `v1/H5` what version 1
 said. `{verdict_counts}` counts them: `H` (claims) or `P` (predictions) gives "2 confirmed, 1 refuted, ...", `H/open`
-one number, `H/decided` that of all but the open ones, and `H/all` that of all. `{quiet}` is small text beneath a number
-in a cell.
+one number, `H/decided` that of those confirmed, refuted or mixed, and `H/all` that of all. `{quiet}` is small text
+beneath a number in a cell.
 
 The directives draw tables: `{verdicts}` all claims, `{predictions}` ours, `{claim} H5` one of either in full, `{rules}`
 when both versions of the rules were fixed, `{passports}` what each run cost, `{runs}` what is to be trained and how
@@ -80,7 +80,8 @@ def counted_verdicts(place: str) -> str:
         raise ValueError(f"{place!r} counts nothing; allowed: H or P, alone or with /all, /decided or /WORD")
     if not which:
         return ", ".join(f"{n} {text}" for text, n in found.items())
-    return str({"all": total, "decided": total - found.get("open", 0)}.get(which, found.get(which, 0)))
+    decided = sum(found.get(name, 0) for name in ("confirmed", "refuted", "mixed"))
+    return str({"all": total, "decided": decided}.get(which, found.get(which, 0)))
 
 
 # ---------------------------------------------------------------------------------------------------------- one number
@@ -290,7 +291,8 @@ class Claim(Source):
         if one.verdict == "open":
             waits = [entry["about"] for entry in claims.read()["runs"] if one.hypothesis.id in entry["decides"]]
             missing = f"Missing: {some(one.missing)}. " if one.missing else ""
-            text += f"{missing}Waits for: {'; '.join(waits)} ([run list](#run-list)).\n\n"
+            runs = f"{'; '.join(waits)} ([run list](#run-list))" if waits else "readers' answers ({doc}`your-eyes`)"
+            text += f"{missing}Waits for: {runs}.\n\n"
         return text
 
 
@@ -372,7 +374,7 @@ class Passports(Source):
         return table(columns, [self._row(run, passport) for run, passport in passports.items()])
 
     def _row(self, run: str, p: dict) -> list[str]:
-        steps = f"{p['steps']:,} {{quiet}}`of {p['photos']:,} images`"
+        steps = f"{p['steps']:,} {{quiet}}`{p['photos']:,} photographs`"
         cost = [steps, f"{p['seconds'] / 60:.1f}", f"{p['peak_memory_mb'] / 1024:.1f} GB"]
         return [f"`{run}` {{quiet}}`commit {p['commit']}`", *cost, f"{p['device']} {{quiet}}`{p['precision']}`"]
 

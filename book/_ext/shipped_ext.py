@@ -23,7 +23,7 @@ from PIL import Image
 
 from colorize_lib.book.examples import Images, book_photos, colorize_all, colorize_systems, colorizers
 from colorize_lib.color import to_unit
-from colorize_lib.colorizer import SHIPPED, Colorizer, load_colorizer
+from colorize_lib.colorizer import Colorizer, load_colorizer
 from colorize_lib.config import ARMS, load_config
 from colorize_lib.evaluation.systems import System
 from colorize_lib.networks import STAGES
@@ -107,9 +107,7 @@ def live_scripts() -> dict[str, str]:
 
 def weights_of(arm: str) -> bytes:
     """The file that `load_colorizer` reads for an arm."""
-    folder = resources.files("colorize_lib") / "weights"
-    there = (folder / profile / f"{arm}.safetensors" for profile in SHIPPED)
-    return next(path.read_bytes() for path in there if path.is_file())
+    return (resources.files("colorize_lib") / "weights" / f"{arm}.safetensors").read_bytes()
 
 
 def front_images(chosen: Colorizer) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from ..color import chroma, hue, lab_to_rgb, rgb_to_lab, to_uint8, to_unit
-from ..colorizer import SHIPPED, Colorizer, load_colorizer, load_run
+from ..colorizer import Colorizer, load_colorizer, load_run
 from ..config import Config
 from ..data.images import bundled_photos, read_image
 from ..data.prepare import open_data
@@ -133,13 +133,9 @@ def shippable_images(config: Config, scenes: int = 4) -> dict[str, np.ndarray]:
 
 
 def colorizers(config: Config, runs: Path = RUNS) -> dict[str, Colorizer]:
-    """One trained network an arm: those of the runs on the configured data (first seed), else the shipped ones.
-
-    All are of one profile, the configured one where it ships, so that they were trained alike.
-    """
+    """One trained network an arm: those of the runs on the configured data (first seed), else the shipped ones."""
     if not config.data:
-        profile = config.profile if config.profile in SHIPPED else SHIPPED[-1]
-        return {arm: load_colorizer(arm, profile=profile) for arm in config.arms}
+        return {arm: load_colorizer(arm) for arm in config.arms}
     found = finished_runs(config, open_data(config.data, config.side), runs)
     missing = [arm for arm in config.arms if (arm, config.seeds[0]) not in found]
     if missing:

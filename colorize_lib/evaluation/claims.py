@@ -21,7 +21,7 @@ import pandas as pd
 from . import intervals
 from .effects import Effect
 from .intervals import Interval
-from .results import Results, load
+from .results import Results, load, recorded
 from .systems import System
 
 COMBINE = ("all", "any", "each", "most")
@@ -223,8 +223,9 @@ def load_hypotheses(table: dict | None = None) -> list[Hypothesis]:
 
 
 def _in_words(row: dict) -> dict:
-    refuted = f" Refuted if certainly: {row['refuted']}." if row["refuted"] else ""
-    return row | {"rule": f"Confirmed if certainly: {row['confirmed']}.{refuted}"}
+    if not row["refuted"]:  # no rule on numbers
+        return row | {"rule": f"{row['confirmed'].capitalize()}."}
+    return row | {"rule": f"Confirmed if certainly: {row['confirmed']}. Refuted if certainly: {row['refuted']}."}
 
 
 def _checks(rows: list[dict], family: str) -> tuple[Check, ...]:
@@ -369,11 +370,12 @@ def _combined(words: list[str], combine: str) -> str:
 
 
 def _runs(hypothesis: Hypothesis, found: Results) -> tuple[str, ...]:
-    """Ids of the runs whose systems the checks ask for."""
-    systems = {t.system for check in hypothesis.checks for t in check.effect.terms if t.profile in ("", found.profile)}
-    wanted = {(System.parse(system).arm, System.parse(system).variant) for system in systems}
-    passports = found.summary["passports"]
-    return tuple(run for run, p in passports.items() if (p["arm"], p.get("variant", "")) in wanted)
+    """Ids of the runs whose systems the checks ask for, of the profile first."""
+    terms = {(t.profile or found.profile, System.parse(t.system)) for c in hypothesis.checks for t in c.effect.terms}
+    wanted = {(profile, system.arm, system.variant) for profile, system in terms}
+    others = sorted({profile for profile, *_ in wanted if profile != found.profile} & set(recorded()))
+    passports = [(f, *item) for f in (found, *map(load, others)) for item in f.summary["passports"].items()]
+    return tuple(run for f, run, p in passports if (f.profile, p["arm"], p.get("variant", "")) in wanted)
 
 
 def counts(verdicts: list[Verdict]) -> dict[str, int]:

@@ -27,7 +27,7 @@ from colorize_lib.objectives import AB_SCALE, make_objective
 from colorize_lib.quantize import ab_gamut_centers, densify, rebalancing_weights, soft_encode
 
 GOOD = load_prior(diagnosis.PRIOR)
-SHIPPED_CE = Path(diagnosis.__file__).parents[1] / "weights/evening/ce.safetensors"
+SHIPPED_CE = Path(diagnosis.__file__).parents[1] / "weights/ce.safetensors"
 CENTERS = ab_gamut_centers()
 
 
