@@ -8,6 +8,8 @@ network as shipped. Bytes are in base64. `still-*.jpg` stand in for the page whe
 
 `_static/front/*.jpg` are the images of the front page: `given` and `shown` lie over each other under a slider, the grey
 photograph and what `colorize photo` makes of it; the others are the same one as each arm of `evening` paints it.
+
+`_static/sheet/*.jpg` are the contact sheet of `your-photos`: the photographs of the book as painted, beside the true ones.
 """
 
 import base64
@@ -125,12 +127,18 @@ def still_images(chosen: Colorizer) -> dict[str, np.ndarray]:
     return {f"still-{name}": chosen.photo(book_photos()[FIRST], readout) for name, readout in STILL.items()}
 
 
+def sheet_images(chosen: Colorizer) -> dict[str, np.ndarray]:
+    """Every photograph of the book as `chosen` paints it, beside the true one, uint8 [h, 2 w, 3] by name."""
+    return {name: np.hstack([chosen.photo(image), image]) for name, image in book_photos().items()}
+
+
 def write(app, error) -> None:
     """Write scripts and images beside the built pages, unless the build failed."""
     if error is not None or app.builder.format != "html":
         return
     chosen, static = load_colorizer("ce", "cpu"), Path(app.outdir) / "_static"
-    for folder, images in (("live", still_images(chosen)), ("front", front_images(chosen))):
+    made = {"live": still_images(chosen), "front": front_images(chosen), "sheet": sheet_images(chosen)}
+    for folder, images in made.items():
         (static / folder).mkdir(parents=True, exist_ok=True)
         for name, image in images.items():
             Image.fromarray(image).save(static / folder / f"{name}.jpg", quality=90)

@@ -51,6 +51,13 @@ def test_pages_ask_nobody_and_complain_of_nothing(opened, address):
     assert not opened.errors()
 
 
+def test_the_first_screen_shows_colour_and_the_answer(chromium, address):
+    bottom = "document.querySelector('{}').getBoundingClientRect().bottom"
+    chromium.resize(1280, 800)
+    chromium.open(address + "book/intro.html")
+    assert max(chromium.ask(bottom.format(part)) for part in (".front", ".front-answer")) <= 800
+
+
 def test_pages_are_light(opened):
     assert opened.weight(apart="_static/live/weights") < WEIGHT
 
