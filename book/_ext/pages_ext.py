@@ -27,7 +27,8 @@ MENDS = [
         lambda found: "\N{MINUS SIGN}" if found[0] == "-" else found[0],
     ),
 ]
-HEADS = re.compile(r"<thead>\s*<tr[^>]*>(.*?)</tr>\s*<tr[^>]*>(.*?)</tr>\s*</thead>", re.S)
+ROW = r"<tr[^>]*>((?:(?!</tr>|</thead>).)*)</tr>"
+HEADS = re.compile(rf"<thead>\s*{ROW}\s*{ROW}\s*</thead>", re.S)
 """The two rows with which pandas heads a table whose rows have a name."""
 HEAVY = 200_000
 """PNG files above so many bytes hold photographs, for which JPEG is made; it is taken if it halves the file."""

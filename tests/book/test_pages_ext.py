@@ -42,6 +42,9 @@ def test_the_names_of_rows_stand_beside_those_of_columns():
     assert pages_ext.mended(named) == headed(["<th>arm</th>", width], [side, none]), "both rows name something"
     group = headed(["<th></th>", '<th colspan="2">chroma</th>'], [none, width, side])
     assert pages_ext.mended(group.replace(none, "<th></th>")).count("<tr>") == 2
+    before = headed([side, width]) + "<tbody><tr><td>1</td></tr></tbody>"
+    after = pages_ext.mended(before + headed(["<th></th>", width], [side, "<th></th>"]))
+    assert after == before + headed([side, width]), "a table before it with one row above"
 
 
 def test_only_heavy_photographs_become_jpeg(tmp_path):
