@@ -33,7 +33,7 @@ from ..quantize import ab_gamut_centers
 from ..readout import Readout, distribution
 from ..trace import note
 from .examples import book_photos, colorizers, shippable_images
-from .figures import ARM_COLOURS, WIDTH, _ab_axis, _colours_of, _done, show_image
+from .figures import ARM_COLOURS, HALO, WIDTH, _ab_axis, _colours_of, _done, show_image
 from .oracle import ANSWERS, MARKS
 
 THEORY = {
@@ -377,7 +377,7 @@ def _fan(axis, dials: pd.DataFrame, vivid: pd.Series, vividness: str, figure: Fi
                      s=22 + 60 * curve.temperature, edgecolor="white", lw=0.5)  # fmt: skip
         end = curve.iloc[-1]
         axis.annotate(f"\u03bb = {lambda_:g}", (end.auc, end.auc_balanced), (-5, -3), textcoords="offset points",
-                      ha="right", va="top", fontsize=8.5, annotation_clip=True)  # fmt: skip
+                      ha="right", va="top", fontsize=8.5, annotation_clip=True, path_effects=HALO)  # fmt: skip
     bar = figure.colorbar(plt.cm.ScalarMappable(scale, "viridis"), ax=axis, label=metric(vividness).title, aspect=35)
     bar.outline.set_visible(False)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import itertools
 import re
 import textwrap
 from pathlib import Path
@@ -21,6 +22,7 @@ import torch
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from ..color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
@@ -51,6 +53,8 @@ ARM_COLOURS = {
 """One colour a system through the whole book, from Okabe and Ito's palette: warm regresses, cool classifies."""
 ARM_LINES = {"student_mse": (1, 1), "l2": (4, 1.5), "l2_rebal": (4, 1.5, 1, 1.5), "ce": (6, 1, 1.5, 1), "ce_rebal": ""}
 """One line style an arm, so that curves can be told apart without colour."""
+HALO = [withStroke(linewidth=2.5, foreground="white")]
+"""Path effects of text that lines may cross."""
 
 
 def arm_colour(system: str) -> str:
@@ -409,13 +413,36 @@ def plot_intervals(
             axis.plot(v.value, y, ls="", color=_system_colour(name), **_mark(name))
             if forms and np.isfinite(v.value):
                 text = format(v.value, forms[title]).replace("-", "\N{MINUS SIGN}")
-                axis.annotate(text, (v.value, y), (0, 5), textcoords="offset points", ha="center", fontsize=7)
+                axis.annotate(text, (v.value, y), (0, 5), textcoords="offset points", ha="center", fontsize=7,
+                              path_effects=HALO)  # fmt: skip
         axis.set_title(textwrap.fill(title, 72 // len(panels)), fontsize=9)
         axis.margins(x=0.25 if forms else 0.12)
         axis.locator_params(axis="x", nbins=max(2, 7 - len(panels)))
     axes[0, 0].set_yticks(range(len(names)), [textwrap.fill(_system_title(name), 36) for name in names])
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    figure.draw_without_rendering()
+    for axis in axes[0]:
+        _make_room(axis)
     return _done(figure)
+
+
+def _make_room(axis) -> None:
+    """Leave out every other tick below a drawn panel until a line's height fits between their labels, or two are left.
+
+    Asking the locator for fewer does not do: rather than one tick, at 0, it sets three.
+    """
+    low, high = axis.get_xlim()
+    ticks = [x for x in axis.get_xticks() if low <= x <= high]
+    axis.set_xticks(ticks)
+    while len(ticks) > 2 and _tight(axis):
+        ticks = ticks[::2]
+        axis.set_xticks(ticks)
+    axis.set_xlim(low, high)
+
+
+def _tight(axis) -> bool:
+    boxes = [label.get_window_extent() for label in axis.get_xticklabels()]
+    return any(right.x0 - left.x1 < left.height for left, right in itertools.pairwise(boxes))
 
 
 def plot_confusion(matrices: dict[str, pd.DataFrame], columns: int = 3) -> Figure:

@@ -6,6 +6,7 @@ import base64
 import html
 import inspect
 import io
+import itertools
 import re
 from functools import lru_cache
 
@@ -204,6 +205,15 @@ def test_values_may_be_written_at_their_points():
     rows = {"l2": interval(-0.012), "ce@1": nothing}
     axis = figures.plot_intervals({"AuC": rows}, forms={"AuC": "+.2f"}).axes[0]
     assert [text.get_text() for text in axis.texts] == ["\N{MINUS SIGN}0.01"]
+
+
+def test_numbers_below_narrow_panels_do_not_run_together():
+    wide = {f"panel {i}": {"cross entropy, rebalanced": interval(0.0, 0.08)} for i in range(4)}
+    figure = figures.plot_intervals(wide)
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        boxes = [label.get_window_extent() for label in axis.get_xticklabels()]
+        assert len(boxes) > 1 and all(right.x0 - left.x1 > 5 for left, right in itertools.pairwise(boxes))
 
 
 def test_what_could_not_be_measured_is_left_out():
