@@ -140,7 +140,9 @@ glue("inside", len(inside), display=False)
 glue(
     "student_at_common", float(excess.loc[common, "student_mse"]), display=False
 )
-excess.reindex(columns=[arm for arm in arms if arm in excess]).round(2)
+compared = excess.reindex(columns=[arm for arm in arms if arm in excess])
+rows = [f"{init}, {rate:g}" for init, rate in compared.index]
+compared.set_axis(pd.Index(rows, name="beginning, rate")).round(2)
 
 # %% [markdown]
 # These are trials of {glue:text}`trial_steps:,d` steps, one network each, so a few tenths of a per cent may be luck.
