@@ -67,6 +67,12 @@ class Colorizer:
         """Whether it predicts distributions, of which different things can be asked, or one colour."""
         return isinstance(self.objective, CrossEntropy)
 
+    def output(self, rgb: Tensor) -> Tensor:
+        """What the network says of RGB [b, 3, h, w] in 0..1, on its device: what its objective decodes."""
+        if run := self.passport.get("run"):
+            note("asked", what=run)
+        return self.network(self.objective.network_input(rgb)).float()
+
     def predict(self, pixels: np.ndarray | Tensor, readout: Readout | None = None) -> tuple[Tensor, Tensor | None]:
         """Colorize images uint8 [b, h, w, 3] (h, w multiples of 8).
 
@@ -86,7 +92,7 @@ class Colorizer:
         """
         rgb = to_unit(_on(self.device, pixels))
         seen = rgb if reduce == 1 else avg_pool2d(rgb, reduce)
-        output = self.network(self.objective.network_input(seen)).float()
+        output = self.output(seen)
         if not self.is_classifier:
             return [self.objective.decode(output, rgb) for _ in readouts], None
         return [self.objective.decode(output, rgb, readout or self.readout) for readout in readouts], output
@@ -145,7 +151,7 @@ class Colorizer:
             _check_tensors(state, network.state_dict(), f"arm {about['arm']} at width {config.width:g}")
         except ValueError as error:
             raise ValueError(f"{path} is no network that can be used here: {error}") from None
-        note("runs", profile=about.get("profile", ""), runs=about_runs({about.get("run", Path(path).stem): about}))
+        note("network", profile=about.get("profile", ""), runs=about_runs({about.get("run", Path(path).stem): about}))
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         network.to(pick_device(device), memory_format=torch.channels_last)
         return cls(network, objective.to(network.head.weight.device), about)

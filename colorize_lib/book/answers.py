@@ -149,7 +149,7 @@ def trained_at(image: np.ndarray, place: tuple[int, int], found: dict[str, Color
     out = {}
     for arm, network in found.items():
         rgb = to_unit(network.seen(image).to(network.device))
-        output = network.network(network.objective.network_input(rgb)).float()
+        output = network.output(rgb)
         if network.is_classifier:
             ab = Readout(1.0)(output)
         else:  # one pixel a position: nothing is enlarged

@@ -14,44 +14,107 @@ from ..evaluation.results import place_of
 
 CHANGES = {"append", "extend", "insert", "add", "update"}
 """Methods that change what they are called on."""
+COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+BLOCKS = ast.For | ast.While | ast.If | ast.Try
+"""Statements whose bodies may not run."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement at the top level of a cell: where it stands, the names that it sets and reads, and whether it sets
-    them whole, so that what they were before does not matter."""
+    """A statement at the top level of a cell: where it stands, the names that it sets or changes, those of them that it
+    sets whatever happens, so that what they were before does not matter, and the names that it reads as they were."""
 
     cell: int
     first: int
     last: int
     sets: frozenset[str]
+    surely: frozenset[str]
     reads: frozenset[str]
-    whole: bool
 
     @classmethod
     def of(cls, node: ast.stmt, cell: int) -> Statement:
         """Of a parsed one."""
-        nodes, sets, reads, own = list(ast.walk(node)), set(), set(), set()
-        for n in nodes:
-            if isinstance(n, ast.Name):
-                (reads if isinstance(n.ctx, ast.Load) else sets).add(n.id)
-            elif isinstance(n, ast.comprehension):
-                own |= {name.id for name in ast.walk(n.target) if isinstance(name, ast.Name)}
-            elif isinstance(n, ast.alias):
-                sets.add((n.asname or n.name).partition(".")[0])
-        if isinstance(node, ast.FunctionDef):
-            own |= sets | {a.arg for n in nodes if isinstance(n, ast.arguments) for a in (*n.args, n.vararg) if a}
-            sets = {node.name}
-        changed = {_base(n) for n in nodes if isinstance(n, ast.Subscript | ast.Attribute) and _changes(n, nodes)}
-        changed |= {_base(n.target) for n in nodes if isinstance(n, ast.AugAssign)}
-        sets, reads = (sets - own | changed) - {""}, (reads - own | changed) - {""}
-        whole = isinstance(node, ast.Assign | ast.Import | ast.ImportFrom | ast.FunctionDef) and not changed
-        return cls(cell, node.lineno, node.end_lineno, frozenset(sets), frozenset(reads), whole)
+        walk = _Walk(set(), set())
+        surely: set[str] = set()
+        walk.through(node, surely)
+        return cls(cell, node.lineno, node.end_lineno, *map(frozenset, (walk.sets, surely, walk.reads)))
 
 
-def _changes(node: ast.Subscript | ast.Attribute, nodes: list[ast.AST]) -> bool:
-    called = isinstance(node, ast.Attribute) and any(isinstance(n, ast.Call) and n.func is node for n in nodes)
-    return isinstance(node.ctx, ast.Store) or (called and node.attr in CHANGES)
+@dataclass
+class _Walk:
+    """What is read and set, by going through code in the order in which it runs."""
+
+    reads: set[str]
+    sets: set[str]
+
+    def through(self, node: ast.AST, known: set[str]) -> None:
+        """Go through a node. known: names set before within the statement, which are not read from outside; those that
+        the node surely sets are added."""
+        if isinstance(node, ast.Name):
+            self._name(node, known)
+        elif isinstance(node, ast.alias):
+            self._set((node.asname or node.name).partition(".")[0], known)
+        elif isinstance(node, ast.FunctionDef | ast.Lambda | COMPREHENSIONS):
+            inner = _Walk(self.reads, set())  # names set inside are its own
+            inner._all(_in_order(node), known | _arguments(node))
+            if isinstance(node, ast.FunctionDef):
+                self._set(node.name, known)
+        elif isinstance(node, BLOCKS):
+            first, *bodies = _parts(node)
+            self._all(first, known)
+            for body in bodies:
+                self._all(body, set(known))
+        else:
+            self._change(node, known)
+            self._all(_in_order(node), known)
+
+    def _all(self, nodes: list[ast.AST], known: set[str]) -> None:
+        for node in nodes:
+            self.through(node, known)
+
+    def _name(self, node: ast.Name, known: set[str]) -> None:
+        if isinstance(node.ctx, ast.Store):
+            self._set(node.id, known)
+        else:
+            self.reads |= {node.id} - known
+
+    def _set(self, name: str, known: set[str]) -> None:
+        self.sets.add(name)
+        known.add(name)
+
+    def _change(self, node: ast.AST, known: set[str]) -> None:
+        stored = isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store)
+        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES
+        if isinstance(node, ast.AugAssign):
+            self.reads |= {_base(node.target)} - known - {""}
+        if stored or called:
+            self.sets |= {_base(node.func if called else node)} - {""}
+
+
+def _in_order(node: ast.AST) -> list[ast.AST]:
+    """The parts of a node as they run: values before the names that they go to."""
+    if isinstance(node, ast.Assign):
+        return [node.value, *node.targets]
+    if isinstance(node, ast.comprehension):
+        return [node.iter, node.target, *node.ifs]
+    if isinstance(node, COMPREHENSIONS):
+        results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        return [*node.generators, *results]
+    return list(ast.iter_child_nodes(node))
+
+
+def _parts(node: ast.AST) -> list[list[ast.AST]]:
+    """What of a block always runs, and each of the bodies that may not."""
+    if isinstance(node, ast.For):
+        return [[node.iter], [node.target, *node.body], node.orelse]
+    if isinstance(node, ast.Try):
+        return [[], node.body + node.orelse, *(handler.body for handler in node.handlers), node.finalbody]
+    return [[node.test], node.body, node.orelse]
+
+
+def _arguments(node: ast.AST) -> set[str]:
+    """The names of a function's arguments."""
+    return {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
 
 
 def _base(node: ast.expr) -> str:
@@ -70,8 +133,8 @@ def behind(found: list[Statement], cell: int) -> list[Statement]:
     end = max(i for i, statement in enumerate(found) if statement.cell == cell)
     needed, kept = set(found[end].reads), [found[end]]
     for statement in reversed(found[:end]):
-        if hit := statement.sets & needed:
-            needed = (needed - hit if statement.whole else needed) | statement.reads
+        if statement.sets & needed:
+            needed = (needed - statement.surely) | statement.reads
             kept.append(statement)
     return kept[::-1]
 
@@ -80,15 +143,18 @@ def passport(kept: list[Statement], notes: list[dict]) -> dict:
     """What was read by some statements: {"profiles": {profile: {"runs": {run: about}, "test_data": .., "images": ..}},
     "images": [..], "live": [..], "files": [..]}.
 
-    All runs of a profile that was loaded count only where nothing says which runs were used; likewise of images.
+    All runs of a profile that was loaded count only where nothing says which runs were used; likewise of networks and
+    images.
     """
     out = {"profiles": {}, "images": [], "live": [], "files": []}
     mine = [[n for n in notes if n["cell"] == s.cell and s.first <= n["line"] <= s.last] for s in kept]
-    used = any(n["kind"] == "runs" for part in mine for n in part)
+    asked = {n["what"] for part in mine for n in part if n["kind"] == "asked"}
+    mine = [[n for n in part if n["kind"] != "network" or not asked or asked & set(n["runs"])] for part in mine]
+    used = any(n["kind"] in ("runs", "network") for part in mine for n in part)
     for part in mine:
         chosen = any(n["kind"] == "shown" for n in part)
         loaded = {n["profile"]: n for n in part if n["kind"] == "profile" and not used}  # the last
-        for n in [*(n for n in part if n["kind"] == "runs"), *loaded.values()]:
+        for n in [*(n for n in part if n["kind"] in ("runs", "network")), *loaded.values()]:
             about = out["profiles"].setdefault(n["profile"], {"runs": {}, "test_data": "", "images": 0})
             about["runs"] |= n["runs"]
             about |= {key: n[key] for key in ("test_data", "images") if n.get(key)}

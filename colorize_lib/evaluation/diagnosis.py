@@ -446,7 +446,7 @@ def _losses(network: Colorizer, images: StoredImages, truth: Tensor, asked: Tens
     sums, seen = torch.zeros(2), torch.zeros(len(centers))
     for start in range(0, len(images), 64):
         rgb = to_unit(torch.from_numpy(images[start : start + 64]).to(network.device))
-        output = network.network(objective.network_input(rgb)).float()
+        output = network.output(rgb)
         constant = answer.to(output)[None, :, None, None].expand_as(output)
         sums += len(rgb) * torch.stack([objective.score(o, rgb).loss for o in (output, constant)]).cpu()
         if network.is_classifier:

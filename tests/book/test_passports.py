@@ -21,6 +21,11 @@ CELLS = {
     7: "draw([share(n) for n in 'ab'])",
     8: "pairs = []\npairs.append(other.value('l2'))\ndraw(pairs)",
     9: "draw(name for name in rows)",
+    10: "for name in rows:\n    part = {}\n    part['x'] = name\n    draw(part)",
+    11: "part = load('student')\nfor name in 'ab':\n    part = part.value(name)",
+    12: "draw(sorted(rows, key=lambda part: -part), part)",
+    13: "name = rows if part else 1\ndraw(name)",
+    14: "draw(sorted(rows, key=lambda part: -part))",
 }
 
 
@@ -37,6 +42,10 @@ def lines(cell: int) -> list[tuple[int, int]]:
         (7, [(2, 1), (6, 1), (7, 1)]),
         (8, [(2, 1), (8, 1), (8, 2), (8, 3)]),
         (9, [(3, 1), (9, 1)]),
+        (10, [(3, 1), (10, 1)]),
+        (12, [(3, 1), (11, 1), (11, 2), (12, 1)]),
+        (13, [(3, 1), (11, 1), (11, 2), (13, 1), (13, 2)]),
+        (14, [(3, 1), (14, 1)]),
     ],
 )
 def test_a_figure_depends_on_the_statements_that_its_names_come_from(cell, expected):
@@ -54,6 +63,14 @@ def test_what_was_used_counts_and_what_was_only_loaded_where_nothing_is_known_of
     assert list(passports.passport(kept, notes)["profiles"]["evening"]["runs"]) == ["ce-s0"]
     assert list(passports.passport(kept, notes[:1])["profiles"]["evening"]["runs"]) == ["l2-s0", "ce-s0"]
     assert passports.passport(kept, [run_note("runs", ["ce-s0"], 5)])["profiles"] == {}, "of another figure"
+
+
+def test_of_networks_those_that_answered_count():
+    kept = passports.statements({1: "nets = load()", 2: "draw(nets['ce'])"})
+    loaded = [run_note("network", [run], 1) for run in ("l2-s0", "ce-s0")]
+    told = passports.passport(kept, [*loaded, {"cell": 2, "line": 1, "kind": "asked", "what": "ce-s0"}])
+    assert list(told["profiles"]["evening"]["runs"]) == ["ce-s0"]
+    assert list(passports.passport(kept, loaded)["profiles"]["evening"]["runs"]) == ["l2-s0", "ce-s0"]
 
 
 def test_of_images_those_that_were_taken_count():
