@@ -45,6 +45,12 @@ def test_the_book_lists_every_notebook_and_page():
     assert not list((ROOT / "notebooks").glob("*.ipynb")), "an .ipynb beside its .py makes the book fail"
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+def test_lines_of_a_shell_fit_a_page(path):
+    shells = "\n".join(re.findall(r"^```bash\n(.*?)^```", path.read_text(), re.S | re.M))
+    assert not [line for line in shells.splitlines() if len(line) > 80]
+
+
 @each_notebook
 def test_head_title_question_parameters_and_findings(path):
     notebook = jupytext.read(path)
