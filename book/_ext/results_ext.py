@@ -10,7 +10,7 @@ says how many networks there are an arm); `:format` is Python's, and `:ci.3f` gi
 The role `{verdict}` names the verdict on a claim or prediction: `H5` by version 2 of the rules, `v1/H5` what version 1
 said. `{verdict_counts}` counts them: `H` (claims) or `P` (predictions) gives "2 confirmed, 1 refuted, ...", `H/open`
 one number, `H/decided` that of those confirmed, refuted or mixed, and `H/all` that of all. `{quiet}` is small text
-beneath a number in a cell.
+beneath a number in a cell, `{run}` the name of a run where links to it lead.
 
 The directives draw tables: `{verdicts}` all claims, `{predictions}` ours, `{claim} H5` one of either in full, `{rules}`
 when both versions of the rules were fixed, `{passports}` what each run cost, `{runs}` what is to be trained and how
@@ -36,6 +36,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from colorize_lib import bench
+from colorize_lib.book.passports import anchor_of
 from colorize_lib.config import identity, load_config
 from colorize_lib.evaluation import claims, records, results
 from colorize_lib.evaluation.measuring import SUBSETS
@@ -166,6 +167,15 @@ class Quiet(SphinxRole):
     def run(self) -> tuple[list, list]:
         """Return the text."""
         return [nodes.inline("", self.text, classes=["quiet"])], []
+
+
+class Run(SphinxRole):
+    """`{run}`: a recorded run `evening/ce-s0-1a2b3c4d5e`, at the place that the lines below figures link to."""
+
+    def run(self) -> tuple[list, list]:
+        """Return its name."""
+        profile, _, run = self.text.partition("/")
+        return [nodes.literal("", run, ids=[anchor_of(profile, run)])], []
 
 
 class VerdictCounts(SphinxRole):
@@ -365,18 +375,25 @@ class Rules(Source):
 
 
 class Passports(Source):
-    """`{passports} [profile]`: each run with what it cost and where it ran."""
+    """`{passports} [profile]`: each run with what it cost and where it ran; `others`: those of all other profiles."""
 
     def source(self, argument: str) -> str:
-        """The table."""
-        columns = {"Run": 28, "Steps": 16, "Minutes": 12, "Peak memory": 14, "Device": 30}
-        passports = load(argument).summary["passports"]
-        return table(columns, [self._row(run, passport) for run, passport in passports.items()])
+        """A table a profile."""
+        if argument != "others":
+            return self._table(argument)
+        others = [name for name in results.recorded() if name != self.default]
+        return "\n".join(f"Profile `{name}`:\n\n{self._table(name)}" for name in others)
 
-    def _row(self, run: str, p: dict) -> list[str]:
+    def _table(self, profile: str) -> str:
+        columns = {"Run": 28, "Steps": 16, "Minutes": 12, "Peak memory": 14, "Device": 30}
+        passports = load(profile).summary["passports"]
+        return table(columns, [self._row(profile, run, passport) for run, passport in passports.items()])
+
+    def _row(self, profile: str, run: str, p: dict) -> list[str]:
         steps = f"{p['steps']:,} {{quiet}}`{p['photos']:,} photographs`"
         cost = [steps, f"{p['seconds'] / 60:.1f}", f"{p['peak_memory_mb'] / 1024:.1f} GB"]
-        return [f"`{run}` {{quiet}}`commit {p['commit']}`", *cost, f"{p['device']} {{quiet}}`{p['precision']}`"]
+        named = f"{{run}}`{profile}/{run}` {{quiet}}`commit {p['commit']}`"
+        return [named, *cost, f"{p['device']} {{quiet}}`{p['precision']}`"]
 
 
 # -------------------------------------------------------------------------------------------------------- runs to make
@@ -564,6 +581,7 @@ def setup(app) -> dict:
     app.add_role("result", Result())
     app.add_role("verdict", Verdict())
     app.add_role("quiet", Quiet())
+    app.add_role("run", Run())
     app.add_role("verdict_counts", VerdictCounts())
     for directive in (Verdicts, Claim, Rules, Predictions, Coverage, Passports, Runs, Benches, Costs, Shown):
         app.add_directive(directive.__name__.lower(), directive)

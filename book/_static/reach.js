@@ -14,3 +14,15 @@ addEventListener("load", async () => {
   const boxes = ":is(table, pre, div.math, .cell_output, .output, .pst-scrollable-table-container)";
   for (const box of document.querySelectorAll(`.bd-content ${boxes}`)) reach.observe(box);
 });
+
+// A link to a place that is folded away unfolds it; not every browser does so by itself.
+function unfold() {
+  const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const folded = place?.closest("details:not([open])");
+  if (!folded) return;
+  folded.open = true;
+  place.scrollIntoView();
+}
+
+addEventListener("hashchange", unfold);
+addEventListener("load", unfold);

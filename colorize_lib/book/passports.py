@@ -166,6 +166,11 @@ def passport(kept: list[Statement], notes: list[dict]) -> dict:
     return out | {key: list(dict.fromkeys(out[key])) for key in ("images", "live", "files")}
 
 
+def anchor_of(profile: str, run: str) -> str:
+    """The place of a recorded run on the page `reproduce`, within that page."""
+    return f"run-{profile}-{run}"
+
+
 def listed(words: list) -> str:
     """ "a, b and c"."""
     *first, last = map(str, words)
@@ -192,8 +197,15 @@ def line(about: dict, cell: int, title: str, notebook: str) -> str:
     parts += about["files"]
     if len(parts) == 1:
         parts.append("from formulas and settings; no image, no run")
-    entries = [f"{place_of(name, run)}" for name, runs in with_runs for run in sorted(runs)]
-    entries += [f"runs/{run}" for run in about["live"]]
-    more = "".join(f"<li>{html.escape(entry)}</li>" for entry in entries)
+    entries = [_entry(name, run) for name, runs in with_runs for run in sorted(runs)]
+    entries += [html.escape(f"runs/{run}") for run in about["live"]]
+    more = "".join(f"<li>{entry}</li>" for entry in entries)
     details = f" · <details><summary>records</summary><ul>{more}</ul></details>" if more else ""
     return f'<div class="passport">{parts[0]} · {html.escape(" · ".join(parts[1:]))}{details}</div>'
+
+
+def _entry(profile: str, run: str) -> str:
+    """Where a run is kept; one that is recorded with a link to what it cost."""
+    place = html.escape(place_of(profile, run))
+    recorded = place.startswith("book/")
+    return f'<a href="../book/reproduce.html#{anchor_of(profile, run)}">{place}</a>' if recorded else place

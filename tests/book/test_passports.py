@@ -89,7 +89,8 @@ def test_a_line_names_runs_data_and_records():
         '<div class="passport"><a href="07.ipynb" download>Figure of cell 1</a> · evening: 2 runs · '
     )
     assert "seed 0 · training data 388a4dca · 4,000 test images (1d86e29a)" in text
-    assert f"<li>book/results/evening/runs/{run}.parquet</li>" in text and "<li>runs/ce-s9</li>" in text
+    link = f'<a href="../book/reproduce.html#run-evening-{run}">book/results/evening/runs/{run}.parquet</a>'
+    assert f"<li>{link}</li>" in text and "<li>runs/ce-s9</li>" in text, "only what is recorded has a row there"
     nothing = passports.line(passports.passport(kept, []), 3, "Table", "07.ipynb")
     assert "Table of cell 3" in nothing and "no image, no run" in nothing and "<details" not in nothing
 

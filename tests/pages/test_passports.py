@@ -27,7 +27,7 @@ def test_figures_and_tables_have_a_line_and_code_is_not_clipped(chromium, addres
 @pytest.mark.parametrize("page", CHAPTERS)
 def test_the_runs_behind_figures_are_recorded(page):
     text = (SITE / page).read_text()
-    for path in re.findall(r"<li>(book/results/[^<]+)</li>", text):
+    for path in re.findall(r">(book/results/[^<]+)</a></li>", text):
         assert (ROOT / path).exists(), f"{page} names {path}, which is not there"
 
 
