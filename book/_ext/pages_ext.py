@@ -30,6 +30,9 @@ MENDS = [
 ROW = r"<tr[^>]*>((?:(?!</tr>|</thead>).)*)</tr>"
 HEADS = re.compile(rf"<thead>\s*{ROW}\s*{ROW}\s*</thead>", re.S)
 """The two rows with which pandas heads a table whose rows have a name."""
+SAID = re.compile(r'<strong>(?:(?!</strong>).)*</strong>|<span class="pasted-text">[^<]*</span>', re.S)
+"""What is said aloud, or put into a sentence from results."""
+INTERVAL = re.compile(r"\[[-+\u2212]?[\d.,]+, [-+\u2212]?[\d.,]+\]")
 HEAVY = 200_000
 """PNG files above so many bytes hold photographs, for which JPEG is made; it is taken if it halves the file."""
 
@@ -39,7 +42,7 @@ def mended(page: str) -> str:
     page = HEADS.sub(_one_row, page)
     for pattern, replacement in MENDS:
         page = re.sub(pattern, replacement, page)
-    return page
+    return SAID.sub(lambda said: INTERVAL.sub(r'<span class="interval">\g<0></span>', said[0]), page)
 
 
 def _one_row(heads: re.Match) -> str:

@@ -29,6 +29,16 @@ def test_numbers_below_zero_have_a_minus_sign_outside_of_code():
     assert pages_ext.mended(plain + code) == expected + code
 
 
+def test_intervals_in_sentences_are_quiet():
+    low = '<span class="interval">[−0.131, −0.060]</span>'
+    page = '<p><strong><span class="pasted-text">lower (-0.095 [-0.131, -0.060])</span></strong> as in [1, 2].</p>'
+    said = page.replace("(-0.095", "(−0.095").replace("[-0.131, -0.060]", low)
+    assert pages_ext.mended(page) == said
+    plain = '<span class="pasted-text">+1.2 [+0.9, 1,234.5]</span> <strong>in [Zhang, 2016] and [3]</strong> [0.1, 0.2]'
+    quiet = plain.replace("[+0.9, 1,234.5]", '<span class="interval">[+0.9, 1,234.5]</span>')
+    assert pages_ext.mended(plain) == quiet
+
+
 def headed(*rows: list[str]) -> str:
     return "<thead>\n{}\n</thead>".format("\n".join(f"<tr>{''.join(cells)}</tr>" for cells in rows))
 
