@@ -463,6 +463,7 @@ def _quiet(cell) -> str:
 
 def findings_table(verdicts: dict[str, Verdict]) -> Quiet:
     """`Verdict.table` of several claims under each other, by id; a row that says so where nothing was measured."""
+    note("judged", runs=[run for one in verdicts.values() for run in one.runs])
     nothing = pd.DataFrame([(UNKNOWN, "", "", "", "open")], columns=["measure", "of", "measured", "must be", "finding"])
     tables = {name: one.table().reset_index() if one.findings else nothing for name, one in verdicts.items()}
     table = pd.concat(tables).droplevel(1)

@@ -144,19 +144,20 @@ def passport(kept: list[Statement], notes: list[dict]) -> dict:
     "images": [..], "live": [..], "files": [..]}.
 
     All runs of a profile that was loaded count only where nothing says which runs were used; likewise of networks and
-    images.
+    images. Where the last statement shows verdicts, their runs count and not those of others decided along with them.
     """
     out = {"profiles": {}, "images": [], "live": [], "files": []}
     mine = [[n for n in notes if n["cell"] == s.cell and s.first <= n["line"] <= s.last] for s in kept]
     asked = {n["what"] for part in mine for n in part if n["kind"] == "asked"}
     mine = [[n for n in part if n["kind"] != "network" or not asked or asked & set(n["runs"])] for part in mine]
+    judged = {run for n in mine[-1] if n["kind"] == "judged" for run in n["runs"]}
     used = any(n["kind"] in ("runs", "network") for part in mine for n in part)
     for part in mine:
         chosen = any(n["kind"] == "shown" for n in part)
         loaded = {n["profile"]: n for n in part if n["kind"] == "profile" and not used}  # the last
         for n in [*(n for n in part if n["kind"] in ("runs", "network")), *loaded.values()]:
             about = out["profiles"].setdefault(n["profile"], {"runs": {}, "test_data": "", "images": 0})
-            about["runs"] |= n["runs"]
+            about["runs"] |= {run: told for run, told in n["runs"].items() if not judged or run in judged}
             about |= {key: n[key] for key in ("test_data", "images") if n.get(key)}
         for n in part:
             if n["kind"] == "shown" or (n["kind"] == "images" and not chosen):

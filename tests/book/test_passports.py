@@ -73,6 +73,13 @@ def test_of_networks_those_that_answered_count():
     assert list(passports.passport(kept, loaded)["profiles"]["evening"]["runs"]) == ["l2-s0", "ce-s0"]
 
 
+def test_a_table_of_a_verdict_names_the_runs_behind_that_verdict():
+    kept = passports.statements({1: "h3, h4 = decide()", 2: "table(h4)"})
+    read = [run_note("runs", [run], 1) for run in ("l2-s0", "ce-s0")]
+    told = passports.passport(kept, [*read, {"cell": 2, "line": 1, "kind": "judged", "runs": ["ce-s0"]}])
+    assert list(told["profiles"]["evening"]["runs"]) == ["ce-s0"]
+
+
 def test_of_images_those_that_were_taken_count():
     kept = passports.statements({1: "draw(2)"})
     loaded = {"cell": 1, "line": 1, "kind": "images", "what": "photographs of the book"}
