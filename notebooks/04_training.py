@@ -130,6 +130,8 @@ glue(
     display=False,
 )
 glue("common_best", int((excess.loc[common] == 0).sum()), display=False)
+
+# %% tags=["hide-input"]
 rates = {arm: excess.loc[used[arm][0], arm].dropna() for arm in used}
 inside = [
     arm

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 PIECES = Path(__file__).with_name("print")
 LEFT_OUT = ".headerlink, .cell_input, details.hide > summary, button, input, select, canvas, script, style, [hidden]"
-LEFT_OUT += ", .passport details"  # the files of the runs: addresses, of no use on paper
+LEFT_OUT += ", .passport details, .only-screen"  # files of runs, and what only links to them lead to
 PAGE = re.compile(rb"/Type /Page\b")
 REFERS = ("for", "aria-labelledby", "aria-describedby", "aria-controls", "headers")
 
