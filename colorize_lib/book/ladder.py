@@ -153,16 +153,16 @@ def alike(ladder: dict[str, Rung]) -> list[tuple[str, str]]:
     return [(a, b) for a, b in zip(titles, titles[1:], strict=False) if kinds[a] == kinds[b]]
 
 
-def continuation(ladder: Iterable[Rung], a: str, b: str, name: str, views: float) -> tuple[float, float, float]:
+def continuation(ladder: Iterable[Rung], a: str, b: str, name: str, views: float, least: int = 3) -> tuple[float, ...]:
     """What the straight line through the effects a - b against log(views) says at some views: (value, least, greatest),
-    the last two over the lines that leave one rung out. NaN for fewer than three rungs.
+    the last two over the lines that leave one rung out. NaN for fewer than `least` rungs; two give one line.
 
     Rungs count alike, whatever their interval: they differ in more than chance. It is no forecast, which so few and
     unlike networks do not bear.
     """
     effects = [(math.log10(rung.views), rung.difference(a, b, name).value) for rung in ladder]
     points = np.array([point for point in effects if math.isfinite(point[1])]).reshape(-1, 2)
-    if len(points) < 3:
+    if len(points) < least:
         return math.nan, math.nan, math.nan
     parts = [points, *(np.delete(points, i, 0) for i in range(len(points)))]
     lines = [np.polyfit(*part.T, 1) for part in parts if np.ptp(part[:, 0]) > 0.3]  # two equal budgets give no line
@@ -264,6 +264,14 @@ def between(found: Results, system: str, name: str, ends: tuple[str, str] = ("l2
 
 
 # ----------------------------------------------------------------------------------------------------------- settings
+
+
+def variants(
+    found: Results, settings: Iterable[str], systems: Iterable[str] = ("l2", "ce@1")
+) -> dict[str, tuple[str, str]]:
+    """Systems with other settings, as far as they are recorded, and the usual one that each is held against."""
+    pairs = {f"{system} {setting}": system for system in systems for setting in settings}
+    return {name: (name, usual) for name, usual in pairs.items() if name in found.systems}
 
 
 def settings_table(verdicts: dict[str, Verdict]) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from . import intervals
 from .effects import Effect
 from .intervals import Interval
 from .results import Results, load, recorded
-from .systems import System
+from .systems import System, system_title, variant_title
 
 COMBINE = ("all", "any", "each", "most")
 WORDS = ("confirmed", "refuted", "undecided", "mixed", "too weak to tell", "open")
@@ -229,13 +229,16 @@ def _in_words(row: dict) -> dict:
 
 
 def _checks(rows: list[dict], family: str) -> tuple[Check, ...]:
-    """Checks from their rows: one for each combination of what `over` lists, put into the texts in {braces}."""
+    """Checks from their rows: one for each combination of what `over` lists, put into the texts in {braces}; in title
+    and part under its name for readers."""
     found = []
     for row in rows:
         over = row.get("over", {})
         for values in itertools.product(*over.values()):
             put = dict(zip(over, values, strict=True))
-            texts = {k: v.format(**put) if isinstance(v, str) else v for k, v in row.items() if k != "over"}
+            said = {k: system_title(v) if k == "system" else variant_title(v) for k, v in put.items()}
+            texts = {k: v.format(**said if k in ("title", "part") else put) if isinstance(v, str) else v
+                     for k, v in row.items() if k != "over"}  # fmt: skip
             texts["effect"] = Effect(texts["effect"])
             texts["floor"] = tuple(name.format(**put) for name in row.get("floor", ()))
             found.append(Check(**{"family": family} | texts))

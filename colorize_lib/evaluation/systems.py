@@ -28,6 +28,11 @@ TITLES = {
     "grey": "grey baseline", "mean": "mean colour", "weighted": "weighted mean colour",
     "random": "another photo's colours", "ceiling": "encoding ceiling", "truth": "truth", "input": "input",
 }  # fmt: skip
+SETTINGS = {
+    "leaky_relu": "leaky ReLU", "siggraph17": "siggraph17", "imagenet": "a prior like ImageNet's", "eccv16_stride":
+    "a stride moved", "eccv16_kernel_minus": "kernels one smaller", "eccv16_kernel_plus": "kernels one larger",
+}  # fmt: skip
+"""Values of settings that have a name for readers."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,16 @@ class System:
             parts[-1] += f" tilted by {self.readout.lambda_:g}" if self.readout.lambda_ < 1 else ""
             parts += [self.readout.kind] if self.readout.kind != "mean" else []
         parts += [TREATMENTS[self.treatment]] if self.treatment else []
-        return ", ".join(parts + ([self.variant.replace(",", ", ")] if self.variant else []))
+        return ", ".join(parts + ([variant_title(self.variant)] if self.variant else []))
 
     def of_variant(self, variant: str) -> System:
         """The same of a run with other settings."""
         return replace(self, variant=variant)
+
+
+def variant_title(variant: str) -> str:
+    """Settings of a variant for a reader."""
+    return ", ".join(SETTINGS.get(setting.rpartition("=")[2], setting) for setting in variant.split(","))
 
 
 def system_title(name: str) -> str:

@@ -119,6 +119,8 @@ def test_a_straight_continuation_by_hand():
 def test_two_rungs_give_no_continuation():
     two = [At(1e3, 1), At(1e4, 2), At(1e5, math.nan)]
     assert all(map(math.isnan, ladder.continuation(two, "a", "b", "auc", 1e6)))
+    assert ladder.continuation(two, "a", "b", "auc", 1e6, least=2) == pytest.approx((4, 4, 4)), "unless asked for"
+    assert all(map(math.isnan, ladder.continuation(two[1:], "a", "b", "auc", 1e6, least=2)))
 
 
 @pytest.mark.parametrize(
@@ -184,6 +186,11 @@ def test_places_between_two_systems(found):
     assert ladder.between(found, "l2", "auc").value == pytest.approx(0)
     assert ladder.between(found, "ce@1", "auc").value == pytest.approx(1)
     assert math.isnan(ladder.between(found, "l2 from=ce:trunk", "auc").value)
+
+
+def test_variants_stand_beside_the_usual_system_where_they_are_recorded(longer):
+    assert ladder.variants(longer, ["init=he", LONG]) == {f"{s} {LONG}": (f"{s} {LONG}", s) for s in ("l2", "ce@1")}
+    assert not ladder.variants(longer, [LONG], ["ce_rebal@1"]), "was not trained that long"
 
 
 def test_settings_name_the_runs_that_decide_and_the_largest_effect(found):

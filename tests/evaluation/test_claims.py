@@ -209,6 +209,16 @@ def test_checks_are_made_of_all_combinations():
     ]  # fmt: skip
 
 
+def test_titles_of_checks_name_systems_and_settings_for_readers():
+    over = {"system": ["ce@1"], "network": ["eccv16_kernel_minus"], "other": ["red"]}
+    effect = "recall_{other}({system} architecture={network})"
+    row = {"effect": effect, "over": over, "must": "> 0", "title": "{other}, {network}, {system}", "part": "{system}"}
+    (found,) = load_hypotheses(changed(checks=[row]))
+    (one,) = found.checks
+    assert one.effect.text == "recall_red(ce@1 architecture=eccv16_kernel_minus)", "the rule itself keeps its words"
+    assert (one.title, one.part) == ("red, kernels one smaller, cross entropy, T = 1", "cross entropy, T = 1")
+
+
 # --------------------------------------------------------------------------------------------------------- the rules
 
 

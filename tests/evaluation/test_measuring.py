@@ -269,6 +269,8 @@ def test_evaluate_asks_what_it_is_told_to(made, folders):
          "MSE on RGB (student), with the true L, init=he"),
         ("ce@1 from=l2:trunk,width=0.5", System("ce", Readout(1), "", "from=l2:trunk,width=0.5"),
          "cross entropy, T = 1, from=l2:trunk, width=0.5"),
+        ("l2 activation=leaky_relu,lr=0.1", System("l2", variant="activation=leaky_relu,lr=0.1"),
+         "L2 on ab, leaky ReLU, lr=0.1"),
         ("weighted", System("weighted"), "weighted mean colour"),
     ],
 )  # fmt: skip
