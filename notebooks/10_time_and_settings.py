@@ -101,6 +101,10 @@ for effect in ladder.EFFECTS:
 way = f"From {first.views:,} to {last.views:,} images seen"
 said = f"{way}, the effect of the loss {ladder.in_words(first, last)}"
 glue("loss_sentence", said, display=False)
+ends = [
+    rung.difference("ce@1", "l2", "colourfulness") for rung in (first, last)
+]
+glue("loss_course", ladder.course(*ends), display=False)
 
 # %% tags=["hide-input"]
 alike = ladder.alike(rungs) or [(titles[0], titles[-1])]
@@ -318,8 +322,9 @@ glue("moved_gain", answers.said(gain, "+.1f"), display=False)
 #
 # **What little there is between the two goes with the trunk more than with the question.** Both are asked for a mean,
 # and answer with that of the features they stand on. Whether to begin at `ce` helps against the dullness of `l2`
-# is another matter: its colourfulness against plain `l2` is {glue:text}`moved_gain:s`, where H2 asks for two units. Two reservations: a
-# quarter of the steps leaves a trunk little time to change, and no arm went on from its own trunk for comparison.
+# is another matter: its colourfulness against plain `l2` is {glue:text}`moved_gain:s`, where H2 asks for two units.
+# Two reservations: a quarter of the steps leaves a trunk little time to change, and no arm went on from its own trunk
+# for comparison.
 #
 # ## Settings
 #
@@ -342,14 +347,11 @@ ladder.settings_table(settled)
 
 # %% [markdown]
 # The largest effect is that furthest from zero, measured by the margin it must keep. {ref}`H11 <claim-h11>`,
-# {ref}`H21 <claim-h21>` and {ref}`H15 <claim-h15>` have sections below. Of the others:
+# {ref}`H18 <claim-h18>`, {ref}`H21 <claim-h21>` and {ref}`H15 <claim-h15>` have sections below. Of the others:
 #
 # - {ref}`H12 <claim-h12>`, Adam: whether another rate, momentum or decay beats the paper's by more than a hundredth
 #   of the ab error, judged on validation images. Comparisons measured: {glue:text}`H12_done:s`; {verdict}`H12`. That a
 #   training with the paper's rate can fail outright stands above.
-# - {ref}`H18 <claim-h18>`, weight decay: whether it costs squared error more than cross entropy; with a sum over
-#   positions in place of the mean gradients grow, and decay weighs less. Measured: {glue:text}`H18_done:s`;
-#   {verdict}`H18`.
 # - {ref}`H19 <claim-h19>`, images of 64 or of 128 pixels, both judged at 128. Measured: {glue:text}`H19_done:s`;
 #   {verdict}`H19`.
 #
@@ -395,6 +397,27 @@ for change, setting in zip(changes, nearby, strict=True):
 #
 # H11 asks that none move the skill by more than a fifth, or the colourfulness by more than two units. Comparisons
 # measured: {glue:text}`H11_done:s`. Its verdict: {verdict}`H11`.
+#
+# ### Decay, sum and mean
+#
+# **What weight decay does depends on what else pulls.** Adam adds it to the gradient and divides both by their size
+# ({doc}`03_losses`), so what counts is its size beside the gradient of the loss. Below, the original's decay of `0.001`
+# times the weights, as a share of that gradient, both as norms over all layers, on the photographs of the book; for a
+# network as it is drawn and for the trained one that ships:
+
+# %% tags=["hide-input"]
+pull = ladder.decay_pull()
+for loss in ("l2", "ce"):
+    for reduction in pull:
+        share = float(pull.loc[(loss, "trained"), reduction])
+        glue(f"pull_{loss}_{reduction}", share, display=False)
+pull.round(4)
+
+# %% [markdown]
+# Averaged over positions, the decay has {glue:text}`pull_l2_mean:.2f` of the gradient's size for the trained `l2` and
+# {glue:text}`pull_ce_mean:.2f` for `ce`; summed, {glue:text}`pull_l2_sum:.4f` and {glue:text}`pull_ce_sum:.4f`. Whether
+# it therefore costs squared error more skill is {ref}`H18 <claim-h18>`. Comparisons measured: {glue:text}`H18_done:s`.
+# Its verdict: {verdict}`H18`.
 #
 # ### Whose prior?
 #

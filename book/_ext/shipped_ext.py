@@ -9,7 +9,7 @@ network as shipped. Bytes are in base64. `still-*.jpg` stand in for the page whe
 `_static/front/*.jpg` are the images of the front page: `given` and `shown` lie over each other under a slider, the grey
 photograph and what `colorize photo` makes of it; the others are the same one as each arm of `evening` paints it.
 
-`_static/sheet/*.jpg` are the contact sheet of `your-photos`: the photographs of the book as painted, beside the true ones.
+`_static/sheet/*.jpg` are the contact sheet of `your-photos`: each photograph of the book as painted and in truth.
 """
 
 import base64

@@ -9,24 +9,32 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 
+from ..color import to_unit
+from ..colorizer import load_colorizer
 from ..config import Config, load_config
+from ..data.images import fit_square
 from ..evaluation.claims import Verdict, read
 from ..evaluation.effects import settled_epoch
 from ..evaluation.intervals import Interval
 from ..evaluation.metrics import metric
 from ..evaluation.results import Results, load
 from ..evaluation.systems import BASELINES, System, system_title
+from ..networks import make_network
+from ..objectives import HEADS, make_objective
 from .answers import MISSING, UNKNOWN, Quiet, difference
+from .examples import book_photos
 from .figures import ARM_COLOURS, WIDTH, _done
 
 RUNGS = {
@@ -469,3 +477,25 @@ def plot_between(panels: dict[str, dict[str, Interval]]) -> Figure:
     axes[0, 0].set_yticks(range(len(rows)), rows)
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     return _done(figure)
+
+
+# ------------------------------------------------------------------------------------------------- decay and reduction
+
+
+def decay_pull(decay: float = 1e-3) -> pd.DataFrame:
+    """How hard weight decay pulls beside the loss: the norm of `decay` times the weights over that of the gradient, on
+    the photographs of the book, for the loss averaged and summed over positions: a row a loss and a network, one as it
+    is drawn and the one that ships."""
+    config, small = load_config("evening"), [fit_square(Image.fromarray(x), 64) for x in book_photos().values()]
+    rgb, rows = to_unit(torch.from_numpy(np.stack([np.asarray(image) for image in small]))), {}
+    for arm in ("l2", "ce"):
+        shipped = load_colorizer(arm, "cpu")
+        for when, network in {"drawn": make_network(config, HEADS[arm], 0), "trained": shipped.network}.items():
+            network.requires_grad_(True).train()
+            for reduction in ("mean", "sum"):
+                objective = make_objective(arm, replace(config, reduction=reduction), shipped.objective.prior)
+                loss = objective.score(network(objective.network_input(rgb)), rgb).loss
+                gradients = torch.autograd.grad(loss, list(network.parameters()))
+                pull, pulled = (torch.cat([x.flatten() for x in xs]).norm() for xs in (network.parameters(), gradients))
+                rows.setdefault((arm, when), {})[reduction] = float(decay * pull / pulled)
+    return pd.DataFrame(rows).T.rename_axis(["loss of", "network"])

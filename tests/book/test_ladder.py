@@ -254,3 +254,10 @@ def test_photographs_and_places_are_drawn_or_left_empty(found):
     row = {"l2 on it": ladder.between(found, "l2", "auc"), "ce on it": answers.MISSING}
     (axis,) = ladder.plot_between({"AuC": row}).axes
     assert [line.get_xdata()[0] for line in marks(axis)] == pytest.approx([0])
+
+
+def test_decay_pulls_harder_under_the_mean_by_the_number_of_positions():
+    pull = ladder.decay_pull()
+    assert list(pull.index) == [(arm, when) for arm in ("l2", "ce") for when in ("drawn", "trained")]
+    assert list(pull["mean"] / pull["sum"]) == pytest.approx([16 * 16] * 4, rel=1e-3)
+    assert (pull > 0).all(axis=None)
