@@ -496,6 +496,7 @@ def decay_pull(decay: float = 1e-3) -> pd.DataFrame:
                 objective = make_objective(arm, replace(config, reduction=reduction), shipped.objective.prior)
                 loss = objective.score(network(objective.network_input(rgb)), rgb).loss
                 gradients = torch.autograd.grad(loss, list(network.parameters()))
-                pull, pulled = (torch.cat([x.flatten() for x in xs]).norm() for xs in (network.parameters(), gradients))
+                pull, pulled = (torch.cat([x.detach().flatten() for x in xs]).norm()
+                                for xs in (network.parameters(), gradients))  # fmt: skip
                 rows.setdefault((arm, when), {})[reduction] = float(decay * pull / pulled)
     return pd.DataFrame(rows).T.rename_axis(["loss of", "network"])
