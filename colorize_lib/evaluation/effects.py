@@ -155,27 +155,13 @@ class Effect:
         return 3 if not self.compared or units & {"share", ""} else 2
 
     def measure(self, found: Results) -> Interval:
-        """The effect with its interval in some results. ValueError naming what is missing there.
-
-        A term, and a difference of two systems, are looked up as such, because frozen results have nothing else.
-        """
-        terms = self.terms
-        if any(term.metric in CURVES for term in terms):
+        """The effect with its interval in some results. ValueError naming what is missing there."""
+        if any(term.metric in CURVES for term in self.terms):
             return self._of_curves(found)
-        subsets = {term.subset for term in terms}
-        if self.compared and not any(term.profile for term in terms):
-            a, *others = terms
-            if not others:
-                return found.subset(a.subset, a.system, a.metric) if a.subset else found.interval(a.system, a.metric)
-            (b,) = others
-            if subsets == {""} and a.metric == b.metric:
-                return found.difference(a.system, b.system, a.metric)
-            contrast = f"{a.metric} - {b.metric}"
-            if subsets == {""} and contrast in found.summary.get("contrasts", {}).get(a.system, {}):
-                return found.contrasts(a.system)[contrast]
+        subsets = {term.subset for term in self.terms}
         if len(subsets) == 1:
-            return found.effect(self, [(term.place, term.metric) for term in terms], subset=subsets.pop())
-        return found.effect(self, [(term.place, term.metric, term.subset) for term in terms])
+            return found.effect(self, [(term.place, term.metric) for term in self.terms], subset=subsets.pop())
+        return found.effect(self, [(term.place, term.metric, term.subset) for term in self.terms])
 
     def _of_curves(self, found: Results) -> Interval:
         """Seed by seed from the curves, with an interval over seeds by Student's t."""

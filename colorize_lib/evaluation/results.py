@@ -25,7 +25,6 @@ from .measuring import RECORDED, SUBSETS, Record
 from .systems import BASELINES, System, system_title
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
-HUES = tuple(f"chroma_ratio_{sector}" for sector in metrics.SECTORS)
 
 
 def variant_of(passport: dict, usual: Config | None = None) -> str:
@@ -67,8 +66,8 @@ class Results:
 
     summary: dict
     history: pd.DataFrame
-    tables: Tables | None = None
-    other_history: pd.DataFrame | None = None
+    tables: Tables
+    other_history: pd.DataFrame
 
     @property
     def profile(self) -> str:
@@ -167,7 +166,7 @@ class Results:
         for system, metric, *own in terms:
             profile, _, name = system.rpartition("/")
             found = load(profile) if profile and profile != self.profile else self
-            if found.tables is None or found.summary["test_data"] != self.summary["test_data"]:
+            if found.summary["test_data"] != self.summary["test_data"]:
                 raise ValueError(f"{system} was not measured on the test images of profile {self.profile!r}")
             found._need(name, metric)
             if found is not self:
@@ -175,12 +174,6 @@ class Results:
             named.append((system if found is not self else name, metric, *(self._rows(part) for part in own if part)))
         estimator = self.estimator if tables.keys() == self.tables.keys() else Estimator(tables)
         return estimator.effect(f, named, rows=self._rows(subset) if subset else None)
-
-    def contrasts(self, system: str) -> dict[str, Interval]:
-        """Chroma ratio of blue less that of each other hue, within one system, by name."""
-        self._need(system, HUES[0])
-        blue, others = "chroma_ratio_blue", [name for name in HUES if name != "chroma_ratio_blue"]
-        return {f"{blue} - {other}": self.estimator.difference(system, system, blue, other) for other in others}
 
     def table(self, names: list[str], systems: list[str] | None = None) -> pd.DataFrame:
         """A table to show: systems by metrics, one number a cell, with the digits that suit the metric's unit; systems
@@ -204,7 +197,7 @@ class Results:
             have = ", ".join(sorted(set(arm_of.values()) - set(BASELINES)))
             raise ValueError(f"arm {missing[0]!r} was not recorded in {self.profile!r}; there are: {have}")
         kept = {n: s for n, s in self.summary["systems"].items() if arm_of[n] in (*arms, *BASELINES)}
-        tables = self.tables and {name: self.tables[name] for name in kept}
+        tables = {name: self.tables[name] for name in kept}
         history = self.history[self.history.arm.isin(arms)]
         self.note_runs(self.usual_runs(arms), "profile")
         return replace(self, summary={**self.summary, "systems": kept}, history=history, tables=tables)

@@ -44,7 +44,7 @@ class Made(Results):
     def __init__(self, *effects: Interval, systems=SYSTEMS, skill: float = 0.5, profile: str = "evening"):
         passports = {f"{arm}-s0-x": {"arm": arm} for arm in ("student_mse", "l2", "ce")}
         summary = {"profile": profile, "systems": {s: {"seeds": [0]} for s in systems}, "passports": passports}
-        super().__init__(summary, pd.DataFrame())
+        super().__init__(summary, pd.DataFrame(), {}, pd.DataFrame())
         object.__setattr__(self, "effects", list(effects))
         object.__setattr__(self, "skill", skill)
 
@@ -53,8 +53,6 @@ class Made(Results):
         if unknown := [p for p in asked if p not in (*self.summary["systems"], *metrics.METRICS, *SUBSETS)]:
             raise ValueError(f"no result {unknown[0]}")
         return self.effects.pop(0) if len(self.effects) > 1 else self.effects[0]
-
-    difference = subset = _next
 
     def interval(self, system: str, metric: str) -> Interval:
         if metric == "skill_mean":
@@ -399,7 +397,7 @@ def test_a_missing_profile_or_metric_leaves_the_claim_open(tmp_path, monkeypatch
     assert verdict(other, Made(UP)).missing == ("`laptop/l2`",)
 
     class Bare(Made):
-        def difference(self, *_):
+        def effect(self, *_, **__):
             raise ValueError("no result l2/auc in profile 'evening'")
 
     assert verdict(hypothesis(check()), Bare(UP)).missing == ("no result l2/auc in profile 'evening'",)
@@ -495,9 +493,8 @@ def tables_of(shift: float, skill: float, images: int = 200) -> dict:
 def test_from_sums_to_verdicts(shift, skill, h1, p1):
     tables = tables_of(shift, skill)
     systems = {name: {"seeds": [s for s in by if s is not None]} for name, by in tables.items()}
-    found = Results(
-        {"profile": "evening", "systems": systems, "passports": {}, "test_data": "x"}, pd.DataFrame(), tables
-    )
+    summary = {"profile": "evening", "systems": systems, "passports": {}, "test_data": "x"}
+    found = Results(summary, pd.DataFrame(), tables, pd.DataFrame())
     assert claims.decide("H1", found).verdict == h1
     assert claims.decide("P1", found).verdict == p1
 

@@ -89,7 +89,7 @@ def test_titles(text, title):
     assert Effect(text).title == title
 
 
-def test_what_can_be_looked_up_is_looked_up(results):
+def test_one_term_or_a_difference_is_what_results_give(results):
     assert Effect("auc(l2)").measure(results) == results.interval("l2", "auc")
     assert Effect("auc(l2; all)").measure(results) == results.subset("all", "l2", "auc")
     assert Effect("auc(ce@1 - l2)").measure(results) == results.difference("ce@1", "l2", "auc")
@@ -101,7 +101,7 @@ def test_the_rest_is_measured_from_the_sums(results):
     assert found.low < found.value < found.high and found.seeds == 2
     blue, red = "chroma_ratio_blue", "chroma_ratio_red"
     contrast = Effect(f"{blue}(l2) - {red}(l2)").measure(results)
-    assert contrast == results.contrasts("l2")[f"{blue} - {red}"]
+    assert contrast == results.estimator.difference("l2", "l2", blue, red)
     some = Effect("auc(l2; vivid) - auc(l2; all)").measure(results)
     parts = [results.subset(name, "l2", "auc").value for name in ("vivid", "all")]
     assert some.value == pytest.approx(parts[0] - parts[1])
@@ -117,7 +117,7 @@ class Asked(Results):
 
 
 def test_what_is_asked_of_the_results():
-    asked = Asked({"profile": "evening"}, pd.DataFrame())
+    asked = Asked({"profile": "evening"}, pd.DataFrame(), {}, pd.DataFrame())
     assert Effect("auc(laptop/l2) - auc(l2)").measure(asked) == ([("laptop/l2", "auc"), ("l2", "auc")], "")
     assert Effect("2 * auc(l2; dark)").measure(asked) == ([("l2", "auc")], "dark")
     mixed = [("l2", "auc", "dark"), ("l2", "auc", "")]
@@ -141,7 +141,7 @@ def curves(ends: dict, variant: str = "") -> pd.DataFrame:
 def of_curves(*parts: pd.DataFrame) -> Results:
     history = pd.concat(parts, ignore_index=True)
     usual = history.variant == ""
-    return Results({"profile": "ablation"}, history[usual].drop(columns="variant"), None, history[~usual])
+    return Results({"profile": "ablation"}, history[usual].drop(columns="variant"), {}, history[~usual])
 
 
 def test_an_interval_over_seeds_is_students():
