@@ -118,15 +118,8 @@ MINIPLACES_URLS = (
     "https://web.cs.ucla.edu/~smo3/data.tar.gz",
 )
 MINIPLACES_MD5 = "265825ec94f79390e4f1e38045a69059"  # from one public course loader, unconfirmed
-RELEASED_URL = "https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth"
 
 
 def miniplaces_archive() -> Path:
     """Download the official MiniPlaces archive."""
     return download(MINIPLACES_URLS, "miniplaces.tar.gz", md5=MINIPLACES_MD5)
-
-
-def released_weights(folder: Path | None = None) -> Path:
-    """Download the network released by Zhang et al. (PyTorch port, 129 MB); its name carries its hash."""
-    name = RELEASED_URL.rsplit("/", 1)[1]
-    return download(RELEASED_URL, name, sha256=name.removesuffix(".pth").rsplit("-", 1)[1], folder=folder)

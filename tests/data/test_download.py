@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from making import write_folder
 
-from colorize_lib.data import download as download_module
-from colorize_lib.data.download import download, extract, released_weights
+from colorize_lib.data.download import download, extract
 from colorize_lib.data.images import list_images
 
 CONTENT = np.random.default_rng(0).bytes(100_000)
@@ -64,15 +63,6 @@ def test_mirrors_are_tried_in_turn(served, tmp_path):
     with pytest.raises(OSError, match="(?s)refused.*No connection adapters.*404") as error:
         download(urls[:3], "other", progress=False)
     assert str(error.value).count("\n") == 3
-
-
-def test_released_weights_are_checked_by_the_digits_in_their_name(served, tmp_path, monkeypatch):
-    served.files["/net-9b330a0b.pth"] = served.files[f"/net-{SHA[:8]}.pth"] = CONTENT
-    monkeypatch.setattr(download_module, "RELEASED_URL", f"{served.url}/net-{SHA[:8]}.pth")
-    assert released_weights(tmp_path).name == f"net-{SHA[:8]}.pth"
-    monkeypatch.setattr(download_module, "RELEASED_URL", f"{served.url}/net-9b330a0b.pth")
-    with pytest.raises(OSError, match="expected 9b330a0b"):
-        released_weights(tmp_path)
 
 
 def tar_with(path, *members):
