@@ -57,11 +57,6 @@ HALO = [withStroke(linewidth=2.5, foreground="white")]
 """Path effects of text that lines may cross."""
 
 
-def arm_colour(system: str) -> str:
-    """Colour of a system, whatever its decoder: that of `l2`, or of `ce` for `ce@0.38`."""
-    return ARM_COLOURS[system.partition("@")[0]]
-
-
 def _done(figure: Figure) -> Figure:
     """Close a figure, so that a notebook shows it once, as the value of the cell."""
     plt.close(figure)

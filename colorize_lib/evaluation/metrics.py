@@ -200,12 +200,6 @@ class Truth:
         )
 
 
-def image_sums(pred_lab: Tensor, true_lab: Tensor, prior: Tensor) -> dict[str, Tensor]:
-    """Every sum and count of one system on its own: from Lab images [b, 3, h, w]; each float64 [b]. See `Truth`."""
-    truth = Truth.of(true_lab, prior)
-    return truth.sums | system_sums(pred_lab, truth)
-
-
 def system_sums(pred_lab: Tensor, truth: Truth, reference: Tensor | None = None) -> dict[str, Tensor]:
     """The sums that depend on what is predicted, Lab [b, 3, h, w]; each float64 [b].
 

@@ -118,7 +118,8 @@ def test_every_arm_has_a_colour_and_a_line_of_its_own():
         == len({str(figures.ARM_LINES[arm]) for arm in ARMS})
         == len(ARMS)
     )
-    assert figures.arm_colour("ce@0.38") == figures.arm_colour("ce@1") != figures.arm_colour("ce_rebal@1")
+    colour = figures._system_colour
+    assert colour("ce@0.38") == colour("ce@1") != colour("ce_rebal@1")
 
 
 def test_a_image_grid_shows_the_pixels_it_is_given():

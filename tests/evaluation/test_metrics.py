@@ -25,6 +25,13 @@ from colorize_lib.evaluation.baselines import (
 )
 from colorize_lib.readout import annealed_mean
 
+
+def image_sums(pred_lab, true_lab, prior):
+    """Every sum and count of one system on its own."""
+    truth = metrics.Truth.of(true_lab, prior)
+    return truth.sums | metrics.system_sums(pred_lab, truth)
+
+
 # Sharma, Wu and Dalal 2005, table 1: L1 a1 b1 L2 a2 b2 difference
 SHARMA = """
 50.0000 2.6772 -79.7751 50.0000 0.0000 -82.7485 2.0425
@@ -200,7 +207,7 @@ def test_bin_map_agrees_with_the_exact_search():
 
 def test_the_auc_of_a_table_is_the_area_it_claims_to_be(prior):
     pred, true = pair()
-    table = pd.DataFrame(metrics.image_sums(pred, true, prior))
+    table = pd.DataFrame(image_sums(pred, true, prior))
     d = (pred - true)[:, 1:].double().square().sum(1).sqrt()
     assert metrics.value(table, "auc") == pytest.approx(float(1 - d.clamp(max=150).mean() / 150), abs=1e-7)
     fine = d.flatten()[:, None] <= torch.arange(0, 150.001, 0.05)  # a trapezoid with small steps goes to the identity
@@ -219,7 +226,7 @@ def test_balanced_auc_of_two_pixels_by_hand():
     true, pred = flat_image([0.0, 0.0], [30.0, 0.0]), flat_image([0.0, 6.0], [0.0, 0.0])
     prior, centers = torch.zeros(313), quantize.ab_gamut_centers().tolist()
     prior[centers.index([0, 0])], prior[centers.index([30, 0])] = 0.9, 0.1
-    table = pd.DataFrame(metrics.image_sums(pred, true, prior))
+    table = pd.DataFrame(image_sums(pred, true, prior))
     assert metrics.value(table, "auc") == pytest.approx(1 - (6 + 30) / 2 / 150)
     # weights 1 / 0.9 and 1 / 0.1, that is 1 : 9
     assert metrics.value(table, "auc_balanced") == pytest.approx(1 - (1 * 6 + 9 * 30) / 10 / 150)
@@ -231,7 +238,7 @@ def test_skill_over_the_mean_colour_by_hand():
     true, pred = flat_image([0.0, 0.0], [30.0, 0.0]), flat_image([0.0, 6.0], [0.0, 0.0])
     prior, centers = torch.zeros(313), quantize.ab_gamut_centers().tolist()
     prior[centers.index([0, 0])], prior[centers.index([30, 0])] = 0.9, 0.1
-    table = pd.DataFrame(metrics.image_sums(pred, true, prior))
+    table = pd.DataFrame(image_sums(pred, true, prior))
     # the mean colour is (3, 0), its errors 3 and 27
     assert metrics.value(table, "skill_mean") == pytest.approx(1 - 36 / 30)
     assert metrics.value(table.assign(err=0), "skill_mean") == 1
@@ -241,10 +248,10 @@ def test_precision_and_f1_by_hand():
     red = [30.0, 0.0]
     true = flat_image(red, red, [0.0, 0.0], [0.0, 0.0])
     pred = flat_image(red, [0.0, 0.0], red, [0.0, 0.0])
-    table = pd.DataFrame(metrics.image_sums(pred, true, torch.full((313,), 1 / 313)))
+    table = pd.DataFrame(image_sums(pred, true, torch.full((313,), 1 / 313)))
     for name, value in (("recall_red", 1 / 2), ("precision_red", 1 / 2), ("f1_red", 1 / 2), ("wrong_hue", 0)):
         assert metrics.value(table, name) == pytest.approx(value), name
-    wrong = pd.DataFrame(metrics.image_sums(-pred, true, torch.full((313,), 1 / 313)))
+    wrong = pd.DataFrame(image_sums(-pred, true, torch.full((313,), 1 / 313)))
     assert metrics.value(wrong, "wrong_hue") == pytest.approx(1 / 2)
     assert metrics.value(wrong, "true_hue_ratio_red") == pytest.approx(-1 / 2)
     assert metrics.value(wrong, "chroma_ratio_red") == pytest.approx(1 / 2)
@@ -254,7 +261,7 @@ def test_pixels_without_prior_are_counted_and_left_out_of_the_balance():
     true, pred = flat_image([0.0, 0.0], [30.0, 0.0]), flat_image([0.0, 6.0], [0.0, 0.0])
     prior = torch.zeros(313)
     prior[quantize.ab_gamut_centers().tolist().index([0, 0])] = 1
-    table = pd.DataFrame(metrics.image_sums(pred, true, prior))
+    table = pd.DataFrame(image_sums(pred, true, prior))
     assert table.n_unseen.item() == 72
     assert metrics.value(table, "auc_balanced") == pytest.approx(1 - 6 / 150)
 
@@ -265,7 +272,7 @@ def test_pixels_without_prior_are_counted_and_left_out_of_the_balance():
 def test_sums_of_images_as_shown_agree_with_scikit_image(prior):
     pred, true = pair(fade=1.8)
     assert (lab_to_rgb(pred) > 1.01).any()  # some predictions must be clipped
-    sums = metrics.image_sums(pred, true, prior)
+    sums = image_sums(pred, true, prior)
     shown, truth = (to_uint8(lab_to_rgb(lab)).numpy() for lab in (pred, true))
     assert (truth == some_pixels()).all()
     for k, (a, b) in enumerate(zip(shown, truth, strict=True)):
@@ -281,7 +288,7 @@ def test_hue_and_neutral_sums_agree_with_a_loop_over_pixels(prior):
     pred, true = pair(fade=0.5)
     true = torch.cat([true, true * torch.tensor([1, 0.1, 0.1])[:, None, None]])  # the second half nearly neutral
     pred = torch.cat([pred, pred])
-    sums = {k: v.numpy() for k, v in metrics.image_sums(pred, true, prior).items()}
+    sums = {k: v.numpy() for k, v in image_sums(pred, true, prior).items()}
     de = metrics.ciede2000(rgb_to_lab(to_unit(to_uint8(lab_to_rgb(pred)))), true)
     bounds = [(345, 410), (50, 75), (75, 105), (105, 190), (190, 310), (310, 345)]
 
@@ -324,7 +331,7 @@ def test_hue_and_neutral_sums_agree_with_a_loop_over_pixels(prior):
 
 def test_a_perfect_prediction(prior):
     _, true = pair()
-    table = pd.DataFrame(metrics.image_sums(true, true, prior))
+    table = pd.DataFrame(image_sums(true, true, prior))
     value = {name: metrics.value(table, name) for name in metrics.available(table)}
     best = ("auc", "recall", "precision", "f1", "skill", "ssim", "chroma_ratio")
     assert {value[n] for n in value if n.startswith(best)} == {1.0}
@@ -338,7 +345,7 @@ def test_descriptors_of_the_truth(prior):
     true = torch.full((1, 3, 12, 12), 50.0)
     true[0, 0, :3], true[0, 0, 3:5] = 10, 95
     true[0, 1], true[0, 2] = 3, 4
-    sums = metrics.image_sums(true, true, prior)
+    sums = image_sums(true, true, prior)
     expected = {"mean_L": (3 * 10 + 2 * 95 + 7 * 50) / 12, "share_white": 1 / 6, "mean_chroma": 5}
     assert {k: float(sums[k]) for k in expected} == pytest.approx(expected)
 
@@ -354,14 +361,14 @@ def test_descriptors_of_the_truth(prior):
 )
 def test_impossible_input_is_named(pred, true, prior_size, message):
     with pytest.raises(ValueError, match=message):
-        metrics.image_sums(torch.zeros(pred), torch.zeros(true), torch.full((prior_size,), 1 / prior_size))
+        image_sums(torch.zeros(pred), torch.zeros(true), torch.full((prior_size,), 1 / prior_size))
 
 
 def test_a_prediction_that_is_not_finite_is_refused(prior):
     pred, true = pair()
     pred[0, 1, 3, 3] = torch.nan
     with pytest.raises(ValueError, match="diverged"):
-        metrics.image_sums(pred, true, prior)
+        image_sums(pred, true, prior)
 
 
 # -------------------------------------------------------------------------------------------- distributions
@@ -507,7 +514,7 @@ def test_measuring_refuses_what_it_cannot_measure(prior):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_sums_on_a_gpu_are_those_on_a_cpu(prior):
     pred, true = pair()
-    here, there = (metrics.image_sums(pred.to(d), true.to(d), prior.to(d)) for d in ("cpu", "cuda"))
+    here, there = (image_sums(pred.to(d), true.to(d), prior.to(d)) for d in ("cpu", "cuda"))
     for name in here:
         np.testing.assert_allclose(there[name].cpu(), here[name], rtol=1e-3, atol=1e-2, err_msg=name)
 
