@@ -442,7 +442,6 @@ def bench(options) -> None:
     found = measure(config, store, options.epoch, options.compile, log=_log)
     print(as_text(found))
     path = records.bench_file(options.record) if options.record else Path(options.json)
-    path.parent.mkdir(parents=True, exist_ok=True)
     records.save_json(found, path)
     print(f"wrote {path}")
 

@@ -18,6 +18,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from .color import lab_to_rgb, lightness, to_uint8, to_unit
 from .config import Config, from_identity
+from .data.files import atomic_file
 from .devices import pick_device
 from .networks import ColorNet, flush_running_means, make_network
 from .objectives import HEADS, NEEDS_PRIOR, CrossEntropy, Objective, make_objective
@@ -119,7 +120,7 @@ class Colorizer:
         return to_uint8(_reduced(image, size, self.device)).cpu()
 
     def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
-        """Write weights, prior and provenance as one safetensors file, through a temporary file.
+        """Write weights, prior and provenance as one safetensors file.
 
         dtype: of the weights; the prior and batch norm's running statistics are always float32, because variances
         span more than half precision can hold.
@@ -129,8 +130,8 @@ class Colorizer:
         if self.objective.name in NEEDS_PRIOR:
             state["prior"] = self.objective.prior.float()
         state = {k: v.cpu().contiguous().clone() for k, v in state.items()}
-        save_file(state, path.with_suffix(".tmp"), {"passport": json.dumps(self.passport)})
-        path.with_suffix(".tmp").rename(path)
+        with atomic_file(path) as unfinished:
+            save_file(state, unfinished, {"passport": json.dumps(self.passport)})
 
     @classmethod
     def load(cls, path: Path | str, device: str = "auto") -> Colorizer:
@@ -334,7 +335,6 @@ def export_weights(
     colorizer = load_run(folder, "cpu")
     colorizer.passport |= {"terms": terms, "measured": measured or {}}
     colorizer.passport |= {"readout": str(readout)} if readout else {}
-    Path(out).mkdir(parents=True, exist_ok=True)
     path = Path(out) / f"{name or colorizer.arm}.safetensors"
     colorizer.save(path, torch.float16)
     return path

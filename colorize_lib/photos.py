@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from PIL import Image
 
 from .colorizer import Colorizer, is_thin, recolor
+from .data.files import atomic_file
 from .data.images import list_images, read_image
 from .readout import Readout
 
@@ -116,15 +116,10 @@ def _pair(colorizer: Colorizer, image: np.ndarray, readout: Readout | None, gain
 
 def _write(image: np.ndarray, target: Path, overwrite: bool) -> None:
     """Write a PNG that has its name only when it is whole."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{os.getpid()}.part")  # short: the target's own name may be as long as can be
-    try:
-        Image.fromarray(image).save(temporary, "png", compress_level=3)  # 6 takes longer than all the rest
+    with atomic_file(target) as unfinished:
+        Image.fromarray(image).save(unfinished, "png", compress_level=3)  # 6 takes longer than all the rest
         if target.exists() and not overwrite:
             raise FileExistsError(f"{target} was made by another program meanwhile and is kept")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _reason(error: Exception, target: Path) -> str:

@@ -36,6 +36,21 @@ def progress_bar(total: int, unit: str, show: bool, delay: float = 0) -> tqdm:
 
 
 @contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`, whose folder is made; what is written there gets the name at the end.
+
+    If the block raises, nothing is left. No other file is touched, and several processes may write the same one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temp = path.with_name(f".{os.getpid()}.part")  # short: the name itself may be as long as can be
+    try:
+        yield temp
+        temp.replace(path)
+    finally:
+        temp.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def atomic_dir(folder: Path, there: Callable[[], bool]) -> Iterator[Path | None]:
     """Yield a temporary folder that gets the name `folder` when the block ends well, or None if it is `there` already.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 from ..color import chroma, lightness, rgb_to_lab, to_unit
 from ..colorizer import WEIGHTS, Colorizer, load_run
 from ..config import Config, from_identity
+from ..data.files import atomic_file
 from ..data.prior import data_prior, load_prior
 from ..data.store import Store
 from ..quantize import ab_gamut_centers, rebalancing_weights
@@ -219,15 +219,13 @@ class Record:
     tables: dict[str, pd.DataFrame]
 
     def write(self, path: Path) -> None:
-        """Write a Parquet file, through a temporary one."""
+        """Write a Parquet file."""
         columns = {f"{system}|{name}": pa.array(_rounded(table[name].to_numpy()))
                    for system, table in self.tables.items() for name in table}  # fmt: skip
         table = pa.table(columns).replace_schema_metadata({"about": json.dumps(self.about)})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}.tmp")  # two notebooks may measure the same run at the same time
-        pq.write_table(table, unfinished, compression="zstd", compression_level=19, use_dictionary=False,
-                       column_encoding=dict.fromkeys(columns, "BYTE_STREAM_SPLIT"))  # fmt: skip
-        unfinished.rename(path)
+        with atomic_file(path) as unfinished:  # two notebooks may measure the same run at the same time
+            pq.write_table(table, unfinished, compression="zstd", compression_level=19, use_dictionary=False,
+                           column_encoding=dict.fromkeys(columns, "BYTE_STREAM_SPLIT"))  # fmt: skip
 
     @classmethod
     def read(cls, path: Path) -> Record:

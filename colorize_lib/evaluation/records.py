@@ -21,6 +21,7 @@ from PIL import Image
 from ..color import rgb_to_lab, to_unit
 from ..colorizer import export_weights, read_passport
 from ..config import Config, identity, load_config
+from ..data.files import atomic_file
 from ..data.images import read_image
 from ..data.prepare import open_data
 from ..data.prior import data_prior
@@ -112,8 +113,8 @@ def tune(configs: list[Config], store: Store, runs: Path = RUNS, folder: Path | 
     path = folder / "tuning.csv"
     table = pd.concat([load_tuning(folder.name, folder), pd.DataFrame(rows)]) if path.exists() else pd.DataFrame(rows)
     table = table.drop_duplicates(["arm", *TRIED], keep="last").sort_values(["arm", *TRIED])
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(path, table.to_csv(index=False, float_format="%.6g"))
+    with atomic_file(path) as unfinished:
+        table.to_csv(unfinished, index=False, float_format="%.6g")
     return table
 
 
@@ -203,16 +204,12 @@ def _recorded(config: Config) -> Results:
     return load(config.profile, config.seeds)
 
 
-def _replace(path: Path, text: str) -> None:
-    path.with_suffix(".tmp").write_text(text)
-    path.with_suffix(".tmp").rename(path)
-
-
 def save_json(value, path: Path) -> None:
-    """Write JSON with a line for each entry and lists of numbers on one line, through a temporary file."""
+    """Write JSON with a line for each entry and lists of numbers on one line."""
     text = json.dumps(value, indent=1, allow_nan=False)
     text = re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found.group()), text)
-    _replace(Path(path), text + "\n")
+    with atomic_file(path) as unfinished:
+        unfinished.write_text(text + "\n")
 
 
 def export_runs(config: Config, store: Store, out: Path, runs: Path = RUNS) -> list[Path]:
@@ -238,10 +235,8 @@ def write_facts(facts: dict, painted: np.ndarray, folder: Path | None = None) ->
     if missing := [name for name in ("run", "profile") if not facts.get(name)]:
         raise ValueError(f"a diagnosis can only be recorded of a network whose {missing[0]} is known")
     path = (folder or _folder(facts["profile"])) / "doctor" / f"{facts['run']}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp")
-    Image.fromarray(painted).save(unfinished, "jpeg", quality=90, subsampling=0)
-    unfinished.rename(path.with_suffix(".jpg"))
+    with atomic_file(path.with_suffix(".jpg")) as unfinished:
+        Image.fromarray(painted).save(unfinished, "jpeg", quality=90, subsampling=0)
     save_json(_brief(facts), path)
     return path
 

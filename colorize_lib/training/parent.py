@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..colorizer import load_run
 from ..config import Config, from_identity
+from ..data.files import atomic_file
 from ..networks import ARCHITECTURES
 from ..objectives import HEADS
 
@@ -56,10 +57,9 @@ class Parent:
         network.load_state_dict(state)
 
     def remember(self, folder: Path) -> None:
-        """Write `REMEMBERED` into a run's folder, through a temporary file."""
-        path = folder / REMEMBERED
-        path.with_suffix(".tmp").write_text(json.dumps(asdict(self)))
-        path.with_suffix(".tmp").rename(path)
+        """Write `REMEMBERED` into a run's folder."""
+        with atomic_file(folder / REMEMBERED) as unfinished:
+            unfinished.write_text(json.dumps(asdict(self)))
 
 
 def weights_hash(state: dict[str, Tensor]) -> str:

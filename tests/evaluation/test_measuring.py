@@ -162,7 +162,7 @@ def test_a_record_is_read_as_it_was_written(made, folders, images, tmp_path):
     assert again.about == json.loads(json.dumps(record.about))
     for name, table in record.tables.items():
         pd.testing.assert_frame_equal(again.tables[name], table, check_dtype=False, rtol=2**-14)
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert not list(tmp_path.rglob("*.part"))
     (tmp_path / "y.parquet").write_bytes(b"PAR1")
     with pytest.raises(ValueError, match="y.parquet is no record of a run"):
         Record.read(tmp_path / "y.parquet")

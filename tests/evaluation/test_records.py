@@ -163,7 +163,7 @@ def test_recording_adds_runs_and_replaces_the_same_one(made, tmp_path):
     measured(dataclasses.replace(two, seeds=(0,)))
     after = {path.name: path.read_bytes() for path in tmp_path.glob("runs/*")}
     assert len(before) == 1 and len(after) == 2 and before.items() <= after.items()
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert not list(tmp_path.rglob("*.part"))
     with pytest.raises(ValueError, match="measured on other test images or otherwise.*move it away"):
         measured(two, limit=3)
 
@@ -313,3 +313,11 @@ def test_facts_of_curves_are_those_of_their_ends_and_means_over_seeds():
     facts = records.curve_facts(both)
     assert facts.ab_error.to_dict() == facts.chroma_ratio.to_dict() == {"ce": 4.0, "l2": 2.0}
     assert facts.unseen.to_dict() == {"ce": 2.0, "l2": 1.0}
+
+
+def test_json_is_written_beside_other_files(tmp_path):
+    (tmp_path / "x.tmp").write_text("of somebody else")
+    records.save_json({}, tmp_path / "x.json")
+    records.save_json({}, tmp_path / "new" / "x.json")
+    assert (tmp_path / "x.tmp").read_text() == "of somebody else"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "x.json", "x.json", "x.tmp"]
