@@ -1,9 +1,8 @@
-"""Files of a run in progress: the lock, checkpoints that survive being killed at any moment, and the history."""
+"""Files of a run in progress: the lock, checkpoints that survive being killed at any moment."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import itertools
 import math
 import os
@@ -114,12 +113,3 @@ def tensors_of(value) -> Iterator[Tensor]:
 def all_finite(tensors: Iterable[Tensor]) -> bool:
     """Whether every number in the tensors is finite."""
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
-
-
-def write_history(rows: list[dict], path: Path) -> None:
-    """Write rows as CSV through a temporary file."""
-    with open(path.with_suffix(".tmp"), "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["step"])
-        writer.writeheader()
-        writer.writerows(rows)
-    path.with_suffix(".tmp").rename(path)

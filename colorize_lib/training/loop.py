@@ -7,7 +7,6 @@ resumed run takes exactly the steps an uninterrupted one would have taken.
 
 from __future__ import annotations
 
-import csv
 import functools
 import math
 import signal
@@ -15,12 +14,14 @@ import threading
 import time
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 
 from ..color import chroma, make_compilable, rgb_to_lab, to_unit
 from ..colorizer import WEIGHTS, Colorizer
 from ..config import Config, run_id
+from ..data.files import atomic_file
 from ..data.prior import prior_content, read_rgb, training_prior
 from ..data.store import Store
 from ..devices import check_precision, cuda_modes, device_name, peak_memory, pick_device, reset_peak_memory
@@ -36,7 +37,6 @@ from .checkpoint import (
     run_lock,
     tensors_of,
     write_checkpoint,
-    write_history,
 )
 from .distributed import any_rank, average, barrier, from_first, world, wrap_ddp
 from .parent import Parent, find_parent
@@ -247,8 +247,8 @@ class Run:
     def write_history(self) -> None:
         """Write what is known of the run so far, for people: a resumed run reads it from its checkpoint."""
         if world().first:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_history(self.history, self.folder / "history.csv")
+            with atomic_file(self.folder / "history.csv") as unfinished:
+                pd.DataFrame(self.history or {"step": []}).to_csv(unfinished, index=False, na_rep="nan")
             if self.parent:
                 self.parent.remember(self.folder)
 
@@ -276,9 +276,8 @@ class Run:
             return "finished"
         if not (self.folder / "history.csv").exists():
             return "not begun"
-        with open(self.folder / "history.csv", newline="") as file:
-            steps = [row["step"] for row in csv.DictReader(file)]
-        return f"step {steps[-1] if steps else 0} of {self.steps}"
+        steps = pd.read_csv(self.folder / "history.csv").step
+        return f"step {steps.max() if len(steps) else 0} of {self.steps}"
 
 
 def train_run(
