@@ -91,7 +91,7 @@ def centers_by_rule(levels: int = 86) -> dict[str, np.ndarray]:
 def never_nearest(levels: int = 86) -> Tensor:
     """Which of the 313 colours are nearest to no displayable colour, bool [313]; they only receive soft mass."""
     hit = nearest_bin(torch.from_numpy(srgb_ab(levels)).float())
-    return torch.bincount(hit, minlength=len(ab_gamut_centers())) == 0
+    return torch.bincount(hit, minlength=BINS) == 0
 
 
 _CELL = 2.5  # side of a table cell: smaller ones have no fewer candidates, since eight bins are as far from (5, 5)
@@ -182,10 +182,10 @@ def prior_from_ab(chunks, neighbours: int = 5, sigma: float = 5.0) -> Tensor:
     chunks: iterable of ab tensors [n, 2]. Averaging soft targets is the smoothing of section 2.2, with the same
     Gaussian as the targets. The result passes `check_prior`.
     """
-    total = torch.zeros(len(_derived()), dtype=torch.float64)
+    total = torch.zeros(BINS, dtype=torch.float64)
     for ab in chunks:
         index, weight = (x.flatten().cpu() for x in soft_encode(ab, neighbours, sigma))  # a GPU sums in any order
-        total += torch.bincount(index, weight.double(), len(total))
+        total += torch.bincount(index, weight.double(), BINS)
     prior = (total / total.sum()).float()
     check_prior(prior)
     return prior

@@ -21,11 +21,12 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import rel_entr
 from torch import Tensor
 
 from ..color import clip_rgb, hue, lab_to_rgb, out_of_gamut_share, rgb_to_lab, to_unit
 from ..objectives import subsample
-from ..quantize import GRID, ab_gamut_centers, nearest_bin, rebalancing_weights, soft_encode_map, soft_entropy
+from ..quantize import BINS, GRID, ab_gamut_centers, nearest_bin, rebalancing_weights, soft_encode_map, soft_entropy
 
 REACH = 150
 """Largest threshold of the AuC in ab units; a worse error counts as this."""
@@ -35,7 +36,7 @@ VIVID, NEUTRAL, HIT, NEAR = 20, 10, 20, 10
 """Chroma above which a pixel has a hue, chroma below which it is neutral, ab distances within which it is right, and
 nearly exact."""
 WINDOW, WINDOW_SIGMA = 11, 1.5  # of SSIM
-BINS = 10  # of the calibration curve
+TENTHS = 10  # of confidence, in the calibration curve
 VERSION = 3
 """Of what is measured; a change of a sum's meaning raises it, and what was measured before is measured anew."""
 
@@ -139,7 +140,7 @@ def _bin_of_grid(device: torch.device) -> Tensor:
 def bin_map(ab: Tensor) -> Tensor:
     """Number of the nearest of the 313 colours: [b, 2, h, w] -> int64 [b, h, w]; the lowest number of equals.
 
-    The same as `gamut.nearest_bin`, forty times as fast: the nearest grid point is found by rounding (halves down,
+    The same as `quantize.nearest_bin`, forty times as fast: the nearest grid point is found by rounding (halves down,
     towards lower numbers), and only colours whose grid point is not in the list are compared with others.
     """
     a, b = torch.ceil(ab / GRID - 0.5).clamp(-13, 13).long().add(13).unbind(1)
@@ -177,8 +178,8 @@ class Truth:
             raise ValueError(f"true images must be [b, 3, h, w]; got {tuple(lab.shape)}")
         if min(lab.shape[2:]) < WINDOW:
             raise ValueError(f"images of {tuple(lab.shape[2:])} pixels are too small; SSIM needs {WINDOW} a side")
-        if prior.shape != (len(ab_gamut_centers()),):
-            raise ValueError(f"prior must be [{len(ab_gamut_centers())}]; got {tuple(prior.shape)}")
+        if prior.shape != (BINS,):
+            raise ValueError(f"prior must be [{BINS}]; got {tuple(prior.shape)}")
         lab, prior = lab.float(), prior.to(lab.device)
         ab, bins = lab[:, 1:], bin_map(lab[:, 1:])
         chroma, weight = _length(ab), rebalancing_weights(prior.double(), 0.0)[bins]
@@ -278,7 +279,7 @@ def probability_sums(logits: Tensor, true_ab: Tensor, neighbours: int = 5, sigma
     predicted colour its ab error (Gneiting and Raftery, JASA 102, 2007). calib_n, _p, _hit_0 to _9: positions,
     probability and hits of the likeliest colour by tenths of that probability; a hit is the truth's nearest colour.
     """
-    if logits.shape[1] != len(ab_gamut_centers()) or true_ab.shape != (len(logits), 2, *logits.shape[2:]):
+    if logits.shape[1] != BINS or true_ab.shape != (len(logits), 2, *logits.shape[2:]):
         raise ValueError(f"expected [b, 313, h, w], [b, 2, h, w]; got {tuple(logits.shape)}, {tuple(true_ab.shape)}")
     index, weight = soft_encode_map(true_ab.float(), neighbours, sigma)
     log_p = torch.log_softmax(logits.float(), 1)
@@ -291,23 +292,22 @@ def probability_sums(logits: Tensor, true_ab: Tensor, neighbours: int = 5, sigma
     sums = {"n_positions": _sum(torch.ones_like(nll)), "nll": _sum(nll), "nll_floor": _sum(soft_entropy(weight))}
     sums |= {"nll_excess": sums["nll"] - sums["nll_floor"], "energy": _sum(energy)}
     sums |= {"confidence_excess": _sum(confidence - hit)}
-    tenth = (confidence * BINS).long().clamp(max=BINS - 1)
-    calib = _sums_by(tenth, BINS, [torch.ones_like(hit), confidence, hit])
-    return sums | {f"calib_{c}_{k}": calib[:, k, j] for j, c in enumerate(("n", "p", "hit")) for k in range(BINS)}
+    tenth = (confidence * TENTHS).long().clamp(max=TENTHS - 1)
+    calib = _sums_by(tenth, TENTHS, [torch.ones_like(hit), confidence, hit])
+    return sums | {f"calib_{c}_{k}": calib[:, k, j] for j, c in enumerate(("n", "p", "hit")) for k in range(TENTHS)}
 
 
 def histogram_sums(lab: Tensor) -> Tensor:
     """Pixels nearest to each of the 313 colours: lab [b, 3, h, w] -> int64 [b, 313]."""
-    bins, q = bin_map(lab[:, 1:].float()).flatten(1), len(ab_gamut_centers())
-    numbered = bins + q * torch.arange(len(bins), device=bins.device)[:, None]
-    return torch.bincount(numbered.flatten(), minlength=q * len(bins)).view(len(bins), q)
+    bins = bin_map(lab[:, 1:].float()).flatten(1)
+    numbered = bins + BINS * torch.arange(len(bins), device=bins.device)[:, None]
+    return torch.bincount(numbered.flatten(), minlength=BINS * len(bins)).view(len(bins), BINS)
 
 
 def histogram_distance(p: np.ndarray, q: np.ndarray) -> float:
     """Jensen-Shannon divergence in nats of two colour histograms [313] (counts or shares): 0 to log 2."""
     p, q = (np.asarray(x, dtype=float) / np.sum(x) for x in (p, q))
-    middle = (p + q) / 2
-    return float(sum((x[x > 0] * np.log(x[x > 0] / middle[x > 0])).sum() / 2 for x in (p, q)))
+    return float(sum(rel_entr(x, (p + q) / 2).sum() / 2 for x in (p, q)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -420,12 +420,6 @@ def column(table: Mapping, name: str):
     return sum(table[part] for part in name.split("+"))
 
 
-def _filled(text: str, words: dict[str, str]) -> str:
-    for place, word in words.items():
-        text = text.replace(place, word)
-    return text
-
-
 def _read_metrics() -> dict[str, Metric]:
     """All rows of metrics.toml, those with {s} and {t} once for each sector."""
     rows = tomllib.loads((resources.files(__package__) / "metrics.toml").read_text("utf-8"))
@@ -433,8 +427,8 @@ def _read_metrics() -> dict[str, Metric]:
     for name, row in rows.items():
         for s in SECTORS if "{s}" in name else [""]:
             for t in [*SECTORS, "gray"] if "{t}" in name else [""]:
-                words = {"{s}": s, "{t}": t, "{seen}": t.replace("gray", "grey")}
-                filled = Metric(*(_filled(text, words) for text in (name, *row)))
+                words = {"s": s, "t": t, "seen": t.replace("gray", "grey")}
+                filled = Metric(*(text.format(**words) for text in (name, *row)))
                 metrics[filled.name] = filled
     return metrics
 
@@ -479,7 +473,8 @@ def confusion(counts: pd.DataFrame) -> pd.DataFrame:
 
 def calibration_sums(table: pd.DataFrame) -> pd.DataFrame:
     """Positions, probability and hits of the likeliest colour by tenths of that probability (columns n, p, hit)."""
-    return pd.DataFrame({c: table[[f"calib_{c}_{k}" for k in range(BINS)]].sum().to_numpy() for c in ("n", "p", "hit")})
+    columns = {c: [f"calib_{c}_{k}" for k in range(TENTHS)] for c in ("n", "p", "hit")}
+    return pd.DataFrame({c: table[names].sum().to_numpy() for c, names in columns.items()})
 
 
 def calibration(sums: pd.DataFrame) -> pd.DataFrame:
