@@ -72,7 +72,7 @@ def choose_images(config: Config, rule: str = "any", n: int = 6, scenes: int = 4
     if config.data and config.data != "synthetic":
         store = open_data(config.data, config.side)
         rows = store.rows("test")
-        ranked = sorted(rows, key=lambda r: -_score(score, store.pixels[r]))
+        ranked = sorted(rows, key=lambda r: -score(_lab(store.pixels[r])))
         pool = len(ranked) if rule == "any" else min(len(ranked), max(n, len(ranked) // 10))
         picked = [ranked[i] for i in np.linspace(0, pool - 1, min(n, pool)).astype(int)]
         items = {f"test photo {r}": np.asarray(store.pixels[r]) for r in picked}
@@ -110,12 +110,13 @@ def named_images(config: Config, names: Iterable[str], rule: str = "any") -> Ima
     return Images({name: known[name] for name in names}, "named in the notebook")
 
 
-def _score(score: Callable, image: np.ndarray) -> float:
-    return score(rgb_to_lab(to_unit(torch.from_numpy(np.array(image))[None]))[0])
+def _lab(image: np.ndarray) -> torch.Tensor:
+    """Lab [3, h, w] of an image uint8 [h, w, 3]."""
+    return rgb_to_lab(to_unit(torch.from_numpy(np.array(image))))
 
 
 def _highest(score: Callable, images: dict[str, np.ndarray], n: int) -> list[str]:
-    return sorted(images, key=lambda name: -_score(score, images[name]))[:n]
+    return sorted(images, key=lambda name: -score(_lab(images[name])))[:n]
 
 
 def book_photos() -> dict[str, np.ndarray]:
@@ -150,8 +151,8 @@ def colorize_all(images: Images, networks: dict[str, Colorizer], readout: Readou
     """
     out = {}
     for name, image in images.items.items():
-        L = rgb_to_lab(to_unit(torch.from_numpy(np.array(image))[None]))[:, :1]
-        grey = _grey(L)
+        L = _lab(image)[:1]
+        grey = to_uint8(lab_to_rgb(torch.cat([L, torch.zeros_like(L), torch.zeros_like(L)]))).numpy()
         out[name] = {"input": grey, "truth": np.asarray(image)}
         out[name] |= {arm: network.photo(np.asarray(image), readout) for arm, network in networks.items()}
     return out
@@ -179,11 +180,6 @@ def colorize_systems(
 def ab_errors(rows: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
     """Mean distance of every column of `colorize_systems` from the truth on the ab plane: an image a row; of `input` it
     is the mean chroma."""
-    ab = {name: {c: rgb_to_lab(to_unit(torch.from_numpy(np.array(i))[None]))[0, 1:] for c, i in row.items()}
-          for name, row in rows.items()}  # fmt: skip
+    ab = {name: {c: _lab(image)[1:] for c, image in row.items()} for name, row in rows.items()}
     return pd.DataFrame({name: {c: float(chroma(x - row["truth"]).mean()) for c, x in row.items() if c != "truth"}
                          for name, row in ab.items()}).T  # fmt: skip
-
-
-def _grey(L: torch.Tensor) -> np.ndarray:
-    return to_uint8(lab_to_rgb(torch.cat([L, torch.zeros_like(L), torch.zeros_like(L)], 1)))[0].numpy()

@@ -6,7 +6,6 @@ is another, made once for a set of test images. `results` puts them together.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import torch
 from ..color import chroma, lightness, rgb_to_lab, to_unit
 from ..colorizer import WEIGHTS, Colorizer, load_run
 from ..config import Config, from_identity
-from ..data.files import atomic_file
+from ..data.files import atomic_file, short_hash
 from ..data.prior import data_prior, load_prior
 from ..data.store import Store
 from ..quantize import ab_gamut_centers, rebalancing_weights
@@ -293,8 +292,7 @@ class ImageSet:
     def key(self) -> str:
         """What changes where a number measured on these images would; a new metric changes no other one's."""
         trained_on = self.store.fingerprint(self.store.rows("train"))
-        what = (metrics.VERSION, self.store.fingerprint(self.rows), trained_on)
-        return hashlib.sha256(repr(what).encode()).hexdigest()[:12]
+        return short_hash(metrics.VERSION, self.store.fingerprint(self.rows), trained_on)[:12]
 
     def truth(self, runs: Path = RUNS, log=None) -> Record:
         """Truth and baselines, measured or read from `runs`, where an earlier call kept them."""
@@ -321,7 +319,7 @@ class ImageSet:
     def run(self, weights: Path, truth: Record, readouts: Iterable[Readout], log=None) -> Record:
         """Measure the network of a run's folder or file; what an earlier call measured is read from the folder."""
         readouts = tuple(readouts)
-        asked = hashlib.sha256(repr((self.key, RECORDED, *map(str, readouts))).encode()).hexdigest()[:12]
+        asked = short_hash(self.key, RECORDED, *map(str, readouts))[:12]
         kept = weights / f"measured-{asked}.parquet"
         if weights.is_dir() and kept.exists():
             return Record.read(kept)

@@ -18,13 +18,13 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from ..color import rgb_to_lab, to_unit
+from ..color import rgb_to_lab
 from ..colorizer import export_weights, read_passport
 from ..config import Config, identity, load_config
 from ..data.files import atomic_file
 from ..data.images import read_image
 from ..data.prepare import open_data
-from ..data.prior import data_prior
+from ..data.prior import data_prior, read_rgb
 from ..data.store import Store
 from ..readout import Readout
 from ..trace import note
@@ -138,9 +138,9 @@ def data_card(config: Config) -> DataCard:
         return DataCard(torch.tensor(about["prior"]), torch.tensor(about["histograms"]["truth"]), images, marks)
     store = open_data(config.data, config.side)
     rows = {"training": store.rows("train", config.train_photos), "test": store.rows("test")}
-    lab = (rgb_to_lab(to_unit(torch.from_numpy(store.read(part)))) for part in np.array_split(rows["test"], 50))
-    seen = sum(metrics.histogram_sums(part).sum(0) for part in lab if len(part))
-    prior = data_prior(store, rows["training"], config, torch.device("cpu"))
+    cpu, parts = torch.device("cpu"), np.array_split(rows["test"], 50)
+    seen = sum(metrics.histogram_sums(rgb_to_lab(read_rgb(store, part, cpu))).sum(0) for part in parts if len(part))
+    prior = data_prior(store, rows["training"], config, cpu)
     marks = {use: store.fingerprint(r) for use, r in rows.items()}
     return DataCard(prior, seen / seen.sum(), {use: len(r) for use, r in rows.items()}, marks)
 

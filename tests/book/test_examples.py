@@ -38,14 +38,14 @@ def _flat(*rgb: int) -> np.ndarray:
 )
 def test_the_score_of_a_rule_prefers_what_it_says(rule, more, less):
     score = RULES[rule][1]
-    assert examples._score(score, more) > examples._score(score, less)
+    assert score(examples._lab(more)) > score(examples._lab(less))
 
 
 def test_monochrome_prefers_one_colour_to_two():
     two = _flat(200, 30, 30)
     two[:8] = (30, 30, 200)
     score = RULES["monochrome"][1]
-    assert examples._score(score, _flat(200, 30, 30)) > examples._score(score, two)
+    assert score(examples._lab(_flat(200, 30, 30))) > score(examples._lab(two))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -73,7 +73,7 @@ def test_more_images_than_there_are(made):
 def test_without_data_what_is_shown_may_ship():
     config = load_config("evening")
     chosen = choose_images(config, "vivid", 4)
-    scores = [examples._score(RULES["vivid"][1], image) for image in chosen.items.values()]
+    scores = [RULES["vivid"][1](examples._lab(image)) for image in chosen.items.values()]
     assert scores == sorted(scores, reverse=True) and len(scores) == 4
     everything = examples.shippable_images(config)
     assert set(chosen.items) <= set(everything) and "astronaut" in everything
@@ -107,7 +107,7 @@ def test_errors_of_shown_images_are_distances_from_the_truth():
     grey, red = _flat(128, 128, 128), _flat(200, 30, 30)
     errors = examples.ab_errors({"one": {"input": grey, "truth": red, "l2": red}})
     assert errors.columns.tolist() == ["input", "l2"] and errors["l2"]["one"] == 0
-    assert errors.input["one"] == pytest.approx(examples._score(RULES["vivid"][1], red), abs=0.02)
+    assert errors.input["one"] == pytest.approx(RULES["vivid"][1](examples._lab(red)), abs=0.02)
 
 
 def test_networks_are_those_of_the_runs(made):
