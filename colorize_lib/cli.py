@@ -16,7 +16,6 @@ has status 1. Everything else is a mistake of ours and shows its traceback, as `
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import difflib
 import itertools
 import json
@@ -27,10 +26,9 @@ import sys
 import traceback
 from pathlib import Path
 
-from .config import ARMS, CHOICES, PROFILES, Config, load_config
+from .config import ARMS, CHOICES, FIELDS, PROFILES, Config, load_config
 
 PACKAGE = Path(__file__).resolve().parent
-FIELDS = {field.name: field.default for field in dataclasses.fields(Config)}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from .color import lab_to_rgb, lightness, to_uint8, to_unit
-from .config import Config, from_identity
+from .config import FIELDS, from_identity
 from .data.files import atomic_file
 from .devices import pick_device
 from .networks import ColorNet, flush_running_means, make_network
@@ -182,9 +181,8 @@ def _check_passport(about: object) -> None:
     if type(about["config"].get("side")) is not int:
         found = repr(about["config"]["side"]) if "side" in about["config"] else "missing"
         raise ValueError(f"its passport's field config.side is {found}; expected the training side in pixels")
-    known = {field.name for field in dataclasses.fields(Config)}
-    if unknown := sorted(set(about["config"]) - known):
-        raise ValueError(f"its passport's field config.{unknown[0]} is unknown; expected some of {sorted(known)}")
+    if unknown := sorted(set(about["config"]) - set(FIELDS)):
+        raise ValueError(f"its passport's field config.{unknown[0]} is unknown; expected some of {sorted(FIELDS)}")
 
 
 def _check_tensors(state: dict[str, Tensor], expected: dict[str, Tensor], what: str) -> None:

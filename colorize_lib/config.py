@@ -94,6 +94,8 @@ class Config:
         return dataclasses.replace(self, **own)
 
 
+FIELDS = {field.name: field.default for field in dataclasses.fields(Config)}
+"""Every setting by name, with its default."""
 SWITCHES = ("channels_last", "fused", "resident", "compile", "deterministic")
 _BY_CONTENT = ("init_from", "init_part", "prior")  # a run is known by what is in these files, see `run_id`
 _NOT_IDENTITY = ("profile", "data", "arms", "seeds", "temperature", "recipe", "test_photos", "device", "eval_every",
@@ -191,14 +193,13 @@ def load_config(profile: str = "smoke", **overrides) -> Config:
     """
     if profile not in PROFILES:
         raise ValueError(f"profile={profile!r} is unknown; choose one of {', '.join(PROFILES)}")
-    names = {field.name for field in dataclasses.fields(Config)}
     if not overrides.get("data", True):
         del overrides["data"]
     for name in overrides:
-        if name not in names:
-            close = difflib.get_close_matches(name, names, 1)
+        if name not in FIELDS:
+            close = difflib.get_close_matches(name, FIELDS, 1)
             hint = f"; did you mean {close[0]!r}?" if close else "."
-            raise ValueError(f"parameter {name!r} is unknown{hint} Allowed: {', '.join(sorted(names))}")
+            raise ValueError(f"parameter {name!r} is unknown{hint} Allowed: {', '.join(sorted(FIELDS))}")
     values = {"profile": profile, **PROFILES[profile], **{k: _plain(k, v) for k, v in overrides.items()}}
     values.setdefault("recipe", not any(overrides.keys() & own for own in RECIPES.get(profile, {}).values()))
     values["profile"] = profile
@@ -211,7 +212,7 @@ def load_config(profile: str = "smoke", **overrides) -> Config:
 
 def _plain(name: str, value):
     """Bring one value to its field's type, or say why that is impossible."""
-    default = getattr(Config, name)
+    default = FIELDS[name]
     try:
         if isinstance(default, tuple):
             if isinstance(value, str | int | float):

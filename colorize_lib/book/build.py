@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import json
 import os
 import re
@@ -14,7 +13,7 @@ import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 
-from ..config import Config, load_config
+from ..config import FIELDS, load_config
 from ..trace import VARIABLE
 from . import passports
 
@@ -116,7 +115,7 @@ def defaults_of(notebook: Path) -> dict:
 
 def _taken(defaults: dict) -> set[str]:
     """What a notebook with these parameters can be given: also every setting of a profile, if it has `settings`."""
-    return {*defaults, *(_FIELDS if "settings" in defaults else ())}
+    return {*defaults, *(FIELDS if "settings" in defaults else ())}
 
 
 def check_parameters(name: str, defaults: dict, values: dict) -> dict:
@@ -129,20 +128,17 @@ def check_parameters(name: str, defaults: dict, values: dict) -> dict:
             raise ValueError(f"{name} has no parameter {key!r}; allowed: {', '.join(defaults)}")
         default = defaults.get(key)
         number = isinstance(default, float) and isinstance(value, int)
-        if default is not None and key not in _FIELDS and not number and type(value) is not type(default):
+        if default is not None and key not in FIELDS and not number and type(value) is not type(default):
             raise ValueError(f"{key}={value!r} is not possible; it should look like {default!r}")
     given = {key: value for key, value in values.items() if key in defaults}
     settings = {key: value for key, value in values.items() if key not in defaults} | given.get("settings", {})
     given |= {"settings": settings} if settings else {}
     if twice := set(settings) & set(defaults):
         raise ValueError(f"settings={settings} names {', '.join(twice)}, which {name} takes by itself")
-    usual = {key: v for key, v in {**defaults, **given}.items() if key in _FIELDS and v is not None}
+    usual = {key: v for key, v in {**defaults, **given}.items() if key in FIELDS and v is not None}
     if not load_config(**usual, **settings).data and settings:
         raise ValueError(f"settings={settings} changes what is trained, which needs images: give --data")
     return given
-
-
-_FIELDS = {field.name for field in dataclasses.fields(Config)}
 
 
 def _literal(text: str):

@@ -23,7 +23,7 @@ from PIL import Image
 
 from ..color import to_unit
 from ..colorizer import load_colorizer
-from ..config import Config, load_config
+from ..config import FIELDS, load_config
 from ..data.images import fit_square
 from ..evaluation.claims import Verdict, read
 from ..evaluation.effects import settled_epoch
@@ -75,7 +75,7 @@ class Rung:
         return mine[0]
 
     def _setting(self, name: str):
-        return self.passport["config"].get(name, getattr(Config, name))
+        return self.passport["config"].get(name, FIELDS[name])
 
     @property
     def views(self) -> int:
@@ -430,7 +430,7 @@ def plot_time(ladder: dict[str, Rung]) -> Figure:
 
 
 def _epochs_above(axis, found: Results, numbers: list[int]) -> None:
-    views = {p["photos"]: p["steps"] * p["config"].get("batch", Config.batch)
+    views = {p["photos"]: p["steps"] * p["config"].get("batch", FIELDS["batch"])
              for p in found.summary["passports"].values()}  # fmt: skip
     top = axis.secondary_xaxis("top")
     top.set_xticks(numbers, [f"{views[n] / n:.2g}" for n in numbers])

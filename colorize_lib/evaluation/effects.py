@@ -13,7 +13,6 @@ A metric is one of `metrics.METRICS` or of `CURVES`, which are read from the val
 from __future__ import annotations
 
 import ast
-import dataclasses
 import math
 import operator
 import re
@@ -23,7 +22,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ..config import PROFILES, Config
+from ..config import FIELDS, PROFILES
 from . import metrics
 from .intervals import Interval
 from .measuring import SUBSETS
@@ -71,7 +70,7 @@ class Term:
         if self.profile and self.profile not in PROFILES:
             raise ValueError(f"profile {self.profile!r} is unknown; allowed: {', '.join(PROFILES)}")
         settings = {part.partition("=")[0] for part in System.parse(self.system).variant.split(",") if part}
-        if unknown := settings - {field.name for field in dataclasses.fields(Config)} - {"from"}:
+        if unknown := settings - set(FIELDS) - {"from"}:
             raise ValueError(f"setting {sorted(unknown)[0]!r} of system {self.system!r} is unknown")
         if self.subset and self.subset not in SUBSETS:
             raise ValueError(f"subset {self.subset!r} is unknown; allowed: {', '.join(SUBSETS)}")

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..config import ARMS, Config, identity, load_config
+from ..config import ARMS, FIELDS, Config, identity, load_config
 from ..trace import about_runs, note, tracing
 from . import metrics
 from .intervals import Estimator, Interval, Tables
@@ -37,7 +37,7 @@ def variant_of(passport: dict, usual: Config | None = None) -> str:
     expected = json.loads(json.dumps({**identity(usual), "side": usual.side}))
     mine = {name: value for name, value in passport["config"].items() if name != "temperature"}
     changed = {name for name in expected.keys() | mine.keys() if expected.get(name) != mine.get(name)}
-    parts = [f"{name}={_short(mine.get(name, getattr(Config, name, None)))}" for name in sorted(changed)]
+    parts = [f"{name}={_short(mine.get(name, FIELDS.get(name)))}" for name in sorted(changed)]
     return ",".join(sorted(parts + _by_content(passport)))
 
 
