@@ -87,16 +87,40 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
+COMMANDS: list[tuple] = []
+"""What `command` has listed: function, options, and whether every setting is one, too."""
+
+
+def command(*arguments: tuple, settings: bool = False):
+    """Make a function the command of its name, with these options; the first line of its docstring is the help."""
+
+    def listed(call):
+        COMMANDS.append((call, arguments, settings))
+        return call
+
+    return listed
+
+
 def option(*names: str, **options) -> tuple:
-    """An option as `_parser` adds it to a command."""
+    """An option as `command` takes it."""
     return names, options
+
+
+ARM = option("--arm", default="ce", choices=ARMS, help="shipped network to use (default: ce)")
+RUN = option("--run", help="folder of a finished run or file of a network, instead of a shipped one")
+READOUT = (
+    option("--temperature", type=float, help="of a classifier's distributions; below 1 it is bolder"),
+    option("--lambda", type=float, dest="lambda_", help="count rare colours more: 0 most, 1 not at all (default: 1)"),
+    option("--kind", help="mean, median, mode or sample of the distributions (default: mean)"),
+)
+VARY = option("--vary", "-v", nargs="+", action="append", default=[], metavar=("NAME", "VALUE"),
+              help="a setting and the values to try; several give every combination")  # fmt: skip
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser("colorize", description="Train, judge and use networks that colorize images.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(call, *arguments, settings: bool = False):
+    for call, arguments, settings in COMMANDS:
         about = call.__doc__.splitlines()[0]
         sub = commands.add_parser(call.__name__, help=about, description=about)
         for names, options in arguments:
@@ -105,81 +129,6 @@ def _parser() -> argparse.ArgumentParser:
         if settings:
             _add_settings(sub)
         sub.set_defaults(call=call, parser=sub)
-
-    arm = option("--arm", default="ce", choices=ARMS, help="shipped network to use (default: ce)")
-    readout = (
-        option("--temperature", type=float, help="of a classifier's distributions; below 1 it is bolder"),
-        option(
-            "--lambda", type=float, dest="lambda_", help="count rare colours more: 0 most, 1 not at all (default: 1)"
-        ),
-        option("--kind", help="mean, median, mode or sample of the distributions (default: mean)"),
-    )
-    run_folder = option("--run", help="folder of a finished run or file of a network, instead of a shipped one")
-    command(
-        prepare,
-        *(option("source"), option("out"), option("--side", type=int, default=64, help="in pixels (default: 64)")),
-    )
-    command(train, settings=True)
-    vary = option("--vary", "-v", nargs="+", action="append", default=[], metavar=("NAME", "VALUE"),
-                  help="a setting and the values to try; several give every combination")  # fmt: skip
-    command(
-        sweep,
-        vary,
-        option("--part", default="1/1", help="only part K of N, as K/N, for N machines or an array of batch jobs"),
-        option("--list", action="store_true", help="only list how far each run is"),
-        settings=True,
-    )  # fmt: skip
-    command(
-        evaluate,
-        *(arm, run_folder, option("--data", required=True, help="store, Parquet files or folder, folder of images")),
-        option("--json", required=True, help="file to write"),
-        option("--split", default="test", help="split of the data (default: test)"),
-        option("--limit", type=int, default=0, help="only the first so many images"),
-        *readout,
-        option(
-            "--readouts",
-            nargs="+",
-            metavar="READOUT",
-            help="several at once, as the book writes them: @1 @0.38 @1~0.5 @1:median (temperature, lambda, kind)",
-        ),
-    )
-    command(
-        doctor,
-        option("path", metavar="RUN", help="folder of a run, also of an unfinished one, or file of a network"),
-        option("--data", help="images to measure on as well: store, Parquet files or folder, folder of images"),
-        option("--split", default="val", help="split of the data, of which the first 512 are taken (default: val)"),
-        option("--json", help="file to write"),
-        option("--record", action="store_true", help="keep it among the recorded results, with images, for the book"),
-    )
-    command(
-        photo,
-        option("files", nargs="+", help="images or folders of images, of any size"),
-        option("--out", "-o", required=True, help="folder to write to"),
-        option("--overwrite", action="store_true", help="replace what an earlier call wrote (never an input)"),
-        *(arm, run_folder),
-        *readout,
-        option("--gain", type=float, default=1.0, help="factor on the colours, whatever the network (default: 1)"),
-        option("--side-by-side", action="store_true", help="grey input and result in one image"),
-    )
-    command(run, option("names", nargs="+", metavar="NAME"), settings=True)
-    command(book, settings=True)
-    command(
-        bench,
-        option("--epoch", action="store_true", help="train a whole epoch of every arm as well"),
-        option("--compile", action="store_true", help="try torch.compile on a processor as well, which takes minutes"),
-        option("--json", default="runs/bench.json", help="file to write (default: runs/bench.json)"),
-        option("--record", metavar="NAME", help="write it among the recorded results under this name, for the book"),
-        settings=True,
-    )
-    command(
-        record,
-        option("--run", nargs="+", default=[], metavar="RUN", help="folders of runs or files of weights, instead"),
-        settings=True,
-    )
-    command(tune, vary, settings=True)
-    command(
-        export, option("--out", "-o", help="folder: write one file a run there, of every arm and seed"), settings=True
-    )  # fmt: skip
     return parser
 
 
@@ -248,6 +197,7 @@ def _log(line: str) -> None:
     print(line, flush=True)
 
 
+@command(option("source"), option("out"), option("--side", type=int, default=64, help="in pixels (default: 64)"))
 def prepare(options) -> None:
     """Make a store: one memory-mapped array of equally large images, with an index."""
     from .data import prepare as data
@@ -256,6 +206,7 @@ def prepare(options) -> None:
     print(f"{store.path}: {len(store)} images, {store.side} px, fingerprint {store.fingerprint()}")
 
 
+@command(settings=True)
 def train(options) -> None:
     """Train what is missing: every arm with every seed; finished runs are kept, interrupted ones resumed."""
     config = _config(options)
@@ -271,6 +222,12 @@ def train(options) -> None:
                     _log(f"{arm} seed {seed}: {folder}")
 
 
+@command(
+    VARY,
+    option("--part", default="1/1", help="only part K of N, as K/N, for N machines or an array of batch jobs"),
+    option("--list", action="store_true", help="only list how far each run is"),
+    settings=True,
+)
 def sweep(options) -> None:
     """Train arms by seeds by settings: lists the runs, keeps finished ones, resumes begun ones, trains the rest."""
     varied = _varied(options)
@@ -326,6 +283,15 @@ def _part(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+@command(
+    *(ARM, RUN, option("--data", required=True, help="store, Parquet files or folder, folder of images")),
+    option("--json", required=True, help="file to write"),
+    option("--split", default="test", help="split of the data (default: test)"),
+    option("--limit", type=int, default=0, help="only the first so many images"),
+    *READOUT,
+    option("--readouts", nargs="+", metavar="READOUT",
+           help="several at once, as the book writes them: @1 @0.38 @1~0.5 @1:median (temperature, lambda, kind)"),
+)  # fmt: skip
 def evaluate(options) -> None:
     """Measure a trained network on images and write every metric, with intervals, as JSON."""
     from .colorizer import load_colorizer, load_run
@@ -376,6 +342,13 @@ def _readouts(options, colorizer) -> list:
     return [Readout(**{"temperature": 1.0} | given)] if given else list(map(Readout.parse, several))
 
 
+@command(
+    option("path", metavar="RUN", help="folder of a run, also of an unfinished one, or file of a network"),
+    option("--data", help="images to measure on as well: store, Parquet files or folder, folder of images"),
+    option("--split", default="val", help="split of the data, of which the first 512 are taken (default: val)"),
+    option("--json", help="file to write"),
+    option("--record", action="store_true", help="keep it among the recorded results, with images, for the book"),
+)
 def doctor(options) -> None:
     """Say why a network's images are grey or brown: what its run tells and, with --data, what images tell."""
     from .data.prepare import open_data
@@ -407,6 +380,14 @@ def doctor(options) -> None:
         print(f"wrote {write_facts(facts.plain(), paint(network))}")
 
 
+@command(
+    option("files", nargs="+", help="images or folders of images, of any size"),
+    option("--out", "-o", required=True, help="folder to write to"),
+    option("--overwrite", action="store_true", help="replace what an earlier call wrote (never an input)"),
+    *(ARM, RUN, *READOUT),
+    option("--gain", type=float, default=1.0, help="factor on the colours, whatever the network (default: 1)"),
+    option("--side-by-side", action="store_true", help="grey input and result in one image"),
+)
 def photo(options) -> int:
     """Colorize images of any size; only their lightness is looked at."""
     if not 0 <= options.gain < math.inf:
@@ -427,6 +408,29 @@ def photo(options) -> int:
     return 1 if failed else 0
 
 
+@command(option("names", nargs="+", metavar="NAME"), settings=True)
+def run(options) -> int:
+    """Execute notebooks with parameters into runs/notebooks/<profile>."""
+    from .book import build
+
+    return build.run(options.names, parameters(options))
+
+
+@command(settings=True)
+def book(options) -> int:
+    """Execute every notebook and build the book into _build/site; anything missing or warned about makes it fail."""
+    from .book import build
+
+    return build.book(parameters(options))
+
+
+@command(
+    option("--epoch", action="store_true", help="train a whole epoch of every arm as well"),
+    option("--compile", action="store_true", help="try torch.compile on a processor as well, which takes minutes"),
+    option("--json", default="runs/bench.json", help="file to write (default: runs/bench.json)"),
+    option("--record", metavar="NAME", help="write it among the recorded results under this name, for the book"),
+    settings=True,
+)
 def bench(options) -> None:
     """Measure what this machine makes of training: steps, their parts, every switch, beside what it can do at best."""
     given, few = parameters(options), {"data": "synthetic", "train_photos": 512}
@@ -444,6 +448,10 @@ def bench(options) -> None:
     print(f"wrote {path}")
 
 
+@command(
+    option("--run", nargs="+", default=[], metavar="RUN", help="folders of runs or files of weights, instead"),
+    settings=True,
+)
 def record(options) -> None:
     """Measure the finished runs of a profile and write book/results/<profile>, from which the book is made."""
     config = _config(options)
@@ -456,6 +464,7 @@ def record(options) -> None:
     print(f"profile {config.profile}: {runs} run{'s' * (runs != 1)} recorded, of {len(found.systems)} systems")
 
 
+@command(VARY, settings=True)
 def tune(options) -> None:
     """Give every arm the same trials and record how each ends on validation images (give `--steps`)."""
     configs = [config for _, config in _varied(options)]
@@ -466,6 +475,10 @@ def tune(options) -> None:
     print(records.tune(configs, store).to_string(index=False))
 
 
+@command(
+    option("--out", "-o", help="folder: write one file a run there, of every arm and seed"),
+    settings=True,
+)
 def export(options) -> None:
     """Write finished runs' networks as fp16: of the first seed into the package, or of all to a folder."""
     config = _config(options)
@@ -488,17 +501,3 @@ def _need_clone(what: str) -> None:
     if not build.is_repository(build.CLONE):
         out = "give --out FOLDER, or " if what.startswith("export") else ""
         raise ValueError(f"{what} writes into a clone of the repository, and this package is installed: {out}use one")
-
-
-def run(options) -> int:
-    """Execute notebooks with parameters into runs/notebooks/<profile>."""
-    from .book import build
-
-    return build.run(options.names, parameters(options))
-
-
-def book(options) -> int:
-    """Execute every notebook and build the book into _build/site; anything missing or warned about makes it fail."""
-    from .book import build
-
-    return build.book(parameters(options))
