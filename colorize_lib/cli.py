@@ -112,7 +112,9 @@ READOUT = (
     option("--temperature", type=float, help="of a classifier's distributions; below 1 it is bolder"),
     option("--lambda", type=float, dest="lambda_", help="count rare colours more: 0 most, 1 not at all (default: 1)"),
     option("--kind", help="mean, median, mode or sample of the distributions (default: mean)"),
+    option("--seed", type=int, help="of a sample; another one gives another image (default: 0)"),
 )
+GAIN = option("--gain", type=float, default=1.0, help="factor on the colours, whatever the network (default: 1)")
 VARY = option("--vary", "-v", nargs="+", action="append", default=[], metavar=("NAME", "VALUE"),
               help="a setting and the values to try; several give every combination")  # fmt: skip
 
@@ -288,7 +290,7 @@ def _part(text: str) -> tuple[int, int]:
     option("--json", required=True, help="file to write"),
     option("--split", default="test", help="split of the data (default: test)"),
     option("--limit", type=int, default=0, help="only the first so many images"),
-    *READOUT,
+    *(*READOUT, GAIN),
     option("--readouts", nargs="+", metavar="READOUT",
            help="several at once, as the book writes them: @1 @0.38 @1~0.5 @1:median (temperature, lambda, kind)"),
 )  # fmt: skip
@@ -299,10 +301,11 @@ def evaluate(options) -> None:
     from .evaluation.measuring import evaluate as measure
     from .evaluation.records import save_json
 
+    _check_gain(options.gain)
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
     readouts = _readouts(options, colorizer)
     store = open_data(options.data, colorizer.side)
-    measured = measure(colorizer, store, options.split, options.limit, readouts, _progress())
+    measured = measure(colorizer, store, options.split, options.limit, readouts, options.gain, _progress())
     save_json(measured, Path(options.json))
     print(f"wrote {options.json}: {measured['pictures']} images, {', '.join(measured['systems'])}")
 
@@ -324,6 +327,11 @@ def _progress():
     return told
 
 
+def _check_gain(gain: float) -> None:
+    if not 0 <= gain < math.inf:
+        raise ValueError(f"--gain {gain} is not possible; allowed: a finite number from 0")
+
+
 def _readouts(options, colorizer) -> list:
     """The read-outs that the options ask a network for, none where all of it is left to the network.
 
@@ -331,7 +339,7 @@ def _readouts(options, colorizer) -> list:
     """
     from .readout import Readout
 
-    given = {name: getattr(options, name) for name in ("temperature", "lambda_", "kind")}
+    given = {name: getattr(options, name) for name in ("temperature", "lambda_", "kind", "seed")}
     given = {name: value for name, value in given.items() if value is not None}
     several = getattr(options, "readouts", None) or []
     names = [f"--{name.strip('_')}" for name in given] + ["--readouts"] * bool(several)
@@ -384,14 +392,12 @@ def doctor(options) -> None:
     option("files", nargs="+", help="images or folders of images, of any size"),
     option("--out", "-o", required=True, help="folder to write to"),
     option("--overwrite", action="store_true", help="replace what an earlier call wrote (never an input)"),
-    *(ARM, RUN, *READOUT),
-    option("--gain", type=float, default=1.0, help="factor on the colours, whatever the network (default: 1)"),
+    *(ARM, RUN, *READOUT, GAIN),
     option("--side-by-side", action="store_true", help="grey input and result in one image"),
 )
 def photo(options) -> int:
     """Colorize images of any size; only their lightness is looked at."""
-    if not 0 <= options.gain < math.inf:
-        raise ValueError(f"--gain {options.gain} is not possible; allowed: a finite number from 0")
+    _check_gain(options.gain)
     from .colorizer import load_colorizer, load_run
     from .photos import colorize_files, plan
 

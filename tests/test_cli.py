@@ -108,6 +108,7 @@ def test_an_unreadable_value_is_named():
             ["photo", "x.jpg", "--out", "out", "--arm", "l2", "--kind", "mode"],
             "--kind is for classifiers (ce, ce_rebal); l2 has one answer",
         ),
+        (["evaluate", "--data", "x", "--json", "y", "--gain", "nan"], "--gain nan is not possible"),
         (["evaluate", "--data", "x", "--json", "y", "--readouts", "1"], "should look like @0.38, @1~0.5 or @1:median"),
         (["evaluate", "--data", "x", "--json", "y", "--readouts", "@1", "--kind", "mode"], "cannot both be given"),
     ],
@@ -130,8 +131,24 @@ def test_evaluate_asks_several_questions_at_once(tmp_path, capsys):
     assert list(systems)[:4] == [f"ce{text}" for text in asked[1:]] and "mean" in systems
     assert systems["ce@1"]["auc"] != systems["ce@1~0.5"]["auc"]
     run = next(made.runs.glob("l2-s0-*"))
+    assert cli.main(["evaluate", "--run", str(run), *where, "--gain", "1.5"]) == 0
+    systems = json.loads((tmp_path / "found.json").read_text())["systems"]
+    assert systems["l2+gain"]["chroma_ratio"][0] == pytest.approx(1.5 * systems["l2"]["chroma_ratio"][0], rel=1e-4)
     assert cli.main(["evaluate", "--run", str(run), *where, "--temperature", "1"]) == 2
     assert "--temperature is for classifiers (ce, ce_rebal); l2 has one answer" in capsys.readouterr().err
+
+
+def test_a_sample_is_another_image_with_another_seed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (64, 64), "grey").save("x.png")
+    run = str(next(tiny.experiment().runs.glob("ce-s0-*")))
+    for seed in "001":
+        (tmp_path / "out").mkdir(exist_ok=True)
+        asked = ["--run", run, "--kind", "sample", "--seed", seed, "--overwrite"]
+        assert cli.main(["photo", "x.png", "-o", "out", *asked]) == 0
+        (tmp_path / "out/x.png").rename(tmp_path / f"{seed}{len(list(tmp_path.glob('[01]*.png')))}.png")
+    first, again, other = (path.read_bytes() for path in sorted(tmp_path.glob("[01]*.png")))
+    assert first == again != other
 
 
 def test_a_sweep_lists_trains_and_divides_its_runs(tmp_path, monkeypatch, capsys):

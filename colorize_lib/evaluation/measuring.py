@@ -169,19 +169,22 @@ def measure_baselines(
 
 def evaluate(
     colorizer: Colorizer, store: Store, split: str = "test", limit: int = 0,
-    readouts: Iterable[Readout] = (), progress=None
+    readouts: Iterable[Readout] = (), gain: float = 1.0, progress=None
 ) -> dict:  # fmt: skip
     """Every metric of one network on the images of a store, with intervals over images, as plain JSON values.
 
     The class-balanced AuC needs a prior. It is that of MiniPlaces' training images for every network and every store,
-    so that any two files can be compared. readouts: what to ask of a classifier; by default its mean and its annealed
-    mean. progress: called with the number of images done and of all.
+    so that any two files can be compared. readouts: what to ask of a classifier; by default its mean, its annealed mean
+    and the read-out that it is shown with. gain: where it is not 1, every system is measured with its ab multiplied by
+    it, too. progress: called with the number of images done and of all.
     """
     rows = store.rows(split, limit)
     config = from_identity(colorizer.passport["config"])
     images, prior = StoredImages(store, rows), load_prior(PRIOR).float()
-    readouts = list(readouts) or [Readout(1.0), Readout(config.temperature)]
-    measured = measure_systems(colorizer, images, prior, readouts, progress=progress)
+    readouts = list(readouts) or list(dict.fromkeys([Readout(1.0), Readout(config.temperature), colorizer.readout]))
+    names = [str(System(colorizer.arm, readout)) for readout in (readouts if colorizer.is_classifier else [None])]
+    gains = dict.fromkeys(names, gain) if gain != 1 else None
+    measured = measure_systems(colorizer, images, prior, readouts, gains, progress=progress)
     measured |= measure_baselines(images, prior, config, progress=progress)
     found = Estimator({name: {None: m.table} for name, m in measured.items()})
     return {
