@@ -222,10 +222,9 @@ def _drawn(config, architecture: str, channels: int, seed: int) -> ColorNet:
     chance = torch.Generator().manual_seed(seed)
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            for parameter, bound in ((layer.weight, _weight_bound(layer, config.init)), (layer.bias, None)):
+            for parameter, init in ((layer.weight, config.init), (layer.bias, "default")):
                 drawn = torch.rand(parameter.shape, generator=chance).double()
-                bound = 1 / math.sqrt(layer.weight[0].numel()) if bound is None else bound
-                parameter.copy_(bound * (2 * drawn - 1))
+                parameter.copy_(_bound(layer, init) * (2 * drawn - 1))
             if config.init == "he":
                 layer.bias.zero_()
         elif isinstance(layer, nn.BatchNorm2d):
@@ -235,8 +234,8 @@ def _drawn(config, architecture: str, channels: int, seed: int) -> ColorNet:
     return network
 
 
-def _weight_bound(layer: nn.Module, init: str) -> float:
-    """Half the width of the uniform distribution that a convolution's first weights come from."""
+def _bound(layer: nn.Module, init: str) -> float:
+    """Half the width of the uniform distribution that a convolution's first weights, or biases, come from."""
     if init != "he":
         return 1 / math.sqrt(layer.weight[0].numel())
     fan_in = layer.in_channels * math.prod(layer.kernel_size)

@@ -65,7 +65,8 @@ class Score:
 
 
 class Objective(nn.Module):
-    """What a network is asked for; its tables are buffers, so that they are where the network is.
+    """What a network is asked for; its tables are buffers, so that they are where the network is, and
+    not saved with it, because they follow from the prior.
 
     Outputs are written [b, c, h/4, w/4] here. Those of regression may also be of full size: the labels are as dense as
     they, and nothing is enlarged.
@@ -89,9 +90,6 @@ class Objective(nn.Module):
     def decode(self, output: Tensor, rgb: Tensor) -> Tensor:
         """The colorized images as Lab [b, 3, h, w], unclipped; of `rgb` only the lightness is looked at."""
         raise NotImplementedError
-
-    def _table(self, name: str, values: Tensor | None) -> None:
-        self.register_buffer(name, values, persistent=False)  # follows from the prior, which is stored by itself
 
 
 class StudentMSE(Objective):
@@ -144,9 +142,9 @@ class L2(Objective):
 
     def __init__(self, name: str = "l2", reduction: str = "mean", prior: Tensor | None = None, lambda_: float = 0.5):
         super().__init__(name, reduction)
-        self.lambda_ = lambda_
-        self._table("prior", prior)
-        self._table("weights", None if prior is None else rebalancing_weights(prior, lambda_))
+        self.lambda_, weights = lambda_, None if prior is None else rebalancing_weights(prior, lambda_)
+        self.register_buffer("prior", prior, persistent=False)
+        self.register_buffer("weights", weights, persistent=False)
 
     def score(self, output: Tensor, rgb: Tensor) -> Score:
         """output: [b, 2, h/4, w/4]; rgb: [b, 3, h, w]."""
@@ -177,8 +175,8 @@ class CrossEntropy(Objective):
     ):  # fmt: skip
         super().__init__(name, reduction)
         self.lambda_, self.neighbours, self.sigma, self.temperature = lambda_, neighbours, sigma, temperature
-        self._table("prior", prior)
-        self._table("weights", rebalancing_weights(prior, lambda_))
+        self.register_buffer("prior", prior, persistent=False)
+        self.register_buffer("weights", rebalancing_weights(prior, lambda_), persistent=False)
 
     def targets(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         """Bins and weights [b, k, h/4, w/4] of the soft-encoded labels ab [b, 2, h/4, w/4]."""

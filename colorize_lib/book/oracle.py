@@ -154,9 +154,10 @@ def score_table(prior: Tensor, shares: Tensor, truth: str = "labels") -> pd.Data
         colours, chance = centers[bins], p[classes, bins]
     joint = shares[classes] * chance
     weights = rebalancing_weights(prior, LAMBDA)
-    score = lambda points, chance: _scores(points[classes], chance[classes], colours, joint, weights)  # noqa: E731
-    rows = {name: score(ab[:, None], torch.ones(len(ab), 1).double()) for name, ab in answers(prior).items()}
-    rows["sample"] = score(centers.expand(len(p), -1, 2), p)
+    given = {name: (ab[:, None], torch.ones(len(ab), 1).double()) for name, ab in answers(prior).items()}
+    given["sample"] = centers.expand(len(p), -1, 2), p
+    rows = {name: _scores(points[classes], chances[classes], colours, joint, weights)
+            for name, (points, chances) in given.items()}  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

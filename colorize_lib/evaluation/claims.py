@@ -124,10 +124,6 @@ class Hypothesis:
         if self.checks and all(check.report for check in self.checks):
             raise ValueError(f"{self.id} has reports only; a rule has a check that decides, or no check at all")
 
-    def seeds_needed(self) -> int:
-        """Seeds without which there is no verdict."""
-        return SEEDS.get(self.profile, 2)
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -271,7 +267,7 @@ def verdict(hypothesis: Hypothesis, found: Results | None = None) -> Verdict:
     findings, missing = _findings(hypothesis, found)
     deciding = [finding for finding in findings if not finding.check.report]
     seeds = min((finding.effect.seeds for finding in deciding), default=0)
-    if deciding and seeds < (needed := hypothesis.seeds_needed()):
+    if deciding and seeds < (needed := SEEDS.get(hypothesis.profile, 2)):
         missing.append(f"{seeds} of {needed} seeds that it needs at least")
     parts = _parts(deciding, hypothesis.combine)
     words = set(parts.values())

@@ -43,14 +43,9 @@ def settled_epoch(curve: pd.DataFrame) -> float:
     return float(curve.epoch[~outside[::-1].cummax()[::-1]].iloc[0])
 
 
-def last_ab_error(curve: pd.DataFrame) -> float:
-    """The validation ab error at the end of training."""
-    return float(curve.val_ab_error.iloc[-1])
-
-
 CURVES = {
     "settled_epoch": ("epoch at which a network has settled", settled_epoch),
-    "val_ab_error": ("ab error on validation images", last_ab_error),
+    "val_ab_error": ("ab error on validation images", lambda curve: float(curve.val_ab_error.iloc[-1])),
 }
 """What is read from the curve of one run, {name: (title, function)}; intervals cover seeds only."""
 
