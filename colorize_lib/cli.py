@@ -297,6 +297,7 @@ def _part(text: str) -> tuple[int, int]:
 def evaluate(options) -> None:
     """Measure a trained network on images and write every metric, with intervals, as JSON."""
     from .colorizer import load_colorizer, load_run
+    from .data.files import told
     from .data.prepare import open_data
     from .evaluation.measuring import evaluate as measure
     from .evaluation.records import save_json
@@ -305,26 +306,9 @@ def evaluate(options) -> None:
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
     readouts = _readouts(options, colorizer)
     store = open_data(options.data, colorizer.side)
-    measured = measure(colorizer, store, options.split, options.limit, readouts, options.gain, _progress())
+    measured = measure(colorizer, store, options.split, options.limit, readouts, options.gain, told())
     save_json(measured, Path(options.json))
     print(f"wrote {options.json}: {measured['pictures']} images, {', '.join(measured['systems'])}")
-
-
-def _progress():
-    """What measurements call with the number of images done and of all: a bar each, in a file lines."""
-    from .data.files import progress_bar
-
-    bar = None
-
-    def told(done: int, n: int) -> None:
-        nonlocal bar
-        bar = bar or progress_bar(n, " images", True)
-        bar.update(done - bar.n)
-        if done == n:
-            bar.close()
-            bar = None
-
-    return told
 
 
 def _check_gain(gain: float) -> None:
@@ -359,6 +343,7 @@ def _readouts(options, colorizer) -> list:
 )
 def doctor(options) -> None:
     """Say why a network's images are grey or brown: what its run tells and, with --data, what images tell."""
+    from .data.files import told
     from .data.prepare import open_data
     from .evaluation import diagnosis
     from .evaluation.records import save_json
@@ -374,7 +359,7 @@ def doctor(options) -> None:
         store = open_data(options.data, network.side)
     _log(diagnosis.describe(facts))
     if options.data:
-        more = diagnosis.measure(network, facts, store, options.split, progress=_progress())
+        more = diagnosis.measure(network, facts, store, options.split, progress=told())
         _log(diagnosis.describe(more, facts))
         facts = more
     found = diagnosis.diagnose(facts)

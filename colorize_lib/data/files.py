@@ -35,6 +35,21 @@ def progress_bar(total: int, unit: str, show: bool, delay: float = 0) -> tqdm:
     return tqdm(**options)
 
 
+def told(unit: str = " images") -> Callable[[int, int], None]:
+    """What long work calls with the number done and of all: a bar each, in a file lines."""
+    bar = None
+
+    def tell(done: int, n: int) -> None:
+        nonlocal bar
+        bar = bar or progress_bar(n, unit, True)
+        bar.update(done - bar.n)
+        if done == n:
+            bar.close()
+            bar = None
+
+    return tell
+
+
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`, whose folder is made; what is written there gets the name at the end.

@@ -20,7 +20,7 @@ import torch
 from ..color import chroma, lightness, rgb_to_lab, to_unit
 from ..colorizer import WEIGHTS, Colorizer, load_run
 from ..config import Config, from_identity
-from ..data.files import atomic_file, short_hash
+from ..data.files import atomic_file, short_hash, told
 from ..data.prior import data_prior, load_prior
 from ..data.store import Store
 from ..quantize import ab_gamut_centers, rebalancing_weights
@@ -334,11 +334,13 @@ class ImageSet:
         return record
 
     def _measured_run(self, colorizer: Colorizer, truth: Record, readouts: tuple[Readout, ...], log) -> Record:
+        if log:
+            log(f"{colorizer.arm}: validation images, then {len(self.rows)} test images")
         prior = torch.tensor(truth.about["prior"])
         validation = StoredImages(self.store, self.store.rows("val", VALIDATION_PHOTOS))
         gains = gain_factors(colorizer, validation, readouts)
-        dialed = _dials(colorizer, validation, prior, readouts, gains)
-        progress = (lambda done, n: log(f"{colorizer.arm}: {done}/{n} images")) if log else None
+        progress = told() if log else None
+        dialed = _dials(colorizer, validation, prior, readouts, gains, progress)
         measured = measure_systems(colorizer, self.images, prior, readouts, gains, progress)
         about = {"key": self.key, "test_data": truth.about["test_data"], "images": len(self.rows),
                  "passport": colorizer.passport, "gains": gains, "validation": dialed} | _facts(measured)  # fmt: skip
@@ -346,14 +348,15 @@ class ImageSet:
 
 
 def _dials(
-    colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, readouts: tuple[Readout, ...], gains: dict
-) -> dict:
+    colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, readouts: tuple[Readout, ...], gains: dict,
+    progress=None
+) -> dict:  # fmt: skip
     """`DIALED` on validation images for each system, for `ce` at every setting of `DIALS`, and for plain grey: {system:
     {metric: value}}."""
     if colorizer.is_classifier and set(ASKED) <= set(readouts):
         readouts = dict.fromkeys(Readout(t, lambda_) for t in DIALS["temperature"] for lambda_ in DIALS["lambda_"])
     with_grey = beside(predictor(colorizer, readouts, gains), {"grey": baselines.grey_prediction})
-    measured = metrics.measure(with_grey, images, prior)
+    measured = metrics.measure(with_grey, images, prior, progress=progress)
     values = {name: {m: metrics.value(found.table, m) for m in DIALED} for name, found in measured.items()}
     return {name: {m: float(f"{v:.6g}") for m, v in row.items()} for name, row in values.items()}
 
