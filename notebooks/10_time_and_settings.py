@@ -104,7 +104,7 @@ glue("loss_sentence", said, display=False)
 ends = [
     rung.difference("ce@1", "l2", "colourfulness") for rung in (first, last)
 ]
-glue("loss_course", ladder.course(*ends), display=False)
+glue("loss_verb", ladder.course(*ends), display=False)
 
 # %% tags=["hide-input"]
 alike = ladder.alike(rungs) or [(titles[0], titles[-1])]
