@@ -29,6 +29,7 @@ from pathlib import Path
 from .config import ARMS, CHOICES, FIELDS, PROFILES, Config, load_config
 
 PACKAGE = Path(__file__).resolve().parent
+BENCH = Path("runs/bench.json")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -115,6 +116,7 @@ READOUT = (
     option("--seed", type=int, help="of a sample; another one gives another image (default: 0)"),
 )
 GAIN = option("--gain", type=float, default=1.0, help="factor on the colours, whatever the network (default: 1)")
+OVERWRITE = option("--overwrite", action="store_true", help="replace the file of --json if it exists")
 VARY = option("--vary", "-v", nargs="+", action="append", default=[], metavar=("NAME", "VALUE"),
               help="a setting and the values to try; several give every combination")  # fmt: skip
 
@@ -287,7 +289,7 @@ def _part(text: str) -> tuple[int, int]:
 
 @command(
     *(ARM, RUN, option("--data", required=True, help="store, Parquet files or folder, folder of images")),
-    option("--json", required=True, help="file to write"),
+    *(option("--json", required=True, help="file to write"), OVERWRITE),
     option("--split", default="test", help="split of the data (default: test)"),
     option("--limit", type=int, default=0, help="only the first so many images"),
     *(*READOUT, GAIN),
@@ -296,6 +298,7 @@ def _part(text: str) -> tuple[int, int]:
 )  # fmt: skip
 def evaluate(options) -> None:
     """Measure a trained network on images and write every metric, with intervals, as JSON."""
+    path = _new_file(options)
     from .colorizer import load_colorizer, load_run
     from .data.files import told
     from .data.prepare import open_data
@@ -307,8 +310,22 @@ def evaluate(options) -> None:
     readouts = _readouts(options, colorizer)
     store = open_data(options.data, colorizer.side)
     measured = measure(colorizer, store, options.split, options.limit, readouts, options.gain, told())
-    save_json(measured, Path(options.json))
-    print(f"wrote {options.json}: {measured['pictures']} images, {', '.join(measured['systems'])}")
+    save_json(measured, path)
+    print(f"wrote {path}: {measured['pictures']} images, {', '.join(measured['systems'])}")
+
+
+def _new_file(options) -> Path:
+    """The file that `--json` names. Raises ValueError, before anything is measured, where it cannot be written or, for
+    want of `--overwrite`, something would be lost."""
+    from .data.files import check_writable
+
+    path = Path(options.json)
+    if path.is_dir():
+        raise ValueError(f"--json {path} is a folder; give a file")
+    if path.exists() and not options.overwrite:
+        raise ValueError(f"--json {path} exists; give another file, or --overwrite to replace it")
+    check_writable(path.parent)
+    return path
 
 
 def _check_gain(gain: float) -> None:
@@ -338,11 +355,12 @@ def _readouts(options, colorizer) -> list:
     option("path", metavar="RUN", help="folder of a run, also of an unfinished one, or file of a network"),
     option("--data", help="images to measure on as well: store, Parquet files or folder, folder of images"),
     option("--split", default="val", help="split of the data, of which the first 512 are taken (default: val)"),
-    option("--json", help="file to write"),
+    *(option("--json", help="file to write"), OVERWRITE),
     option("--record", action="store_true", help="keep it among the recorded results, with images, for the book"),
 )
 def doctor(options) -> None:
     """Say why a network's images are grey or brown: what its run tells and, with --data, what images tell."""
+    path = _new_file(options) if options.json else None
     from .data.files import told
     from .data.prepare import open_data
     from .evaluation import diagnosis
@@ -364,8 +382,8 @@ def doctor(options) -> None:
         facts = more
     found = diagnosis.diagnose(facts)
     print(f"\n{found}")
-    if options.json:
-        save_json(found.plain(), Path(options.json))
+    if path:
+        save_json(found.plain(), path)
     if options.record:
         from .book.faults import paint
         from .evaluation.records import write_facts
@@ -418,12 +436,13 @@ def book(options) -> int:
 @command(
     option("--epoch", action="store_true", help="train a whole epoch of every arm as well"),
     option("--compile", action="store_true", help="try torch.compile on a processor as well, which takes minutes"),
-    option("--json", default="runs/bench.json", help="file to write (default: runs/bench.json)"),
+    *(option("--json", help=f"file to write (default: {BENCH}, which is always replaced)"), OVERWRITE),
     option("--record", metavar="NAME", help="write it among the recorded results under this name, for the book"),
     settings=True,
 )
 def bench(options) -> None:
     """Measure what this machine makes of training: steps, their parts, every switch, beside what it can do at best."""
+    path = _new_file(options) if options.json else BENCH
     given, few = parameters(options), {"data": "synthetic", "train_photos": 512}
     config = load_config(**{"profile": "laptop", **({} if "data" in given else few), **given})
     if options.record:
@@ -434,7 +453,7 @@ def bench(options) -> None:
 
     found = measure(config, store, options.epoch, options.compile, log=_log)
     print(as_text(found))
-    path = records.bench_file(options.record) if options.record else Path(options.json)
+    path = records.bench_file(options.record) if options.record else path
     records.save_json(found, path)
     print(f"wrote {path}")
 

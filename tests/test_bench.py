@@ -136,7 +136,7 @@ def test_the_command_writes_json_and_prints_tables(tmp_path, monkeypatch, capsys
     assert records.benches() == {"here": found}
     store = str(tiny.experiment().store.path)
     for more in (["--profile", "laptop"], ["--profile", "laptop", "--data", store]):
-        assert cli.main(["bench", *more, "-p", "side", "32", "--json", str(tmp_path / "b.json")]) == 0
+        assert cli.main(["bench", *more, "-p", "side", "32", "--json", str(tmp_path / "b.json"), "--overwrite"]) == 0
     assert [(config.data, config.train_photos) for config in asked[2:]] == [("synthetic", 512), (store, 14386)]
 
 

@@ -131,10 +131,10 @@ def test_evaluate_asks_several_questions_at_once(tmp_path, capsys):
     assert list(systems)[:4] == [f"ce{text}" for text in asked[1:]] and "mean" in systems
     assert systems["ce@1"]["auc"] != systems["ce@1~0.5"]["auc"]
     run = next(made.runs.glob("l2-s0-*"))
-    assert cli.main(["evaluate", "--run", str(run), *where, "--gain", "1.5"]) == 0
+    assert cli.main(["evaluate", "--run", str(run), *where, "--overwrite", "--gain", "1.5"]) == 0
     systems = json.loads((tmp_path / "found.json").read_text())["systems"]
     assert systems["l2+gain"]["chroma_ratio"][0] == pytest.approx(1.5 * systems["l2"]["chroma_ratio"][0], rel=1e-4)
-    assert cli.main(["evaluate", "--run", str(run), *where, "--temperature", "1"]) == 2
+    assert cli.main(["evaluate", "--run", str(run), *where, "--overwrite", "--temperature", "1"]) == 2
     assert "--temperature is for classifiers (ce, ce_rebal); l2 has one answer" in capsys.readouterr().err
 
 
@@ -149,6 +149,29 @@ def test_a_sample_is_another_image_with_another_seed(tmp_path, monkeypatch):
         (tmp_path / "out/x.png").rename(tmp_path / f"{seed}{len(list(tmp_path.glob('[01]*.png')))}.png")
     first, again, other = (path.read_bytes() for path in sorted(tmp_path.glob("[01]*.png")))
     assert first == again != other
+
+
+@pytest.mark.parametrize("command", [["evaluate", "--data", "x"], ["doctor", "x"], ["bench", "--profile", "smoke"]])
+def test_a_result_has_a_place_of_its_own_before_it_is_worked_out(tmp_path, capsys, command):
+    (tmp_path / "mine.jpg").write_bytes(b"a photograph")
+    wrong = {
+        "mine.jpg": "mine.jpg exists; give another file, or --overwrite to replace it",
+        ".": "is a folder; give a file",
+        "mine.jpg/out.json": "mine.jpg is a file; give a folder that can be written to",
+    }
+    for name, message in wrong.items():
+        assert cli.main([*command, "--json", str(tmp_path / name)]) == 2
+        out, err = capsys.readouterr()
+        assert message in err and err.count("\n") == 1 and not out
+    assert (tmp_path / "mine.jpg").read_bytes() == b"a photograph"
+
+
+def test_a_result_replaces_one_that_may_be_replaced(tmp_path, capsys):
+    run, path = next(tiny.experiment().runs.glob("l2-s0-*")), tmp_path / "new/why.json"
+    assert cli.main(["doctor", str(run), "--json", str(path)]) == 0
+    assert cli.main(["doctor", str(run), "--json", str(path)]) == 2
+    assert cli.main(["doctor", str(run), "--json", str(path), "--overwrite"]) == 0
+    assert [file.name for file in path.parent.iterdir()] == ["why.json"]
 
 
 def test_a_sweep_lists_trains_and_divides_its_runs(tmp_path, monkeypatch, capsys):

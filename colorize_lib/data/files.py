@@ -98,10 +98,24 @@ def cache_dir() -> Path:
         folder = Path(os.environ.get("COLORIZE_CACHE") or platformdirs.user_cache_dir("colorize"))
     except RuntimeError as error:
         raise ValueError(f"no cache folder, since {error}; {_SET_CACHE}") from None
-    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    there = _nearest(folder)
     if not there.is_dir() or there != folder and not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"the cache folder {folder} cannot be made, since {there} cannot be written; {_SET_CACHE}")
     return folder
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself or, where it is not there, the nearest one above it that is."""
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))
+
+
+def check_writable(folder: Path) -> None:
+    """Raise ValueError where a folder cannot be written to or, if it is not there, cannot be made."""
+    there = _nearest(folder)
+    if not there.is_dir():
+        raise ValueError(f"{there} is a file; give a folder that can be written to")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"the folder {there} cannot be written to; give another one")
 
 
 _SET_CACHE = "set the environment variable COLORIZE_CACHE to a folder that can be written"

@@ -265,12 +265,18 @@ def test_a_table_shows_one_number_a_cell(loaded):
 
 
 def test_json_has_no_nan_and_no_half_written_file(tmp_path):
+    (tmp_path / "x.tmp").write_text("somebody's")
     with pytest.raises(ValueError):
         records.save_json({"a": math.nan}, tmp_path / "x.json")
     assert not (tmp_path / "x.json").exists()
     records.save_json({"a": [1, 2], "b": {"c": [[0.5], None]}}, tmp_path / "x.json")
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [1, 2], "b": {"c": [[0.5], None]}}
     assert '"a": [ 1, 2 ]' in (tmp_path / "x.json").read_text()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        records.save_json({}, tmp_path / "folder")
+    assert {path.name for path in tmp_path.iterdir()} == {"x.json", "x.tmp", "folder"}, "no other file is touched"
+    assert (tmp_path / "x.tmp").read_text() == "somebody's"
 
 
 def test_every_arm_gets_the_same_trials_and_they_add_up(made, tmp_path):
