@@ -103,8 +103,24 @@ def command(*arguments: tuple, settings: bool = False):
 
 
 def option(*names: str, **options) -> tuple:
-    """An option as `command` takes it."""
-    return names, options
+    """An option as `command` takes it; one that takes text takes none that is empty."""
+    return names, options if {"type", "action"} & options.keys() else options | {"type": _given}
+
+
+def _given(text: str) -> str:
+    """What a file or folder is called. Without this an unset variable of a shell would mean the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; is a variable of the shell not set?")
+    return text
+
+
+def _name(text: str) -> str:
+    """What a file or folder in a place of ours is to be called, so that nothing is written elsewhere."""
+    if not re.fullmatch(r"\w[\w.-]*", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name; allowed: letters, digits, '_', and after one also '.', '-'"
+        )
+    return text
 
 
 ARM = option("--arm", default="ce", choices=ARMS, help="shipped network to use (default: ce)")
@@ -159,6 +175,8 @@ def _add_settings(sub: argparse.ArgumentParser) -> None:
 
 def parse_value(text: str):
     """Read a parameter as JSON or, failing that, as YAML; "[0,1]", "1e-3", "true" and "ce" all mean what they say."""
+    if not text:
+        return text  # which YAML takes for null
     try:
         return json.loads(text)
     except json.JSONDecodeError:
@@ -177,9 +195,9 @@ def parameters(options) -> dict:
     for name, default in FIELDS.items():
         given = getattr(options, f"set_{name}", None)
         if isinstance(given, list):
-            items = [item for text in given for item in text.split(",")]
+            items = [item.strip() for text in given for item in text.strip("()[] ").removesuffix(",").split(",")]
             values[name] = items if name == "arms" else [parse_value(item) for item in items]
-        elif given:
+        elif given is not None:
             values[name] = given if isinstance(default, str) else parse_value(given)
     return values
 
@@ -437,7 +455,9 @@ def book(options) -> int:
     option("--epoch", action="store_true", help="train a whole epoch of every arm as well"),
     option("--compile", action="store_true", help="try torch.compile on a processor as well, which takes minutes"),
     *(option("--json", help=f"file to write (default: {BENCH}, which is always replaced)"), OVERWRITE),
-    option("--record", metavar="NAME", help="write it among the recorded results under this name, for the book"),
+    option(
+        "--record", type=_name, metavar="NAME", help="write it among the recorded results under this name, for the book"
+    ),
     settings=True,
 )
 def bench(options) -> None:

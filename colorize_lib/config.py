@@ -191,7 +191,7 @@ def load_config(profile: str = "smoke", **overrides) -> Config:
     wants it, because papermill and the command line know no tuples. Raises `ValueError` naming the value and what
     is allowed.
     """
-    if profile not in PROFILES:
+    if not isinstance(profile, str) or profile not in PROFILES:
         raise ValueError(f"profile={profile!r} is unknown; choose one of {', '.join(PROFILES)}")
     if not overrides.get("data", True):
         del overrides["data"]

@@ -94,6 +94,9 @@ def test_an_unreadable_value_is_named():
         (["train", "--data", "x", "--schedule", "cosine"], "allowed: constant, one_cycle, steps"),
         (["train", "--data", "x", "-p", "widthh", "1"], "parameter 'widthh' is unknown; did you mean 'width'?"),
         (["train", "--profile", "laptop"], "give --data"),
+        (["train", "--data", "x", "--lr", ""], "lr='' cannot be read; it should look like 0.001"),
+        (["train", "--data", "x", "--seeds", ""], "seeds=[''] cannot be read"),
+        (["train", "-p", "profile", "[1]"], "profile=[1] is unknown; choose one of smoke"),
         (["train", "--profile", "smoke", "-p", "learning_rate", "1"], "parameter 'learning_rate' is unknown"),
         (["train", "--data", "nowhere"], "nowhere"),
         (["photo", "nowhere.jpg", "--out", "out"], "no such file or folder: nowhere.jpg"),
@@ -234,6 +237,9 @@ def test_lists_and_parameters_may_be_written_as_ever():
     assert read("--seeds", "0,1") == read("--seeds", "0", "1") == read("-p", "seeds", "[0,1]") == {"seeds": [0, 1]}
     assert read("--arms", "l2,ce", "-p", "lr", "1e-4") == {"arms": ["l2", "ce"], "lr": 1e-4}
     assert read("-p", "lr", "1", "--lr", "2") == {"lr": 2}, "the option counts"
+    assert read("--seeds", "[0, 1]") == read("--seeds", "(0,1)") == {"seeds": [0, 1]}
+    assert read("--seeds", "(0,)", "--betas", "(0.9, 0.999)") == {"seeds": [0], "betas": [0.9, 0.999]}, "as errors say"
+    assert load_config(**read("--data", "", "--prior", "")) == load_config()
     options = cli._parser().parse_args(["bench", "--compile", "--epochs", "3", "-p", "compile", "default"])
     assert options.compile is True and cli.parameters(options) == {"compile": "default", "epochs": 3}
 
@@ -245,6 +251,15 @@ def test_lists_and_parameters_may_be_written_as_ever():
         (["photo", "x", "-o", "y", "--side-bside"], "unknown: --side-bside; did you mean --side-by-side?"),
         (["train", "--lr"], "argument --lr: expected one argument"),
         (["traim"], "invalid choice: 'traim'"),
+        (["photo", "", "-o", "out"], "argument files: it is empty; is a variable of the shell not set?"),
+        (["photo", "x.jpg", "-o", ""], "argument --out/-o: it is empty"),
+        (["photo", "x.jpg", "-o", "out", "--run", ""], "argument --run: it is empty"),
+        (["prepare", "x", ""], "argument out: it is empty"),
+        (["evaluate", "--data", "x", "--json", ""], "argument --json: it is empty"),
+        (["run", ""], "argument NAME: it is empty"),
+        (["export", "--profile", "smoke", "--out", ""], "argument --out/-o: it is empty"),
+        (["export", "--profile", "smoke", "--ship", "../elsewhere"], "argument --ship: '../elsewhere' is no name"),
+        (["bench", "--record", "a/b"], "argument --record: 'a/b' is no name"),
     ],
 )
 def test_an_unknown_option_is_one_line(capsys, arguments, message):
