@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
@@ -122,15 +122,15 @@ class Colorizer:
         """Write weights, prior and provenance as one safetensors file.
 
         dtype: of the weights; the prior and batch norm's running statistics are always float32, because variances
-        span more than half precision can hold.
+        span more than half precision can hold. Raises OSError naming the file where the system refuses.
         """
         state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in self.network.state_dict().items()}
         state |= {k: v.float() for k, v in self.network.named_buffers() if v.is_floating_point()}
         if self.objective.name in NEEDS_PRIOR:
             state["prior"] = self.objective.prior.float()
         state = {k: v.cpu().contiguous().clone() for k, v in state.items()}
-        with atomic_file(path) as unfinished:
-            save_file(state, unfinished, {"passport": json.dumps(self.passport)})
+        with atomic_file(path) as unfinished:  # safetensors' own writing makes a file that nobody else may read
+            unfinished.write_bytes(save(state, {"passport": json.dumps(self.passport)}))
 
     @classmethod
     def load(cls, path: Path | str, device: str = "auto") -> Colorizer:

@@ -210,6 +210,9 @@ def test_saved_and_loaded(tmp_path, arm):
     one.save(tmp_path / "copy.safetensors")
     other = Colorizer.load(tmp_path / "copy.safetensors", "cpu")
     assert [path.name for path in tmp_path.iterdir()] == ["copy.safetensors"]
+    (tmp_path / "usual").touch()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1, "whoever may read other files may read this one"
     assert other.passport == one.passport and other.arm == arm and not other.network.training
     assert torch.equal(one.predict(pixels)[0], other.predict(pixels)[0])
     if arm in NEEDS_PRIOR:

@@ -54,13 +54,18 @@ def told(unit: str = " images") -> Callable[[int, int], None]:
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`, whose folder is made; what is written there gets the name at the end.
 
-    If the block raises, nothing is left. No other file is touched, and several processes may write the same one.
+    If the block raises, nothing is left; what the system refuses is told of `path`. No other file is touched, and
+    several processes may write the same one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temp = path.with_name(f".{os.getpid()}.part")  # short: the name itself may be as long as can be
     try:
         yield temp
         temp.replace(path)
+    except OSError as error:
+        if error.filename in (None, str(temp)):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
     finally:
         temp.unlink(missing_ok=True)
 

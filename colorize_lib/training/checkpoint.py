@@ -43,15 +43,26 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 
 def write_checkpoint(state: dict, folder: Path) -> None:
-    """Write a checkpoint; the one before stays beside it. Killed at any moment, one of them is whole."""
+    """Write a checkpoint; the one before stays beside it. Killed at any moment, one of them is whole.
+
+    Raises OSError naming the file where the system refuses, as on a full disk, and then leaves nothing new.
+    """
     newest, previous = (folder / name for name in CHECKPOINTS)
-    with open(folder / "checkpoint.tmp", "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
+    unfinished = folder / "checkpoint.tmp"
+    try:
+        with open(unfinished, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, RuntimeError) as error:
+        unfinished.unlink(missing_ok=True)  # of a full disk it would take what is left
+        reason = error if isinstance(error, OSError) else error.__context__  # PyTorch adds an error of its own
+        if not isinstance(reason, OSError):
+            raise
+        raise OSError(reason.errno, reason.strerror, str(unfinished)) from None
     if newest.exists():
         newest.replace(previous)
-    (folder / "checkpoint.tmp").replace(newest)
+    unfinished.replace(newest)
 
 
 def read_checkpoint(folder: Path, load: Callable[[dict], None] = lambda state: None) -> dict | None:

@@ -1,9 +1,11 @@
 """Checkpoints, the lock and the history: a run ends where it would have, whatever happens on the way."""
 
+import contextlib
 import dataclasses
 import io
 import math
 import os
+import resource
 import signal
 from pathlib import Path
 from unittest import mock
@@ -79,6 +81,30 @@ def test_a_run_killed_while_it_writes_a_checkpoint_loses_nothing(finished, store
     begun = train_run(TINY, "l2", 0, store, tmp_path, log=None, stop_after=2)
     assert in_process(killed_while_writing, moment, store.path, tmp_path) == -signal.SIGKILL
     assert read_checkpoint(begun)["step"] == 2, "the checkpoint before still serves"
+    assert same_run(train_run(TINY, "l2", 0, store, tmp_path, log=None), finished["l2"])
+
+
+@contextlib.contextmanager
+def small_disk(size: int):
+    """Within it no file can become longer."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.tmp", WEIGHTS])
+def test_a_full_disk_is_told_with_the_file_and_loses_nothing(finished, store, tmp_path, name):
+    folder = train_run(TINY, "l2", 0, store, tmp_path, log=None, stop_after=5)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    run = Run(TINY, "l2", 0, store, tmp_path)
+    run.prepare()
+    write = run.save if name == "checkpoint.tmp" else run.finish
+    with small_disk(20_000), pytest.raises(OSError, match=name):
+        write()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert same_run(train_run(TINY, "l2", 0, store, tmp_path, log=None), finished["l2"])
 
 
