@@ -129,7 +129,7 @@ def test_evaluate_asks_several_questions_at_once(tmp_path, capsys):
     where = ["--data", str(made.store.path), "--json", str(tmp_path / "found.json"), "--limit", "4"]
     assert cli.main(["evaluate", "--run", str(run), *where, *asked]) == 0
     told = capsys.readouterr()
-    assert "4.00 of 4.00 images" in told.err and "wrote" in told.out
+    assert "0 of 4 images, ? images/s, ? left\n4 of 4 images" in told.err and "wrote" in told.out
     systems = json.loads((tmp_path / "found.json").read_text())["systems"]
     assert list(systems)[:4] == [f"ce{text}" for text in asked[1:]] and "mean" in systems
     assert systems["ce@1"]["auc"] != systems["ce@1~0.5"]["auc"]

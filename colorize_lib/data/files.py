@@ -28,11 +28,26 @@ def files_key(files: Iterable[Path]) -> str:
 
 def progress_bar(total: int, unit: str, show: bool, delay: float = 0) -> tqdm:
     """A bar with the time left on a terminal; elsewhere a line at once (not with a delay), then every ten seconds."""
-    options = {"total": total, "unit": unit, "unit_scale": True, "disable": not show, "delay": delay}
+    options = {"total": total, "unit": unit, "unit_scale": unit == "B", "disable": not show, "delay": delay}
     if not sys.stderr.isatty():
-        line = "{n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left\n"
-        options |= {"mininterval": 10, "miniters": 1, "bar_format": line}
+        line = "{n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left"
+        options |= {"mininterval": 10, "miniters": 1, "bar_format": line, "file": _Lines()}
     return tqdm(**options)
+
+
+class _Lines:
+    """Where a bar goes that nobody watches: whole lines, each once, without what moves a cursor."""
+
+    last = ""
+
+    def write(self, text: str) -> None:
+        line = text.strip()
+        if line not in ("", self.last):
+            self.last = line
+            print(line, file=sys.stderr, flush=True)
+
+    def flush(self) -> None:
+        """Each line is written at once."""
 
 
 def told(unit: str = " images") -> Callable[[int, int], None]:

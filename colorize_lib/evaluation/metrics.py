@@ -355,13 +355,15 @@ def measure(
 
     Sums are taken on the device of the prediction. Rows come in the order of the images. Where the predictor gives
     logits, the first system's rows hold `probability_sums` as well (neighbours, sigma: of the soft-encoded truth).
-    reference: a system from which the others' CIEDE2000 difference is taken. progress: called with the images done and
-    their number. Raises ValueError for images of another shape or type, or none.
+    reference: a system from which the others' CIEDE2000 difference is taken. progress: called with the images done, at
+    first none, and their number. Raises ValueError for images of another shape or type, or none.
     """
     if len(images) == 0 or batch < 1:
         raise ValueError(f"{len(images)} images in batches of {batch}; both must be 1 or more")
     rows: dict[str, list] = {}
     seen: dict[str, Tensor] = {}
+    progress = progress or (lambda done, n: None)
+    progress(0, len(images))
     for start in range(0, len(images), batch):
         part = torch.as_tensor(np.ascontiguousarray(images[start : start + batch]))
         answers, logits = predict(part)
@@ -377,8 +379,7 @@ def measure(
             rows.setdefault(name, []).append(pd.DataFrame({c: column.cpu().numpy() for c, column in sums.items()}))
             seen[name] = seen.get(name, 0) + histogram_sums(answer.lab).sum(0)
         seen[""] = seen.get("", 0) + histogram_sums(truth.lab).sum(0)
-        if progress:
-            progress(start + len(part), len(images))
+        progress(start + len(part), len(images))
     seen = {name: counts.cpu().numpy() for name, counts in seen.items()}
     return {n: Measured(pd.concat(parts, ignore_index=True), seen[n], seen[""]) for n, parts in rows.items()}
 
