@@ -322,7 +322,7 @@ def load_colorizer(arm: str = "ce", device: str = "auto") -> Colorizer:
 
 
 def export_weights(
-    folder: Path | str, out: Path | str, terms: str = TERMS, measured: dict | None = None, name: str = "",
+    folder: Path | str, out: Path | str, terms: str = "", measured: dict | None = None, name: str = "",
     readout: Readout | None = None
 ) -> Path:  # fmt: skip
     """Write a finished run's network as fp16 to `out`/<name, or the arm>.safetensors.

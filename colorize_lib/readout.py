@@ -23,7 +23,8 @@ KINDS = ("mean", "median", "mode", "sample")
 """What can be asked of a distribution."""
 MEDIAN_STEPS = 40
 MEDIAN_TOLERANCE = 1e-3  # in ab units, of a step: its end is then nearer than 0.01
-PATTERN = re.compile(r"@(?P<temperature>\d+(?:\.\d+)?)(?:~(?P<lambda_>\d+(?:\.\d+)?))?(?::(?P<kind>[a-z]+))?")
+NUMBER = r"\d+(?:\.\d+)?(?:e-\d+)?"
+PATTERN = re.compile(rf"@(?P<temperature>{NUMBER})(?:~(?P<lambda_>{NUMBER}))?(?::(?P<kind>[a-z]+))?")
 """What a read-out looks like as text."""
 
 

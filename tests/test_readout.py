@@ -135,7 +135,7 @@ def test_samples_follow_the_distribution():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_read_out_is_written_and_read_again(kind):
-    for readout in (Readout(0.38, kind=kind), Readout(1, 0.5, kind), Readout(1, 0.25, kind)):
+    for readout in (Readout(0.38, kind=kind), Readout(1, 0.5, kind), Readout(1, 0.25, kind), Readout(1e-5, kind=kind)):
         assert Readout.parse(str(readout)) == readout
     assert str(Readout()) == "@0.38" and str(Readout(1, 0.5, "median")) == "@1~0.5:median"
 

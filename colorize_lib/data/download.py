@@ -43,9 +43,10 @@ def download(
     target.parent.mkdir(parents=True, exist_ok=True)
     part, failures = target.with_name(f"{name}.part"), []
     with FileLock(target.with_name(f".{name}.lock")):
-        if target.exists() and not (wrong := _refuse(target, expected)):
-            return target
-        failures += [wrong] if target.exists() else []
+        if target.exists():
+            if not (wrong := _refuse(target, expected)):
+                return target
+            failures.append(wrong)
         for url in urls:
             failure = _fetch(url, part, progress) or _refuse(part, expected)
             if not failure:

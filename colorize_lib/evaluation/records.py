@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from ..color import rgb_to_lab
-from ..colorizer import export_weights, read_passport
+from ..colorizer import TERMS, export_weights, read_passport
 from ..config import Config, identity, load_config
 from ..data.files import atomic_file
 from ..data.images import read_image
@@ -279,13 +279,15 @@ def export(config: Config, store: Store, out: Path, runs: Path = RUNS, log=print
 
     With `ce` goes the read-out that `choose_readout` finds, and a line that says why.
 
-    Raises ValueError for an arm that is not trained, FileNotFoundError if nothing is recorded yet.
+    Raises ValueError for an arm that is not trained or not recorded, FileNotFoundError if nothing is recorded yet.
     """
     found, seed = finished_runs(config, store, runs), config.seeds[0]
     missing = [arm for arm in config.arms if (arm, seed) not in found]
     if missing:
         raise ValueError(f"{missing[0]} with seed {seed} is not trained yet; run `colorize train` first")
     recorded = load(config.profile, config.seeds[:1])
+    if missing := {found[arm, seed].name for arm in config.arms} - recorded.summary["passports"].keys():
+        raise ValueError(f"{min(missing)} is not recorded yet; run `colorize record` first")
     paths = []
     for arm in config.arms:
         run = found[arm, seed].name
@@ -298,7 +300,7 @@ def export(config: Config, store: Store, out: Path, runs: Path = RUNS, log=print
         if arm == "ce":
             readout, why = choose_readout(dials)
             log(f"{arm}: {why}")
-        paths.append(export_weights(found[arm, seed], out, measured=measured, readout=readout))
+        paths.append(export_weights(found[arm, seed], out, TERMS, measured, readout=readout))
     return paths
 
 

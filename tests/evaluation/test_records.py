@@ -13,6 +13,7 @@ import pytest
 import tiny
 import torch
 
+from colorize_lib.colorizer import read_passport
 from colorize_lib.config import ARMS, load_config
 from colorize_lib.evaluation import records, results
 from colorize_lib.evaluation.measuring import LOST_HUES, SUBSETS, ImageSet
@@ -178,6 +179,25 @@ def test_weights_alone_can_be_recorded(made, tmp_path):
     assert found.value("l2", "auc") == pytest.approx(made.results.values_by_seed("l2", "auc")[0], abs=1e-3)
     with pytest.raises(ValueError, match="l2-s0.* is of profile 'smoke', not 'laptop'"):
         records.record(load_config("laptop"), made.store, [path], out, made.runs, log=None)
+
+
+def test_what_ships_carries_what_was_measured_and_its_terms(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "load", lambda profile, seeds: results.load(profile, seeds, made.folder))
+    assert "terms" not in read_passport(next(made.runs.glob("l2-s0-*")))
+    first, told = dataclasses.replace(made.config, arms=("l2", "ce"), seeds=(0,)), []
+    paths = records.export(first, made.store, tmp_path, made.runs, told.append)
+    l2, ce = map(read_passport, paths)
+    assert [path.name for path in paths] == ["l2.safetensors", "ce.safetensors"] and "non-commercial" in l2["terms"]
+    assert l2["measured"]["l2"]["auc"] == pytest.approx(made.results.values_by_seed("l2", "auc")[0], rel=1e-5)
+    assert "readout" not in l2 and told == [f"ce: {records.choose_readout(validated(made, ce))[1]}"]
+    fewer = dataclasses.replace(made.results, summary=made.results.summary | {"passports": {}})
+    monkeypatch.setattr(records, "load", lambda profile, seeds: fewer)
+    with pytest.raises(ValueError, match="-s0-.* is not recorded yet; run `colorize record` first"):
+        records.export(first, made.store, tmp_path, made.runs)
+
+
+def validated(made, passport: dict) -> dict:
+    return made.results.summary["validation"][passport["run"]]
 
 
 def test_only_some_arms(loaded):
