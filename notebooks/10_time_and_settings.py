@@ -480,7 +480,7 @@ glue("outside", "; ".join(outside) or "none", display=False)
 # {result}`ablation/ce@1 - l2/skill_mean:ci+.3f`. H15 asks that neither change move the skill by more than a fifth, or the
 # colourfulness by more than two units. Comparisons measured: {glue:text}`H15_done:s`. Its verdict: {verdict}`H15`. *Too
 # weak to tell* is said where the skill of the faithful network is not certainly above a twentieth, which for `l2` is
-# {result}`ablation/l2/skill_mean:ci.3f`. Judged by the 95 % intervals alone, these lie beyond their margins:
+# {result}`ablation/l2/skill_mean:ci.3f`. Judged by their intervals alone, these lie beyond their margins:
 # {glue:text}`outside:s`.
 #
 # ## What we found
@@ -498,8 +498,8 @@ glue("outside", "; ".join(outside) or "none", display=False)
 # - **Photographs.** At equal steps skill goes with their number as {glue:text}`ce_skill_mean:s` for `ce`
 #   ({glue:text}`numbers:s` photographs); the share in a wrong hue as {glue:text}`ce_wrong_hue:s`.
 # - **Trunks.** `l2` on the trunk of `ce` against plain `l2`, colourfulness: {glue:text}`moved_gain:s`.
-# - **Network.** Kernels and strides do not matter (H11): {verdict}`H11`. Neither do leaky ReLUs and `siggraph17` (H15):
-#   {verdict}`H15`.
+# - **Network.** That kernels and strides do not matter (H11): {verdict}`H11`. That leaky ReLUs and `siggraph17` do not,
+#   either (H15): {verdict}`H15`.
 # - **Prior.** The own one is better than one like ImageNet's (H21): {verdict}`H21`.
 # - **Settings** still open: {glue:text}`settings_open:s`.
 #

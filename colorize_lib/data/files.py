@@ -78,7 +78,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         yield temp
         temp.replace(path)
     except OSError as error:
-        if error.filename in (None, str(temp)):
+        if error.errno and error.filename in (None, str(temp)):
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
     finally:

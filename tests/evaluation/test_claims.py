@@ -538,8 +538,8 @@ def test_a_number_is_looked_up_by_its_place(extension, measured):
 @pytest.mark.parametrize(
     ("value", "form", "text"),
     [
-        (effect(-0.5, 0.25), ".2f", "\u22120.12"),
-        (effect(-0.5, 0.25), "ci+.2f", "\u22120.12 [\u22120.50, +0.25]"),
+        (effect(-0.5, 0.25), ".2f", "-0.12"),
+        (effect(-0.5, 0.25), "ci+.2f", "-0.12 [-0.50, +0.25]"),
         (4000, ",d", "4,000"),
         ("CPU, 2 cores", "", "CPU, 2 cores"),
         ("2026-11-24", "", "2026-11-24"),
@@ -718,7 +718,7 @@ def test_commands_of_the_run_list_are_understood_by_the_command_line(extension):
 
 
 def test_tables_of_runs_are_complete(extension):
-    assert extension.Passports.source(bare(extension.Passports), "laptop").count("* - `") == 8
+    assert extension.Passports.source(bare(extension.Passports), "laptop").count("* - {run}`laptop/") == 8
     assert extension.Runs.source(bare(extension.Runs), "").count("* - ") == len(extension.run_list()) + 1
 
 
