@@ -21,6 +21,7 @@ from browser import Browser, find, serve
 from bs4 import BeautifulSoup, Tag
 
 import colorize_lib
+from colorize_lib.data.files import atomic_file
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -44,8 +45,8 @@ def main(out: Path = BUILD / "book.pdf") -> int:
     (folder / "index.html").write_text(whole_book(BUILD / "site", yaml.safe_load((ROOT / "_toc.yml").read_text())))
     print("printing the book", flush=True)
     data = printed(BUILD, "print/index.html")
-    out.with_suffix(".part").write_bytes(data)
-    out.with_suffix(".part").rename(out)
+    with atomic_file(out) as unfinished:
+        unfinished.write_bytes(data)
     print(f"The book is in {out.relative_to(ROOT)}, {len(PAGE.findall(data))} pages")
     return 0
 

@@ -23,6 +23,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from ..colorizer import Colorizer, load_run
 from ..config import Config, identity, load_config
+from ..data.files import atomic_file
 from ..data.images import fit_square
 from ..data.prepare import open_data
 from ..data.prior import load_prior
@@ -204,8 +205,8 @@ def _trained(config: Config, configs: dict, variants: dict, seed: int, runs: Pat
 def write_prior(kind: str, runs: Path = RUNS) -> Path:
     """Write a broken prior as a file that `Config.prior` can name, and return it."""
     path = Path(runs) / "priors" / f"{kind.replace(' ', '-')}.npy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, broken_prior(kind))
+    with atomic_file(path) as unfinished, open(unfinished, "wb") as file:  # by its name alone NumPy would change it
+        np.save(file, broken_prior(kind))
     return path
 
 

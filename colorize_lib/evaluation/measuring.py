@@ -77,6 +77,13 @@ class StoredImages:
 # ---------------------------------------------------------------------------------------------------- one network
 
 
+def _asked(colorizer: Colorizer, readouts: Iterable[Readout]) -> dict[str, Readout | None]:
+    """What a network is asked, by the names of its systems; a regression has one answer."""
+    return {
+        str(System(colorizer.arm, readout)): readout for readout in (readouts if colorizer.is_classifier else [None])
+    }
+
+
 def predictor(
     colorizer: Colorizer, readouts: Iterable[Readout], gains: Mapping[str, float] | None = None
 ) -> metrics.Predictor:
@@ -85,14 +92,13 @@ def predictor(
 
     Images that are larger than those that the network was trained on are shown to it reduced to their size; it then
     gives no distributions at the positions of the labels, and nothing that judges them is measured."""
-    readouts = list(readouts) if colorizer.is_classifier else [None]
-    names = [str(System(colorizer.arm, readout)) for readout in readouts]
+    asked = _asked(colorizer, readouts)
 
     def predict(pixels: torch.Tensor) -> tuple[dict[str, metrics.Answer], torch.Tensor | None]:
         reduce = max(1, pixels.shape[1] // colorizer.passport.get("image_side", pixels.shape[1]))
-        labs, logits = colorizer.answers(pixels, readouts, reduce)
+        labs, logits = colorizer.answers(pixels, list(asked.values()), reduce)
         answers = {}
-        for name, readout, lab in zip(names, readouts, labs, strict=True):
+        for (name, readout), lab in zip(asked.items(), labs, strict=True):
             sampled = readout is not None and readout.kind == "sample"
             answers[name] = metrics.Answer(lab, readout(logits, colorizer.objective.prior) if sampled else None)
         if colorizer.arm == "student_mse":
@@ -181,9 +187,8 @@ def evaluate(
     rows = store.rows(split, limit)
     config = from_identity(colorizer.passport["config"])
     images, prior = StoredImages(store, rows), load_prior(PRIOR).float()
-    readouts = list(readouts) or list(dict.fromkeys([Readout(1.0), Readout(config.temperature), colorizer.readout]))
-    names = [str(System(colorizer.arm, readout)) for readout in (readouts if colorizer.is_classifier else [None])]
-    gains = dict.fromkeys(names, gain) if gain != 1 else None
+    readouts = list(readouts) or [Readout(1.0), Readout(config.temperature), colorizer.readout]
+    gains = dict.fromkeys(_asked(colorizer, readouts), gain) if gain != 1 else None
     measured = measure_systems(colorizer, images, prior, readouts, gains, progress=progress)
     measured |= measure_baselines(images, prior, config, progress=progress)
     found = Estimator({name: {None: m.table} for name, m in measured.items()})
