@@ -313,6 +313,8 @@ def _part(text: str) -> tuple[int, int]:
     *(*READOUT, GAIN),
     option("--readouts", nargs="+", metavar="READOUT",
            help="several at once, as the book writes them: @1 @0.38 @1~0.5 @1:median (temperature, lambda, kind)"),
+    option("--against", metavar="SYSTEM",
+           help="another network, shipped (l2, ce@0.38) or a run's folder or file: how far its images are from these"),
 )  # fmt: skip
 def evaluate(options) -> None:
     """Measure a trained network on images and write every metric, with intervals, as JSON."""
@@ -325,9 +327,9 @@ def evaluate(options) -> None:
 
     _check_gain(options.gain)
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
-    readouts = _readouts(options, colorizer)
+    readouts, against = _readouts(options, colorizer), _other(options.against) if options.against else None
     store = open_data(options.data, colorizer.side)
-    measured = measure(colorizer, store, options.split, options.limit, readouts, options.gain, told())
+    measured = measure(colorizer, store, options.split, options.limit, readouts, options.gain, told(), against)
     save_json(measured, path)
     print(f"wrote {path}: {measured['pictures']} images, {', '.join(measured['systems'])}")
 
@@ -367,6 +369,22 @@ def _readouts(options, colorizer) -> list:
     if given and several:
         raise ValueError(f"{names[0]} and --readouts cannot both be given")
     return [Readout(**{"temperature": 1.0} | given)] if given else list(map(Readout.parse, several))
+
+
+def _other(text: str) -> tuple:
+    """The network that `--against` names, with its read-out if one is named."""
+    from .colorizer import load_colorizer, load_run
+    from .readout import Readout
+
+    if Path(text).exists():
+        return load_run(text), None
+    name, at, asked = text.partition("@")
+    if name not in ARMS:
+        raise ValueError(f"--against {text} is neither a file or folder nor one of {', '.join(ARMS)}")
+    network = load_colorizer(name)
+    if at and not network.is_classifier:
+        raise ValueError(f"--against {text} is not possible: {name} has one answer")
+    return network, Readout.parse(at + asked) if at else None
 
 
 @command(

@@ -130,7 +130,7 @@ class Colorizer:
             state["prior"] = self.objective.prior.float()
         state = {k: v.cpu().contiguous().clone() for k, v in state.items()}
         with atomic_file(path) as unfinished:  # safetensors' own writing makes a file that nobody else may read
-            unfinished.write_bytes(save(state, {"passport": json.dumps(self.passport)}))
+            unfinished.write_bytes(save(state, {"passport": json.dumps(self.passport, allow_nan=False)}))
 
     @classmethod
     def load(cls, path: Path | str, device: str = "auto") -> Colorizer:
@@ -163,7 +163,8 @@ def _read(path: Path, tensors: bool = True) -> tuple[object, dict[str, Tensor]]:
         raise ValueError(f"{path} is a folder; expected a file of a network, such as {WEIGHTS}")
     try:
         with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {})["passport"])
+            # some files hold NaN, which JSON does not know, for what could not be measured
+            about = json.loads((file.metadata() or {})["passport"], parse_constant=lambda _: None)
             names = file.keys() if tensors else ()
             return about, {key: file.get_tensor(key) for key in names}
     except (SafetensorError, KeyError, json.JSONDecodeError):

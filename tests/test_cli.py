@@ -112,6 +112,8 @@ def test_an_unreadable_value_is_named():
             "--kind is for classifiers (ce, ce_rebal); l2 has one answer",
         ),
         (["evaluate", "--data", "x", "--json", "y", "--gain", "nan"], "--gain nan is not possible"),
+        (["evaluate", "--data", "x", "--json", "y", "--against", "l3"], "--against l3 is neither a file or folder nor"),
+        (["evaluate", "--data", "x", "--json", "y", "--against", "l2@1"], "--against l2@1 is not possible: l2 has one"),
         (["evaluate", "--data", "x", "--json", "y", "--readouts", "1"], "should look like @0.38, @1~0.5 or @1:median"),
         (["evaluate", "--data", "x", "--json", "y", "--readouts", "@1", "--kind", "mode"], "cannot both be given"),
     ],

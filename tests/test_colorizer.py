@@ -253,6 +253,7 @@ def test_exports_keep_in_single_precision_what_half_cannot_hold(tmp_path):
 def test_the_shipped_networks_load(arm):
     colorizer = load_colorizer(arm, "cpu")
     assert colorizer.passport["profile"] == "evening"
+    assert json.dumps(colorizer.passport, allow_nan=False), "what cannot be measured is no number that JSON lacks"
     assert (colorizer.arm, colorizer.side) == (arm, 64)
     lab, _ = colorizer.predict(noise(1, 64, 64, 3))
     assert torch.isfinite(lab).all() and lab[:, 1:].abs().max() > 1

@@ -46,6 +46,9 @@ DIALS = {"temperature": (1.0, 0.77, 0.58, 0.38, 0.29, 0.14), "lambda_": (1.0, 0.
 """Read-outs of `ce` whose mean is tried on validation images: every temperature with every tilt."""
 DIALED = ("auc", "auc_balanced", "chroma_ratio", "true_hue_ratio", "colourfulness", "ciede2000", "ab_rmse")
 """What is recorded of them, and of the sweep."""
+AGAINST = "against"
+"""The other network's system, and what says how far from it each system is, where `evaluate` compares with another."""
+FROM = "ciede2000_from_mean"
 LOST_HUES = tuple(f"confusion_{true}_{seen}" for true in ("red", "yellow") for seen in ("blue", "gray"))
 """Where the student paper says that reds and yellows go; recorded besides the metrics of `METRICS`."""
 RECORDED = (*metrics.METRICS, *LOST_HUES)
@@ -137,17 +140,24 @@ def gain_factors(colorizer: Colorizer, images: metrics.Images, readouts: Iterabl
 
 def measure_systems(
     colorizer: Colorizer, images: metrics.Images, prior: torch.Tensor, readouts: Iterable[Readout],
-    gains: Mapping[str, float] | None = None, progress=None
+    gains: Mapping[str, float] | None = None, progress=None, against: tuple[Colorizer, Readout | None] | None = None
 ) -> dict[str, metrics.Measured]:  # fmt: skip
     """Measure a network with each read-out; a regression has only one answer.
 
     What judges distributions uses the soft encoding (neighbours and sigma) that the network was trained with.
-    progress: called with the number of images done and of all.
+    progress: called with the number of images done and of all. against: another network with a read-out, measured as
+    `AGAINST`, from whose images CIEDE2000 differences are taken; without it, from those of the network's own mean.
     """
     config = from_identity(colorizer.passport["config"])
+    predict, reference = predictor(colorizer, readouts, gains), str(System(colorizer.arm, Readout(1.0)))
+    if against:
+        other, readout = against
+        shown = predictor(other, [readout or other.readout])
+        predict = beside(predict, {AGAINST: lambda pixels: next(iter(shown(pixels)[0].values())).lab})
+        reference = AGAINST
     return metrics.measure(
-        predictor(colorizer, readouts, gains), images, prior, neighbours=config.neighbours, sigma=config.sigma,
-        reference=str(System(colorizer.arm, Readout(1.0))), progress=progress,
+        predict, images, prior, neighbours=config.neighbours, sigma=config.sigma,
+        reference=reference, progress=progress,
     )  # fmt: skip
 
 
@@ -175,33 +185,41 @@ def measure_baselines(
 
 def evaluate(
     colorizer: Colorizer, store: Store, split: str = "test", limit: int = 0,
-    readouts: Iterable[Readout] = (), gain: float = 1.0, progress=None
+    readouts: Iterable[Readout] = (), gain: float = 1.0, progress=None,
+    against: tuple[Colorizer, Readout | None] | None = None,
 ) -> dict:  # fmt: skip
     """Every metric of one network on the images of a store, with intervals over images, as plain JSON values.
 
     The class-balanced AuC needs a prior. It is that of MiniPlaces' training images for every network and every store,
     so that any two files can be compared. readouts: what to ask of a classifier; by default its mean, its annealed mean
     and the read-out that it is shown with. gain: where it is not 1, every system is measured with its ab multiplied by
-    it, too. progress: called with the number of images done and of all.
+    it, too. progress: called with the number of images done and of all. against: another network with a read-out (None:
+    its own); its system is measured as `AGAINST`, and the CIEDE2000 difference of each system from it under that name.
     """
     rows = store.rows(split, limit)
     config = from_identity(colorizer.passport["config"])
     images, prior = StoredImages(store, rows), load_prior(PRIOR).float()
     readouts = list(readouts) or [Readout(1.0), Readout(config.temperature), colorizer.readout]
     gains = dict.fromkeys(_asked(colorizer, readouts), gain) if gain != 1 else None
-    measured = measure_systems(colorizer, images, prior, readouts, gains, progress=progress)
+    measured = measure_systems(colorizer, images, prior, readouts, gains, progress, against)
     measured |= measure_baselines(images, prior, config, progress=progress)
     found = Estimator({name: {None: m.table} for name, m in measured.items()})
+    systems = {name: {n: _plain(found.interval(name, n)) for n in found.available(name, RECORDED)} for name in measured}
+    compared = {}
+    if against:
+        other, readout = against
+        from_it = {n: row.pop(FROM) for n, row in systems.items() if FROM in row and n != AGAINST}
+        systems[AGAINST].pop(FROM)
+        name = str(System(other.arm, (readout or other.readout) if other.is_classifier else None))
+        compared = {AGAINST: {"system": name, "passport": other.passport, "ciede2000": from_it}}
     return {
         "pictures": len(rows),
         "split": split,
         "data": store.fingerprint(rows),
         "prior": "MiniPlaces",
         "passport": colorizer.passport,
-        "systems": {
-            name: {n: _plain(found.interval(name, n)) for n in found.available(name, RECORDED)} for name in measured
-        },
-    }
+        "systems": systems,
+    } | compared
 
 
 def _plain(interval: Interval) -> list:

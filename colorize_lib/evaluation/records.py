@@ -294,8 +294,8 @@ def export(config: Config, store: Store, out: Path, runs: Path = RUNS, log=print
         variant = recorded.summary["passports"][run]["variant"]
         mine = {n: System.parse(n) for n in recorded.systems}
         mine = {n: str(s.of_variant("")) for n, s in mine.items() if (s.arm, s.variant) == (arm, variant)}
-        measured = {plain: {m: float(f"{recorded.value(n, m):.6g}") for m in recorded.available(n)}
-                    for n, plain in mine.items()}  # fmt: skip
+        values = {plain: {m: recorded.value(n, m) for m in recorded.available(n)} for n, plain in mine.items()}
+        measured = {n: {m: float(f"{v:.6g}") for m, v in row.items() if np.isfinite(v)} for n, row in values.items()}
         dials, readout = recorded.summary["validation"][run], None
         if arm == "ce":
             readout, why = choose_readout(dials)

@@ -256,6 +256,21 @@ def test_evaluate_asks_what_it_is_told_to(made, folders):
     assert "nll" in found["ce@1~0.5"], "the distribution is judged with the first"
 
 
+def test_evaluate_tells_how_far_another_networks_images_are(made, folders):
+    ce, l2, asked = load_run(folders["ce", 0]), load_run(folders["l2", 0]), [Readout(0.38)]
+    found = measuring.evaluate(ce, made.store, limit=4, readouts=asked, against=(l2, None))
+    pixels = made.store.pixels[made.store.rows("test", 4)]
+    shown = [metrics.as_shown(network.predict(pixels, *how)[0]) for network, *how in ((ce, Readout(0.38)), (l2,))]
+    expected = float(metrics.ciede2000(*shown).double().mean())
+    assert found["against"]["system"] == "l2" and found["against"]["passport"]["arm"] == "l2"
+    assert found["against"]["ciede2000"]["ce@0.38"][0] == pytest.approx(expected, rel=1e-4)
+    assert found["systems"]["against"]["auc"] == measuring.evaluate(l2, made.store, limit=4)["systems"]["l2"]["auc"]
+    itself = measuring.evaluate(ce, made.store, limit=2, readouts=asked, against=(ce, Readout(0.38)))["against"]
+    assert itself["system"] == "ce@0.38" and itself["ciede2000"]["ce@0.38"][0] == 0
+    usual = measuring.evaluate(ce, made.store, limit=2)
+    assert "against" not in usual | usual["systems"] and "ciede2000_from_mean" in usual["systems"]["ce@0.38"]
+
+
 @pytest.mark.parametrize(
     ("name", "system", "title"),
     [
