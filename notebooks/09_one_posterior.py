@@ -31,7 +31,7 @@ from dataclasses import replace
 import pandas as pd
 from myst_nb import glue
 
-from colorize_lib.book import answers, figures
+from colorize_lib.book import answers, examples, figures
 from colorize_lib.config import load_config
 from colorize_lib.evaluation import claims, metrics, records
 
@@ -222,6 +222,25 @@ for arm, place in answers.THEORY.items():
 # - **The same at $T = 0.38$, the original's system.** AuC {glue:text}`ce_rebal_cool_auc:s`, balanced AuC
 #   {glue:text}`ce_rebal_cool_auc_balanced:s`, chroma ratio {glue:text}`ce_rebal_cool_chroma_ratio:s`.
 #
+# **Equal averages could hide different images.** So the images of each pair are held against each other as well, here
+# on {glue:text}`apart_images:d` that may be shown, with the networks at hand, in CIEDE2000, of which about one is just
+# noticeable. `l2` and `ce` at its mean are {glue:text}`apart:.1f` from each other, and {glue:text}`apart_true:.1f` and
+# {glue:text}`apart_other:.1f` from the truth.
+
+# %% tags=["hide-input"]
+pairs = answers.THEORY
+painted = examples.colorize_systems(
+    examples.book_images(config, n=12), networks, [*pairs, *pairs.values()]
+)
+distances = examples.apart(painted, pairs)
+glue("apart_images", len(painted), display=False)
+nearest = distances[distances.one == "l2"].mean(numeric_only=True)
+glue("apart", nearest["from each other"], display=False)
+glue("apart_true", nearest["one from the truth"], display=False)
+glue("apart_other", nearest["other from the truth"], display=False)
+distances.rename(columns={"one": "trained", "other": "asked of ce"}).round(1)
+
+# %% [markdown]
 # Where a row is not zero, several things may be the reason. Training with weights learns rare colours from few, heavily
 # weighted pixels, so its gradient is noisier. The tilt weighs each of the five grid colours of a soft label by itself,
 # training weighs the label as a whole ({doc}`11_the_oracle`). And rebalanced training leaves out images that are grey

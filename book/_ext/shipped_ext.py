@@ -55,12 +55,12 @@ def base64_of(data: bytes) -> str:
 
 
 @torch.no_grad()
-def answer(network: Colorizer, image: np.ndarray) -> torch.Tensor:
-    """What a network answers to an image uint8 [h, w, 3] by its own read-out, not enlarged: ab [2, h', w']."""
+def answer(network: Colorizer, image: np.ndarray, readout: Readout | None) -> torch.Tensor:
+    """What a network answers to an image uint8 [h, w, 3], a classifier by a read-out, not enlarged: ab [2, h', w']."""
     rgb = to_unit(network.seen(image))
     output = network.network(network.objective.network_input(rgb)).float()
     if network.is_classifier:
-        return network.readout(output, network.objective.prior)[0]
+        return readout(output, network.objective.prior)[0]
     return network.objective.decode(output, rgb[..., ::4, ::4])[0, 1:]
 
 
@@ -75,7 +75,9 @@ def thumbnail(name: str) -> str:
 def photograph(path: Path, networks: dict[str, Colorizer]) -> dict:
     """A photograph for the live page: the file, and by network ab rounded to whole units, a byte each."""
     image = book_photos()[path.stem]
-    answers = {name: answer(network, image).round().clamp(-128, 127) for name, network in networks.items()}
+    answers = {name: answer(network, image, network.readout) for name, network in networks.items()}
+    answers["ce_rebal@1"] = answer(networks["ce_rebal"], image, Readout(1.0))
+    answers = {name: ab.round().clamp(-128, 127) for name, ab in answers.items()}
     h, w = next(iter(answers.values())).shape[1:]
     grids = {name: base64_of(ab.to(torch.int8).numpy().tobytes()) for name, ab in answers.items()}
     return {"jpeg": base64_of(path.read_bytes()), "h": h, "w": w, "ab": grids}

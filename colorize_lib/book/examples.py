@@ -17,6 +17,7 @@ from ..data.images import bundled_photos, read_image
 from ..data.prepare import open_data
 from ..data.scenes import synthetic_scenes
 from ..evaluation.measuring import finished_runs
+from ..evaluation.metrics import ciede2000
 from ..evaluation.results import BOOK
 from ..evaluation.systems import System
 from ..readout import Readout
@@ -87,13 +88,13 @@ def choose_images(config: Config, rule: str = "any", n: int = 6, scenes: int = 4
     return Images({name: items[name] for name in ranked}, where)
 
 
-def book_images(config: Config, rule: str = "any") -> Images:
-    """Six of `book_photos` by a rule of `RULES`; where data is configured or the book is not there, four of others."""
+def book_images(config: Config, rule: str = "any", n: int = 6) -> Images:
+    """The n of `book_photos` by a rule of `RULES`; where data is configured or there is no book, four of others."""
     photos = book_photos()
     if config.data or not photos:
         return choose_images(config, rule, 4)
     text, score = RULES[rule]
-    ranked = _highest(score, photos, 6)
+    ranked = _highest(score, photos, n)
     rule = f"of the {len(photos)} photographs that come with the book the {len(ranked)} with {text}"
     return Images({name: photos[name] for name in ranked}, rule)
 
@@ -183,3 +184,16 @@ def ab_errors(rows: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
     ab = {name: {c: _lab(image)[1:] for c, image in row.items()} for name, row in rows.items()}
     return pd.DataFrame({name: {c: float(chroma(x - row["truth"]).mean()) for c, x in row.items() if c != "truth"}
                          for name, row in ab.items()}).T  # fmt: skip
+
+
+def apart(rows: dict[str, dict[str, np.ndarray]], pairs: dict[str, str]) -> pd.DataFrame:
+    """How far apart the images of two columns of `colorize_systems` are, and each from the truth: a pair a row, mean
+    CIEDE2000 over pixels and images. Pairs {one: other} of which a column is missing are left out."""
+
+    def far(one: str, other: str) -> float:
+        return float(np.mean([ciede2000(_lab(row[one]), _lab(row[other])).mean() for row in rows.values()]))
+
+    there = {one: other for one, other in pairs.items() if all({one, other} <= row.keys() for row in rows.values())}
+    found = {"one": there.keys(), "other": there.values(), "from each other": [far(*pair) for pair in there.items()]}
+    found |= {"one from the truth": [far(one, "truth") for one in there]}
+    return pd.DataFrame(found | {"other from the truth": [far(other, "truth") for other in there.values()]})

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import skimage.color
 import tiny
 import torch
 
@@ -108,6 +109,16 @@ def test_errors_of_shown_images_are_distances_from_the_truth():
     errors = examples.ab_errors({"one": {"input": grey, "truth": red, "l2": red}})
     assert errors.columns.tolist() == ["input", "l2"] and errors["l2"]["one"] == 0
     assert errors.input["one"] == pytest.approx(RULES["vivid"][1](examples._lab(red)), abs=0.02)
+
+
+def test_pairs_of_images_are_held_against_each_other_and_the_truth():
+    grey, red = _flat(128, 128, 128), _flat(200, 30, 30)
+    rows = {"one": {"truth": red, "l2": grey, "ce@1": red}, "two": {"truth": red, "l2": red, "ce@1": red}}
+    found = examples.apart(rows, {"l2": "ce@1", "l2_rebal": "ce@1"})
+    assert found[["one", "other"]].values.tolist() == [["l2", "ce@1"]], "the other pair was not painted"
+    lab = [skimage.color.rgb2lab(image / 255) for image in (grey, red)]
+    expected = skimage.color.deltaE_ciede2000(*lab).mean() / 2
+    assert found.iloc[0, 2:].tolist() == pytest.approx([expected, expected, 0], rel=1e-3)
 
 
 def test_networks_are_those_of_the_runs(made):

@@ -224,7 +224,7 @@ def test_a_point_is_chosen_by_keyboard_and_has_every_answer(chromium, address):
     press(chromium, "ArrowUp")
     assert chromium.ask("live.state.point") == [grid["w"] // 2 + 1, grid["h"] // 2 - 1]
     until(chromium, "document.querySelectorAll('.live-marks text').length")
-    assert text(chromium, "#live-answers .live-sign") == text(chromium, ".live-marks text") == "12345★ABCD✕"
+    assert text(chromium, "#live-answers .live-sign") == text(chromium, ".live-marks text") == "123456★ABCDE✕"
     press(chromium, "Escape")
     until(chromium, "document.getElementById('live-point').hidden")
 

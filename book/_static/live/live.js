@@ -305,11 +305,13 @@ const readout = {
       return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
     };
   },
+  /** The number that `chances` of a seed gives the place `at`. */
+  chanceAt: (seed, at) => readout.chances((seed + Math.imul(at, 0x6d2b79f5)) | 0)(),
   /** Colours {v: [2, h, w], h, w} of logits by what is asked: {temperature, lambda, kind, gain, seed}. */
   ab(logits, ask, prior, centers) {
-    const n = logits.h * logits.w, v = new Float32Array(2 * n), tilt = readout.tilt(prior, ask.lambda), chance = readout.chances(ask.seed ?? 1);
+    const n = logits.h * logits.w, v = new Float32Array(2 * n), tilt = readout.tilt(prior, ask.lambda), seed = ask.seed ?? 1;
     for (let at = 0; at < n; at++) {
-      const [a, b] = readout[ask.kind](readout.distribution(logits, at, ask, tilt), centers, chance());
+      const [a, b] = readout[ask.kind](readout.distribution(logits, at, ask, tilt), centers, readout.chanceAt(seed, at));
       v[at] = ask.gain * a;
       v[n + at] = ask.gain * b;
     }

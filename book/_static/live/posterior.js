@@ -8,20 +8,22 @@ const posterior = (function () {
     ["mode", { temperature: 1, lambda: 1, kind: "mode" }],
     ["annealed, T 0.38", { temperature: 0.38, lambda: 1, kind: "mean" }],
     ["tilted, lambda 0.5", { temperature: 1, lambda: 0.5, kind: "mean" }],
+    ["sample", { temperature: 1, lambda: 1, kind: "sample" }],
   ];
-  const TRAINED = { l2: "l2", l2_rebal: "l2_rebal", ce_rebal: "ce_rebal, T 0.38", student_mse: "student_mse" };
+  const TRAINED = { l2: "l2", l2_rebal: "l2_rebal", "ce_rebal@1": "ce_rebal, T 1", ce_rebal: "ce_rebal, T 0.38", student_mse: "student_mse" };
   const AXES = [[-0.96, -0.03, "green", "start"], [0.96, -0.03, "red", "end"], [0.03, -0.91, "yellow", "start"], [0.03, 0.96, "blue", "start"]];
 
   /** Answers {group, name, sign, ab} at the place `at` of a photograph that the classifier has looked at. */
   function answers(photo, at, asking, prior, centers) {
     const logits = photo.out.ce, found = [];
     const add = (group, name, sign, ab) => found.push({ group, name, sign, ab });
-    const read = (ask) => readout[ask.kind](readout.distribution(logits, at, ask, readout.tilt(prior, ask.lambda)), centers);
+    const chance = readout.chanceAt(asking.seed ?? 1, at);
+    const read = (ask) => readout[ask.kind](readout.distribution(logits, at, ask, readout.tilt(prior, ask.lambda)), centers, chance);
     ASKED.forEach(([name, ask], i) => add("Asked of ce", name, i + 1, read(ask)));
-    if (asking.show === "ce" && asking.kind !== "sample") add("Asked of ce", "what the dials ask", "★", read(asking).map((value) => asking.gain * value));
+    if (asking.show === "ce") add("Asked of ce", "what the dials ask", "★", read(asking).map((value) => asking.gain * value));
     Object.entries(TRAINED).forEach(([arm, name], i) => {
       const ab = arm === "l2" && photo.out.l2 ? photo.out.l2.ab : photo.stored[arm];
-      if (ab) add("Asked of other networks", name, "ABCD"[i], [ab.v[at], ab.v[ab.h * ab.w + at]]);
+      if (ab) add("Asked of other networks", name, "ABCDE"[i], [ab.v[at], ab.v[ab.h * ab.w + at]]);
     });
     const [x, y] = [at % logits.w, Math.floor(at / logits.w)], pixel = 4 * pixelAt(photo, x, y);
     add("The photograph", "the true colour", "✕", color.lab(...photo.v.slice(pixel, pixel + 3)).slice(1));
