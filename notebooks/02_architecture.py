@@ -53,13 +53,13 @@ network = ColorNet(313)
 # ## The network as a drawing
 #
 # Eight stages of two or three convolutions. The first three end in a step of two, so that the map shrinks to an
-# eighth of the side while its channels grow from 64 to 512. Then it stays small and gets deep: twelve convolutions at
-# one size, six of them dilated, which means that their nine taps lie two pixels apart and reach further at the same
-# price. The last stage doubles the side once, by a transposed convolution, and a head of one by one taps turns 256
+# eighth of the side while its channels grow from 64 to 256. Then it stays small and gets deep: twelve convolutions of
+# 512 channels at one size, six of them dilated, which means that their nine taps lie two places of the map apart and
+# reach further at the same price. The last stage doubles the side once, by a transposed convolution, and a head of one by one taps turns 256
 # channels into the answer. There is no pooling and no shortcut anywhere. What the network says about a pixel has
 # passed through the narrowest map.
 
-# %% mystnb={"figure": {"name": "fig-architecture", "caption": "The network for an input of 64 pixels, our counterpart of the first figure of both papers. Blocks are as high as their maps and as wide as their channels. The answer is given at a quarter of the side and enlarged by plain interpolation: colour is painted with a broad brush, and the sharp edges of the result all come from L."}, "image": {"alt": "Ten blocks from left to right: input, three shrinking stages, four at an eighth of the side, two of them dilated, one doubling stage, head, and the enlarged colour"}}
+# %% mystnb={"figure": {"name": "fig-architecture", "caption": "The network for an input of 64 pixels, our counterpart of the student paper's first figure, which is the original's. Blocks are as high as their maps and as wide as their channels. The answer is given at a quarter of the side and enlarged by plain interpolation: colour is painted with a broad brush, and the sharp edges of the result all come from L."}, "image": {"alt": "Ten blocks from left to right: input, three shrinking stages, four at an eighth of the side, two of them dilated, one doubling stage, head, and the enlarged colour"}}
 figures.plot_architecture(side=64)
 
 # %% [markdown]
@@ -76,7 +76,7 @@ stages[["channels", "convolutions", "kernel", "stride", "dilation"]]
 # %% [markdown]
 # Unrolled, one row a convolution, it can be compared with the released training file. A convolution of $k \times k$
 # taps from $c$ to $c'$ channels has $c'(c k^2 + 1)$ parameters, biases included, and on a map of side $s$ it costs
-# $c' c\, k^2 s^2$ multiplications, each with an addition. The input of a row is the output of the one above.
+# $c' c\, k^2 s^2$ multiplications, each with an addition; of the transposed one $s$ is the side of its input. The input of a row is the output of the one above.
 
 # %%
 table = pd.DataFrame(layer_table(network, side=64)).set_index("layer")
@@ -142,7 +142,7 @@ glue("times_smaller", smaller, display=False)
 #
 # The receptive field of a layer is the patch of the input that one of its outputs depends on. It grows by $(k - 1)\,
 # d$ steps with each convolution of dilation $d$, where a step is the number of input pixels between neighbours of the
-# map, doubled by every stride:
+# map, doubled by every stride and halved by the transposed convolution:
 #
 # $$ r_{i} = r_{i-1} + (k_i - 1)\, d_i \prod_{j < i} s_j . $$ (eq-receptive)
 
@@ -215,10 +215,11 @@ network.trunk["conv1"]
 #
 # ## Three heads
 #
-# An arm of our experiment changes the last layer and what is done with its output. The body before it is the same
-# for all five, down to the initial weights: the head is made last, so that the random numbers of the trunk are drawn
-# first and come out equal. {doc}`04_training` shows that they do. What the body is shown differs in one arm:
-# `student_mse` gets torchvision's grey instead of L.
+# An arm of our experiment changes the last layer and what is done with its output. The body before it is of one
+# design for all five, and under one recipe its initial weights are equal, too: the head is made last, so that the random
+# numbers of the trunk are drawn first. {doc}`04_training` shows that they are. One arm differs in more than its head:
+# `student_mse` is shown torchvision's grey instead of L, and has a start and a learning rate of its own in the recorded
+# runs.
 
 # %%
 image = torch.full((1, 1, config.side, config.side), 50.0)

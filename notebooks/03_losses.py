@@ -63,11 +63,12 @@ centers = quantize.ab_gamut_centers()
 # | `student_mse` | red, green, blue at full size | mean squared error | what it says, lightness included |
 # | `l2` | $a, b$ at every fourth pixel | half the squared error | what it says, under the true L |
 # | `l2_rebal` | the same | the same, rare colours weighted up | what it says, under the true L |
-# | `ce` | probabilities of the 313 colours, as often | soft cross entropy | annealed mean at temperature $T$ |
+# | `ce` | probabilities of the 313 colours, at every fourth pixel | soft cross entropy | annealed mean at temperature $T$ |
 # | `ce_rebal` | the same | the same, rare colours weighted up | annealed mean at temperature $T$ |
 #
 # The step from the first row to the second is not a clean one. Four things change in it: the grey input (torchvision's
-# or L), the colour space, the size at which the error is taken, and who supplies the lightness. The steps among the
+# or L), the colour space, the size at which the error is taken, and who supplies the lightness. In the recorded runs its
+# start and its learning rate differ, too ({doc}`04_training`). The steps among the
 # other rows are cleaner. `l2` and `ce` differ in the loss, with the head and the labels that belong to it, and so do
 # the two with weights, which the original has for cross entropy alone; `l2_rebal` completes the square. Each of them
 # differs from its sister in the weights, and a classifier decoded at two temperatures in the decoder alone.
@@ -112,14 +113,14 @@ figures.plot_expected_loss(
 #
 # A trained network is not there yet, however, and how much it lacks depends on its loss. In the recorded results, the
 # mean read from the classifier `ce` has a root mean squared $ab$ error that differs from that of `l2` by
-# {glue:text}`07_vibrancy.py::loss_rmse:s` units ({glue:text}`07_vibrancy.py::loss_rmse_word:s`). But for the size at
-# which it is taken, this is what `l2` is trained to make small, and a perfect `l2` could not be beaten at it. Where it
+# {glue:text}`07_vibrancy.py::loss_rmse:s` units ({glue:text}`07_vibrancy.py::loss_rmse_word:s`). Apart from being
+# taken at full size, this is the error that `l2` minimises, and a perfect `l2` could not be beaten at it. Where it
 # is beaten, a part of what distinguishes the two is optimisation, not the best answer of either loss.
 #
 # For the synthetic scenes of {numref}`fig-scenes` the conditional mean is known for every pixel, so that we can paint
 # the best image squared error can hope for, next to the one in which each object has its likeliest colour.
 
-# %% mystnb={"figure": {"name": "fig-best-mse", "caption": "What a perfect network would paint. Where the colour can be known (sky, clouds, walls) the mean is right, and on the grass, whose greens are close, nearly so. Where it cannot (cars, balls, flowers, roofs) the mean is a brownish compromise that is never true; the likeliest colour is vivid, and often wrong. Of equally likely colours the first in the list was taken."}, "image": {"alt": "Four synthetic scenes in grey, in true colours, in the mean colour of each object and in its likeliest colour"}}
+# %% mystnb={"figure": {"name": "fig-best-mse", "caption": "What a perfect network would paint. Where the colour can be known (sky, clouds, walls) the mean is right, and on the grass, whose greens are close, nearly so. Where it cannot (cars, balls, flowers, roofs) the mean is a dull compromise that is never true; the likeliest colour is vivid, and often wrong. Of equally likely colours the first in the list was taken."}, "image": {"alt": "Four synthetic scenes in grey, in true colours, in the mean colour of each object and in its likeliest colour"}}
 scenes = synthetic_scenes(4, 64, seed=11)
 likeliest = np.stack(
     [kind.colours[np.argmax(kind.probabilities)] for kind in scenes.table]
@@ -356,8 +357,8 @@ caffe = rebalanced.pixel_weights(labels, index)[:, None] * plain
 print("same gradient:", torch.allclose(ours, caffe, atol=1e-9))
 
 # %% [markdown]
-# One more detail of the released file is kept: images in which no label leaves the square of five units around grey
-# count for nothing in this arm.
+# One more detail of the released file is kept: images in which no label has an $a$ or a $b$ beyond five units
+# get the weight zero, in `ce_rebal` and, with the same weights, in `l2_rebal`.
 #
 # ## A trap: sums, means and weight decay
 #
@@ -384,7 +385,7 @@ for reduction in ("mean", "sum"):
     }
 factor = compared["mean"]["ratio"] / compared["sum"]["ratio"]
 glue("decay_factor", factor, display=False)
-pd.DataFrame(compared).T.round(4)
+pd.DataFrame(compared).T.round(6)
 
 # %% [markdown]
 # The published decay of `0.001` pulls {glue:text}`decay_factor:.0f` times harder under the mean than under the sum,

@@ -14,7 +14,7 @@
 # # Training: one road, five times
 #
 # The last chapter spoke of perfect networks. These are real ones, and they have to get there first. **Do five networks
-# that share everything but the loss all learn, and what can one read off their curves, and what not?**
+# that share design, images and order all learn, and what can one read off their curves, and what not?**
 
 # %% tags=["parameters", "hide-input"]
 profile = "evening"
@@ -53,7 +53,8 @@ live = config if config.data else load_config("smoke", arms=arms)
 #
 # **A difference between two networks must not come from what they saw or where they began.** The weights of the body,
 # the order of the images and which of them are mirrored depend on the seed and on nothing else. Networks are built body
-# first and head last, so the random numbers of the body are drawn before heads begin to differ:
+# first and head last, so the random numbers of the body are drawn before heads begin to differ. (This is so under one
+# recipe. In the recorded runs `student_mse` has another start, for a reason that follows below.)
 
 # %%
 networks = {
@@ -240,7 +241,7 @@ facts.rename(columns=titles).round(2)
 # that is still says that training has stopped, not that it has arrived, and under a rate that falls to nothing every
 # curve is flat at the end. Both need other trainings, which {doc}`10_time_and_settings` has.
 #
-# ## Full width, and two that fell
+# ## Full width, and two that collapsed
 #
 # **The paper's own budget is enough to learn the photographs by heart, and its own recipe is not safe.** Profile
 # `student` has the paper's width, batch, epochs, constant rate and PyTorch's own weights. Whatever profile this page

@@ -46,6 +46,7 @@ pd.options.display.max_colwidth = 90
 for verdict in (h3, h4, h17):
     name = verdict.hypothesis.id.lower()
     glue(name, answers.standing(verdict), display=False)
+    glue(f"{name}_parts", answers.in_parts(verdict), display=False)
 images = examples.book_images(config, "red_yellow")
 glue("chosen", images.rule, display=False)
 glue("profile_name", found.profile, display=False)
@@ -145,14 +146,14 @@ for hue in ("red", "yellow"):
 answers.findings_table({"H4": h4})
 
 # %% [markdown]
-# The verdict is **{glue:text}`h4:s`**. That equally many come close is no great feat, for hardly any do: with `ce`
+# The verdict is **{glue:text}`h4:s`** ({glue:text}`h4_parts:s`). That equally many come close is no great feat, for hardly any do: with `ce`
 # {glue:text}`close_red:.1f` % of the reds and {glue:text}`close_yellow:.1f` % of the yellows. The share that fades to
 # grey under squared error is, against cross entropy, {glue:text}`fading_red:s` for red and {glue:text}`fading_yellow:s`
 # for yellow. (Version 1 of the rule said {verdict}`v1/H4`: it left the faded shares out of the verdict.)
 #
 # ## Recall can be bought
 #
-# **A share of reds that were found says little without what was painted red.** The **recall** of red is the share of
+# **Recall says little without precision.** The **recall** of red is the share of
 # truly red pixels whose predicted colour lies within {glue:text}`hit:d` $ab$ units of the true one; its **precision**
 # the same share among the pixels that are *shown* as red. A touch of the right hue hits a pale red, so one colour for
 # every pixel of every image has a recall, too: the mean colour of the training labels, and the same with weights for
@@ -176,8 +177,9 @@ found.table(columns, vivid)
 # *Weighted mean colour* finds {glue:text}`weighted_recall_red:.0f` % of the reds and
 # {glue:text}`weighted_recall_yellow:.0f` % of the yellows without looking at the image; `ce` at its mean finds
 # {glue:text}`ce_recall_red:.0f` % and {glue:text}`ce_recall_yellow:.0f` %. The table has those that are vivid enough to
-# be asked for a precision (the others show hardly a pixel as red). **F1** takes both together: right ones among the
-# pixels that are red by truth and those that are by prediction.
+# be asked for a precision (the others show so few pixels as red that it says little). **F1** takes both
+# together: $(h_t + h_s) / (n_t + n_s)$, with $n_t$ truly red pixels, $n_s$ shown as red, and $h_t$ and $h_s$ the right
+# ones among them. For a network that shows hardly a pixel as red it is the recall.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-recall", "caption": "Recall and F1 of red and yellow. Plus signs are gain controls, hollow points the mean of a classifier. For red, weights for rare colours give the highest F1, whether they are used in training or afterwards. For yellow a gain does better than any of them."}, "image": {"alt": "Four panels of points with intervals, a row for each system: recall and F1 of red and of yellow"}}
 rows = [
@@ -292,7 +294,7 @@ answers.findings_table({"H17": h17})
 # - **Lost, to grey and not to blue.** `l2` shows {glue:text}`l2_red_gray:.0f` % of the reds and
 #   {glue:text}`l2_yellow_gray:.0f` % of the yellows as grey, `ce` at its mean {glue:text}`ce_red_gray:.0f` % and
 #   {glue:text}`ce_yellow_gray:.0f` %. As blue it is {glue:text}`l2_red_blue:.1f` % and {glue:text}`ce_red_blue:.1f` %
-#   of the reds. That both losses lose them alike: **{glue:text}`h4:s`**.
+#   of the reds. That both losses lose them alike: **{glue:text}`h4:s`** ({glue:text}`h4_parts:s`).
 # - **Recall can be bought.** One colour for every pixel, the weighted mean, finds
 #   {glue:text}`weighted_recall_yellow:.0f` % of the yellows; `ce` at its mean finds
 #   {glue:text}`ce_recall_yellow:.0f` %.

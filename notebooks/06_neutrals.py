@@ -152,11 +152,12 @@ figures.plot_intervals(panels, dict(zip(panels, [*marks, 1.0], strict=True)))
 # ## A tint, or noise?
 #
 # An error has a size and a direction. If the directions cancel, neutrals look blotchy; if they agree, the image has a
-# cast, as if seen through tinted glass. The mean of *predicted minus true* tells the two apart:
+# cast, as if seen through tinted glass. The mean of *predicted minus true* shows a cast that all
+# images have in common; casts that differ between images cancel in it:
 #
 # $$ \Delta a = \overline{\hat a - a}, \qquad \Delta b = \overline{\hat b - b} \qquad \text{over neutral pixels.} $$
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-neutral-shift", "caption": "The cast on neutral pixels: mean shift along both axes with 95 % intervals, drawn on the colours themselves at medium lightness. The centre is no cast. The background shows how a grey wall looks with the shift at that place."}, "image": {"alt": "The ab plane around grey as a coloured square; markers with small crosses show by how much each system shifts neutral pixels"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-neutral-shift", "caption": "The cast on neutral pixels: mean shift along both axes, with 95 % intervals where they are larger than the marks, drawn on the colours themselves at medium lightness. The centre is no cast. The background shows how a grey wall looks with the shift at that place."}, "image": {"alt": "The ab plane around grey as a coloured square; markers with small crosses show by how much each system shifts neutral pixels"}}
 cast = ["mean", "weighted", "l2", "ce@1", "ce@0.38", "ce@1+gain",
         "l2_rebal", "ce_rebal@1"]  # fmt: skip
 axes = [f"neutral_shift_{axis}" for axis in "ab"]

@@ -117,7 +117,7 @@ HTML(figures.before_after(left, right, tuple(map(system_title, pair))))
 # ## One step at a time
 #
 # **Colour returns with weights, with samples and with plain gain, and none of these is a loss.** All networks share body,
-# images, order and the initial weights of the body, and a distribution can be asked again without training, so that
+# images, order and, but for `student_mse`, the initial weights of the body and the learning rate, and a distribution can be asked again without training, so that
 # every step between the paper's network and the original can be taken alone.
 
 # %% tags=["hide-input"]
@@ -222,7 +222,7 @@ for name, system in compared.items():
 
 # %% [markdown]
 # Of the true pixels {glue:text}`near_truth:.0f` % lie within 15 units of grey, and {glue:text}`true_grey:.0f` % in the
-# grey square of the grid itself. The classifier paints {glue:text}`warm_grey:.0f` % of the pixels in that square at
+# grey square of the grid itself (counted as they are; the labels of {doc}`01_data` are smoothed). The classifier paints {glue:text}`warm_grey:.0f` % of the pixels in that square at
 # $T = 1$, and {glue:text}`cool_grey:.0f` % at $T = 0.38$. With weights the majority is another, and the same knob works
 # the other way: from `ce_rebal` at $T = 1$ to $0.38$ the colourfulness is {glue:text}`warm_colourfulness:s`.
 # {doc}`09_one_posterior` has the map over all temperatures and tilts.
@@ -322,7 +322,8 @@ for system in ("student_mse", "l2", "ce@1"):
 # **RGB costs accuracy, and some of the true hue.** "Mean squared error" is not yet a loss; it must
 # be said of what, and the paper does not. On RGB an error of lightness counts as well, although lightness can be seen in
 # the input, equal steps are not equal in $ab$, and the error is taken at full size. {ref}`H16 <claim-h16>`, that none of
-# this matters, compares the two under the true lightness, as that is what an image is shown with.
+# this matters, compares the two under the true lightness, as that is what an image is shown with. Start and learning
+# rate differ, too, each the best of equal trials ({doc}`04_training`).
 
 # %% tags=["hide-input"]
 answers.findings_table({"H16": verdicts["H16"]})

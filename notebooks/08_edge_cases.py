@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Edge cases
 #
-# Night scenes, snow, fog: on these the student paper saw its network excel. **Does squared error do especially well on
-# dark, white and nearly monochrome images, or are these images on which nobody can do badly?**
+# The student paper saw its network excel on dark, white and nearly monochrome images. **Does squared error do
+# especially well on them, or are these images on which nobody can do badly?**
 
 # %% tags=["parameters", "hide-input"]
 profile = "evening"
@@ -77,7 +77,7 @@ errors.rename(columns={"input": "plain grey"}).round(1)
 # Section 3.4 of {cite:t}`psacharopoulos`, with its fifth figure, lists where the network trained with squared error
 # came out best. In our words: on dark pixels, on white pixels, and on images of hardly more than one colour, tan or
 # blue, with neither red nor yellow in them. From this it also draws its assurance that the network was rebuilt
-# correctly: where it is good, it is very good. The question is what this is an observation *of*, the network or the
+# correctly. The question is what this is an observation *of*, the network or the
 # images.
 #
 # ## Easy is not excellent
@@ -104,8 +104,8 @@ glue("profile_name", found.profile, display=False)
 glue("covers", found.covers, display=False)
 counts = {kind: v.images for kind, v in greys.items()}
 errors = {kind: v.value for kind, v in greys.items()}
-columns = {"rule": rules, "images": counts, "error of grey": errors}
-columns["error of the mean colour"] = means
+columns = {"rule": rules, "images": counts, "error of grey (ab units)": errors}
+columns["of the mean colour"] = means
 pd.DataFrame(columns).round(1)
 
 # %% [markdown]
@@ -122,19 +122,17 @@ pd.DataFrame(columns).round(1)
 h7 = claims.decide("H7", found)
 glue("h7", h7.verdict, display=False)
 glue("h7_so_far", answers.standing(h7), display=False)
-parts = "; ".join(f"{kind}: {word}" for kind, word in (h7.parts or {}).items())
-parts = parts or "the kinds have no verdicts of their own yet"
-glue("h7_parts", parts, display=False)
+glue("h7_parts", answers.in_parts(h7), display=False)
 answers.findings_table({"H7": h7})
 
 # %% [markdown]
-# The claim is **{glue:text}`h7_so_far:s`** ({glue:text}`h7_parts:s`). The intervals cover {glue:text}`covers:s`, of
+# The claim is **{glue:text}`h7_so_far:s`** ({glue:text}`h7_parts:s`; *white* is the paper's word for bright). The intervals cover {glue:text}`covers:s`, of
 # profile {glue:text}`profile_name:s`; the special kinds are small, so theirs are wide.
 #
 # **Where squared error gains on its own average, plain grey gains more.** The same comparison for others, among them one
 # who paints nothing at all:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-excess", "caption": "Skill on each kind of image, less skill on all images; to the right of the dotted line a system does better there than elsewhere. The two warm rows are the claim. But the first row, which is plain grey and has learned nothing, lies further right in every panel, and cross entropy at its mean lies beside L2 on ab. At T = 0.38 it paints less, and moves towards grey."}, "image": {"alt": "Three panels of points with intervals around a zero line, for dark, bright and monochrome images, a row each for plain grey, squared error on RGB and on ab, and cross entropy at two temperatures"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-excess", "caption": "Skill on each kind of image, less skill on all images; to the right of the dotted line a system does better there than elsewhere. The two warm rows are the claim. But the first row, which is plain grey and has learned nothing, lies further right in every panel, and cross entropy at its mean lies beside L2 on ab. At T = 0.38 it paints less, and on dark and monochrome images it moves towards grey."}, "image": {"alt": "Three panels of points with intervals around a zero line, for dark, bright and monochrome images, a row each for plain grey, squared error on RGB and on ab, and cross entropy at two temperatures"}}
 special = ["dark", "bright", "monochrome"]
 compared = ["grey", "student_mse", "l2", "ce@1", "ce@0.38"]
 compared = [system for system in compared if system in found.systems]
@@ -176,7 +174,7 @@ for kind in special:
 #
 # ## Muted and vivid
 #
-# **What more colour than the mean's wins on vivid images it loses on muted ones, and more.** These two kinds, and the monochrome one, are
+# **What stronger colour gains on vivid images it loses, and more, on muted ones.** These two kinds, and the monochrome one, are
 # rules on colour, which no network sees. Among all images that look like a meadow the muted ones are those that happened
 # to be pale; a network that knows meadows to be green will lose on exactly these, as it gains on the others. So a loss
 # here is no failure, and it is the other side of a gain there.

@@ -85,7 +85,7 @@ answers.plot_paintings(painted, places, view.L.shape)
 #
 # A read-out has two dials. The **temperature** $T$ sharpens the distribution: one leaves it alone, towards zero the mean
 # becomes the mode. The **tilt** $\lambda$ is that of eq. 4 of {cite:t}`zhang2016colorful`: at one all colours count
-# alike, at a half as in their training, at zero each by the inverse of its frequency. If the idea is right, five
+# alike, at a half as in their training, at zero each by the inverse of its frequency. If the idea is right, four
 # trainings collapse into one network and two dials. Both dials are
 # <a href="../book/live.html#photo=lighthouse&t=1&lambda=0.5&left=mean">on the live page</a>, here set to the full tilt beside the mean.
 #
@@ -122,7 +122,7 @@ costs = answers.cost_table(view, places["open"])
 glue("mean_chroma", float(costs.chroma["mean"]), display=False)
 glue("tilted_chroma", float(costs.chroma["tilted mean"]), display=False)
 glue("least_distance", costs["expected distance"].idxmin(), display=False)
-costs.round(1)
+costs.round(2)
 
 # %% [markdown]
 # *Expected* means under the network's own distribution. There the mean has the least root mean squared distance of
@@ -199,6 +199,7 @@ forms = {
     "auc": "+.4f",
     "auc_balanced": "+.4f",
     "chroma_ratio": "+.2f",
+    "true_hue_ratio": "+.2f",
     "colourfulness": "+.1f",
 }
 for arm, place in answers.THEORY.items():
@@ -216,7 +217,7 @@ for arm, place in answers.THEORY.items():
 #   left between them is how near training has come.
 # - **`l2_rebal` and `ce` tilted.** AuC {glue:text}`l2_rebal_auc:s`, balanced AuC
 #   {glue:text}`l2_rebal_auc_balanced:s`, chroma ratio
-#   {glue:text}`l2_rebal_chroma_ratio:s`.
+#   {glue:text}`l2_rebal_chroma_ratio:s`, along the true hue {glue:text}`l2_rebal_true_hue_ratio:s`.
 # - **`ce_rebal` and `ce` tilted, at the mean.** AuC {glue:text}`ce_rebal_1_auc:s`, balanced AuC
 #   {glue:text}`ce_rebal_1_auc_balanced:s`, chroma ratio {glue:text}`ce_rebal_1_chroma_ratio:s`.
 # - **The same at $T = 0.38$, the original's system.** AuC {glue:text}`ce_rebal_cool_auc:s`, balanced AuC

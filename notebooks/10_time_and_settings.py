@@ -87,9 +87,9 @@ glue("tilt_gain", f"{gain:+.1f}", display=False)
 #
 # ## The loss, the decoder, the weights
 #
-# Four things distinguish the original from what the student paper built. Each is one row below: the *loss* (`ce` at
-# its mean less `l2`), the *decoder* ($T = 0.38$ less $T = 1$), *rebalancing* in training (`ce_rebal` less `ce`), and
-# what can replace the latter, the *tilt* after training.
+# Three things distinguish the original from what the student paper built, a row each below: the *loss* (`ce` at its mean
+# less `l2`), the *decoder* ($T = 0.38$ less $T = 1$) and *rebalancing* in training (`ce_rebal` less `ce`). A fourth row
+# shows what can replace the last, the *tilt* after training.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ladder", "caption": "Each effect on every rung, with its 95 % interval. Form and colour are the rung, darker is wider; hollow marks are one network an arm. A solid line joins rungs of one width and the same photographs. Dashed is an extrapolation: the straight line through all rungs, to the images that the original's training saw; the grey bar there is what becomes of it if any one rung is left out."}, "image": {"alt": "Twelve panels against the number of images seen: the effects of loss, decoder, rebalanced training and tilt in rows, on colourfulness, AuC and class-balanced AuC in columns, each with a dashed straight line to the original's budget"}}
 ladder.plot_ladder(rungs, furthest=far)
@@ -288,7 +288,7 @@ answers.findings_table(judged)
 #   uses up many more. H9: {verdict}`H9`.
 # - **Wrong hues do not follow for both losses.** By the table above, with each doubling of the photographs the share in
 #   a wrong hue changes by {glue:text}`wrong_l2:s` for `l2` and by {glue:text}`wrong_ce:s` for `ce`. The claim asks that
-#   it fall for either. H13: {verdict}`H13`.
+#   it fall for both. H13: {verdict}`H13`.
 #
 # ## Where to begin
 #

@@ -74,7 +74,7 @@ table.loc[telling]
 # **One posterior has many answers, and they lie far apart.** In {numref}`fig-oracle-posteriors` mean, median, mode and
 # the others stand in different places for every object whose colour is open.
 
-# %% mystnb={"figure": {"name": "fig-oracle-posteriors", "caption": "Posterior of four classes on the ab plane, and every answer to it. The area of a disc is the probability of a grid colour. The mean lies between the discs, where mostly no colour occurs; the median moves to the side of the majority, on the leaves nearly all the way; mode and sample are always colours that occur. The tilted mean, which counts rare colours more, turns the roof red: blue is common in these scenes, in the sky."}, "image": {"alt": "Four planes with clusters of coloured discs for car, ball, leaves and roof. On each stand six black marks, for mean, median, mode, sample, annealed mean and tilted mean"}}
+# %% mystnb={"figure": {"name": "fig-oracle-posteriors", "caption": "Posterior of four classes on the ab plane, and every answer to it. The area of a disc is the probability of a grid colour. The mean lies between the discs, where mostly no colour occurs; the median moves to the side of the majority, on the leaves nearly all the way; mode and sample are always colours of the grid. The tilted mean, which counts rare colours more, turns the roof red: blue is common in these scenes, in the sky."}, "image": {"alt": "Four planes with clusters of coloured discs for car, ball, leaves and roof. On each stand six black marks, for mean, median, mode, sample, annealed mean and tilted mean"}}
 answers = oracle.answers(prior)
 oracle.plot_posteriors(answers, telling)
 
@@ -121,7 +121,7 @@ oracle.plot_painted(shown, answers, prior)
 # **No answer wins everywhere, because the questions differ.** Let the truth be drawn from the posterior, over whole
 # scenes. Then the root mean squared error is least for the mean, the mean distance for the median, the share of hits
 # on the grid for the mode; the tilted mean has the least squared error if pixels are weighted as in rebalanced
-# training; and the sample has the chroma of the truth.
+# training; and the sample has the chroma of the truth. Errors are in $ab$ units, the chroma is a ratio to the truth's.
 
 # %%
 scores = oracle.score_table(prior, shares)
@@ -148,8 +148,8 @@ real.round(2)
 
 # %% [markdown]
 # The mean of a soft label falls back onto the colour it was made of, between the grid points. The median and the mode
-# of the same label sit on a grid point, or near it, and miss the colour by up to half a cell's diagonal. Split by
-# classes whose colour is open and classes whose colour is certain, the mean distance shows both sides:
+# of the same label sit on a grid point, or near it, and miss the colour by up to half a cell's diagonal. The mean
+# distance is the sum of what classes whose colour is open and classes whose colour is certain contribute to it:
 
 # %%
 several = [len(kind.colours) > 1 for kind in SCENE_CLASSES]
@@ -166,7 +166,9 @@ pd.DataFrame(parts).round(2)
 # this sky, the balance will be another; but a median that is read off the grid starts with this handicap.
 #
 # **For rebalancing, too, soft labels decide what is learned.** How far does each classifier's best answer lie from
-# that of squared error, which knows no grid? In units of ab:
+# that of squared error, which knows no grid? In units of $ab$, `ce` is held against `l2`, `ce_rebal` and the tilted `ce`
+# against `l2_rebal`, and so is, in the last column, a tilted classifier whose labels name one colour against
+# squared error with weights by such labels:
 
 # %%
 cost = oracle.soft_label_table(prior, shares)

@@ -85,8 +85,8 @@ pd.Series(done, name="what was done").to_frame().rename_axis("case")
 # ## First question: has it learnt anything?
 #
 # **A loss means nothing until it is held against the best answer that ignores the image.** A classifier that gives the
-# prior for every pixel of every image has a cross entropy of the prior's entropy, here
-# {glue:text}`healthy constant_loss:.3f` nats on validation images. To come below it takes a look at the image. (A loss of some thousands is
+# prior for every pixel of every image has a cross entropy near the prior's entropy; on the validation images it is
+# {glue:text}`healthy constant_loss:.3f` nats. To come below it takes a look at the image. (A loss of some thousands is
 # no other case: the original prints a sum over all positions of an image, so its number depends on the crop.)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-fault-curves", "caption": "Validation loss of the plain classifiers by step, healthy as a strong black line. At the dotted line a network is no better than one answer for everything. What ends near that line or above it has learnt next to nothing that holds for other images, whatever it paints. A curve that lies above the picture is named in the legend."}, "image": {"alt": "Curves of validation loss by step, one a case, that fall towards a dotted line; some end below it, some at it"}}
@@ -135,7 +135,7 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 # %% [markdown]
 # ## The start
 #
-# **The head start is in the weights before the first step.** PyTorch draws a convolution's weights with a sixth of the
+# **The start matters.** PyTorch draws a convolution's weights with a sixth of the
 # variance of He's start, which is made to carry a signal through many layers, and biases that are as large as the
 # signal. The original began from weights fitted to data {cite:p}`krahenbuhl2016data`. When its author's PyTorch version
 # of a sister network trained to yellowish images at a loss that no longer moved, he named the missing initialisation as
@@ -199,7 +199,7 @@ faults.plot_lineup(found, rebalanced, columns=6)
 # {glue:text}`b before a auc_balanced:s`, colourfulness {glue:text}`b before a colourfulness:s`; smoothed along the list:
 # {glue:text}`along the list auc_balanced:s` and {glue:text}`along the list colourfulness:s`. Chroma ratio with the
 # original's decoder: right {glue:text}`rebalanced cool:.2f`, wrong order {glue:text}`b before a cool:.2f`, along the list
-# {glue:text}`along the list cool:.2f`. Nothing here cries out: a network with a broken prior looks like a network, a
+# {glue:text}`along the list cool:.2f`. Nothing here is conspicuous: a network with a broken prior looks like a network, a
 # little duller, a little otherwise tinted. The doctor compares the prior in the file with that of MiniPlaces, and finds:
 # *{glue:text}`b before a says:s`*, *{glue:text}`along the list says:s`*. **Draw your weights on the plane before you
 # train.** It takes a minute.
@@ -260,7 +260,7 @@ faults.plot_decoded(faults.decoded(shipped, faults.SHOWN, asked, gain))
 #
 # ## Too short, too few
 #
-# **Besides all else, every network on this page is simply young.** With {glue:text}`too short steps:,.0f` in place of
+# **Besides all else, every network on this page was trained briefly.** With {glue:text}`too short steps:,.0f` in place of
 # {glue:text}`steps:,d` steps: skill {glue:text}`too short skill_mean:s`; the doctor: *{glue:text}`too short says:s`*.
 # With {glue:text}`few images photos:,.0f` training images and all the steps: skill
 # {glue:text}`few images skill_mean:s`; *{glue:text}`few images says:s`*. The healthy network itself:
@@ -271,7 +271,7 @@ faults.plot_decoded(faults.decoded(shipped, faults.SHOWN, asked, gain))
 #
 # ## The collapse of the student's own recipe
 #
-# **And some die in the first minutes.** Squared error on red, green and blue, a constant rate of `1e-3`, PyTorch's own
+# **And some trainings collapse in their first epochs.** Squared error on red, green and blue, a constant rate of `1e-3`, PyTorch's own
 # start, full width: the student paper's settings as far as they are told. One such run, seed 0, fell to something close
 # to one colour within its first epochs, and stayed there through all thirty.
 

@@ -282,7 +282,8 @@ class Claim(Source):
         one = verdict(argument)
         about, text = one.hypothesis, ""
         if about.experiment:
-            where = f" (section {about.section})" if about.section != "-" else ""
+            place = about.section if about.section == "abstract" else f"section {about.section}"
+            where = f" ({place})" if about.section != "-" else ""
             text += f"**Claim**{where}. {about.claim}\n\n"
         text += f"**Rule.** {about.rule}\n\n"
         if one.findings:
@@ -506,15 +507,17 @@ class Benches(Source):
     optional_arguments = 0
 
     def source(self, argument: str) -> str:
-        """A paragraph and tables a machine."""
-        parts = []
+        """A paragraph and tables a machine; all but those of the first folded."""
+        blocks = []
         for name, found in records.benches().items():
             memory = f"Peak memory of the steps: {found['peak_memory_mb'] / 1024:.1f} GB."
-            parts.append(f"**`{name}`.** {setup_of(found)} {memory}\n")
+            parts = [f"{setup_of(found)} {memory}\n"]
             parts += [f"{title}:\n\n{table_of(frame)}" for title, frame in bench.tables(found).items()]
-        if not parts:
+            text = "\n".join(parts)
+            blocks.append(folded(f"`{name}`", text) if blocks else f"**`{name}`.** {text}")
+        if not blocks:
             raise ValueError("nothing is recorded; run colorize bench --record NAME")
-        return "\n".join(parts)
+        return "\n".join(blocks)
 
 
 class Costs(Source):

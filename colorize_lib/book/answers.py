@@ -443,6 +443,12 @@ def standing(verdict: Verdict) -> str:
     return f"open (findings so far: {so_far or 'none'}; missing: {missing or 'nothing'})"
 
 
+def in_parts(verdict: Verdict) -> str:
+    """The verdicts of the parts of a claim, in words."""
+    parts = "; ".join(f"{part}: {word}" for part, word in (verdict.parts or {}).items())
+    return parts or "its parts are not judged yet"
+
+
 class Quiet(pd.DataFrame):
     """A table of text that a page shows with every line of a cell but the first small and grey beneath it, such as the
     interval of a value; without the rows' names, where all are the same."""

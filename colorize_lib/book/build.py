@@ -32,8 +32,8 @@ FILES = (
     '<a href="{name}.py" download>script</a></p>'
 )
 PROFILE_NOTE = """```{{note}}
-Numbers on this page are of profile `{profile}`, one size of the experiment among several; {{doc}}`/book/reproduce` says
-which runs of the papers' own budgets are done and which are open.
+Numbers on this page are of the profile `{profile}` where no other is named. A profile is a named set of sizes and
+settings; {{doc}}`04_training` lists them, and {{doc}}`/book/reproduce` says which runs are done and which are open.
 ```"""
 
 

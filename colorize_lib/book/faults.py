@@ -15,6 +15,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 import torch
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
@@ -283,14 +284,15 @@ def plot_lineup(found: Lineup, names: list[str], columns: int = 7) -> Figure:
 
 
 def plot_curves(found: Lineup, names: list[str]) -> Figure:
-    """Validation loss of classifiers by step; the dotted line is what the prior itself has, one answer for all."""
+    """Validation loss of classifiers by step; the dotted line is the least that one answer for all can have."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
-    constant = found.fact(names[0], "prior_entropy")
+    constant = found.fact(names[0], "constant_loss")
     curves = {name: found.curve(name) for name in names}
     low, high = min(curve.val_plain.min() for curve in curves.values()) - 0.03, constant + 0.4
+    colours = sns.color_palette("colorblind", len(curves))
     for i, (name, curve) in enumerate(curves.items()):
         label = name + " (above the picture)" * bool(curve.val_plain.min() > high)
-        look = {"linestyle": ("-", "--")[i % 2]} if i else {"color": "0.1", "linewidth": 2.5}
+        look = {"linestyle": ("-", "--")[i % 2], "color": colours[i]} if i else {"color": "0.1", "linewidth": 2.5}
         axis.plot(curve.step, curve.val_plain, marker="o", label=label, **look)
     axis.axhline(constant, color="0.4", linestyle=":", linewidth=1.2)
     axis.text(axis.get_xlim()[1], constant, "one answer for everything", fontsize=8, ha="right", va="bottom")

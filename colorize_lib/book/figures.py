@@ -314,6 +314,7 @@ def plot_annealing(pixels: dict[str, torch.Tensor], temperatures: tuple[float, .
     )
     patches.set_xticks(middle, [f"{t:g}" for t in temperatures])
     patches.grid(False)
+    patches.spines["left"].set_visible(False)
     return _done(figure)
 
 
@@ -413,7 +414,7 @@ def plot_intervals(
         axis.set_title(textwrap.fill(title, 72 // len(panels)), fontsize=9)
         axis.margins(x=0.25 if forms else 0.12)
         axis.locator_params(axis="x", nbins=max(2, 7 - len(panels)))
-    axes[0, 0].set_yticks(range(len(names)), [textwrap.fill(_system_title(name), 36) for name in names])
+    axes[0, 0].set_yticks(range(len(names)), [textwrap.fill(_system_title(name), 38) for name in names])
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     figure.draw_without_rendering()
     for axis in axes[0]:

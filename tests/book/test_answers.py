@@ -239,3 +239,7 @@ def test_verdicts_say_what_they_wait_for(found):
     assert "sample" in table.measure["P6"] and table.shape[1] == 4, "with the name of the claim five columns"
     decided = dataclasses.replace(verdicts["P6"], verdict="confirmed")
     assert answers.standing(decided) == "confirmed"
+    assert answers.in_parts(decided) == "its parts are not judged yet"
+    parts = {"alike": "undecided", "shown as blue": "refuted"}
+    mixed = dataclasses.replace(decided, verdict="mixed", parts=parts)
+    assert answers.in_parts(mixed) == "alike: undecided; shown as blue: refuted"

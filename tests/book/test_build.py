@@ -68,7 +68,7 @@ def test_staging_takes_the_traces_of_a_run_off(clone):
         nbformat.write(notebook, executed / f"{name}.ipynb")
         stage(clone, executed, clone / "_build/stage", profiles)
         staged = nbformat.read(clone / f"_build/stage/notebooks/{name}.ipynb", 4)
-        assert f"Numbers on this page are of profile `{profile}`" in staged.cells[2].source
+        assert f"Numbers on this page are of the profile `{profile}` where" in staged.cells[2].source
     assert "html" not in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())
     stage(clone, executed, clone / "_build/stage", dict.fromkeys(profiles, "smoke"))
     assert "smoke" in yaml.safe_load((clone / "_build/stage/_config.yml").read_text())["html"]["announcement"]
