@@ -236,9 +236,9 @@ painted = examples.colorize_systems(
 distances = examples.apart(painted, pairs)
 glue("apart_images", len(painted), display=False)
 nearest = distances[distances.one == "l2"].mean(numeric_only=True)
-glue("apart", nearest["from each other"], display=False)
-glue("apart_true", nearest["one from the truth"], display=False)
-glue("apart_other", nearest["other from the truth"], display=False)
+glue("apart", float(nearest["from each other"]), display=False)
+glue("apart_true", float(nearest["one from the truth"]), display=False)
+glue("apart_other", float(nearest["other from the truth"]), display=False)
 distances.rename(columns={"one": "trained", "other": "asked of ce"}).round(1)
 
 # %% [markdown]
