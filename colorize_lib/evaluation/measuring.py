@@ -321,19 +321,22 @@ class ImageSet:
         return short_hash(metrics.VERSION, self.store.fingerprint(self.rows), trained_on)[:12]
 
     def truth(self, runs: Path = RUNS, log=None) -> Record:
-        """Truth and baselines, measured or read from `runs`, where an earlier call kept them."""
+        """Truth and baselines, measured or read from `runs`, where an earlier call kept them.
+
+        log: called with a line that says what is measured; then progress is shown, too.
+        """
         path = Path(runs) / f"truth-{self.key}.parquet"
         if not path.exists():
             if log:
                 log(f"truth and baselines: {len(self.rows)} images")
-            self._measured().write(path)
+            self._measured(told() if log else None).write(path)
         return Record.read(path)
 
-    def _measured(self) -> Record:
+    def _measured(self, progress) -> Record:
         every, usual = self.store.rows("train"), from_identity({})
         prior = data_prior(self.store, every, usual, torch.device("cpu"))
         donors = np.resize(every[batch_order(len(every), 0, 0)], len(self.rows))
-        measured = measure_baselines(self.images, prior.float(), usual, StoredImages(self.store, donors))
+        measured = measure_baselines(self.images, prior.float(), usual, StoredImages(self.store, donors), progress)
         about = {"key": self.key, "images": len(self.rows), "test_data": self.store.fingerprint(self.rows),
                  "train_data": self.store.fingerprint(every), "train_images": len(every),
                  "prior": [float(f"{p:.9g}") for p in prior.tolist()],
@@ -343,26 +346,29 @@ class ImageSet:
         return Record(about, {"": shared} | _kept(measured))
 
     def run(self, weights: Path, truth: Record, readouts: Iterable[Readout], log=None) -> Record:
-        """Measure the network of a run's folder or file; what an earlier call measured is read from the folder."""
+        """Measure the network of a run's folder or file; what an earlier call measured is read from the folder.
+
+        log: see `truth`.
+        """
         readouts = tuple(readouts)
         asked = short_hash(self.key, RECORDED, *map(str, readouts))[:12]
         kept = weights / f"measured-{asked}.parquet"
         if weights.is_dir() and kept.exists():
             return Record.read(kept)
-        record = self._measured_run(load_run(weights), truth, readouts, log)
-        if weights.is_dir():
-            history = pd.read_csv(weights / "history.csv").to_dict("list")
-            Record(record.about | {"history": history}, record.tables).write(kept)
-            return Record.read(kept)
-        return record
-
-    def _measured_run(self, colorizer: Colorizer, truth: Record, readouts: tuple[Readout, ...], log) -> Record:
+        history = pd.read_csv(weights / "history.csv").to_dict("list") if weights.is_dir() else None
+        colorizer = load_run(weights)
         if log:
-            log(f"{colorizer.arm}: validation images, then {len(self.rows)} test images")
+            log(f"{colorizer.passport.get('run', weights)}: validation images, then {len(self.rows)} test images")
+        record = self._measured_run(colorizer, truth, readouts, told() if log else None)
+        if history is None:
+            return record
+        Record(record.about | {"history": history}, record.tables).write(kept)
+        return Record.read(kept)
+
+    def _measured_run(self, colorizer: Colorizer, truth: Record, readouts: tuple[Readout, ...], progress) -> Record:
         prior = torch.tensor(truth.about["prior"])
         validation = StoredImages(self.store, self.store.rows("val", VALIDATION_PHOTOS))
         gains = gain_factors(colorizer, validation, readouts)
-        progress = told() if log else None
         dialed = _dials(colorizer, validation, prior, readouts, gains, progress)
         measured = measure_systems(colorizer, self.images, prior, readouts, gains, progress)
         about = {"key": self.key, "test_data": truth.about["test_data"], "images": len(self.rows),

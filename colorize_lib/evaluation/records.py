@@ -171,19 +171,19 @@ def collect(
     weights in place of those runs; one with other settings is a variant of the configuration. Raises ValueError if no
     run is finished.
     """
-    truth, found = _measured(config, store, runs, limit or config.test_photos, log, weights)
+    images = ImageSet(store, store.rows("test", limit or config.test_photos))
+    weights = _runs_of(config, store, runs, weights)
+    truth = images.truth(runs, log)
+    found = [images.run(path, truth, questions(path, config), log) for path in weights]
     return assemble(config.profile, truth, found, config)
 
 
-def _measured(
-    config: Config, store: Store, runs: Path, limit: int, log, weights: Iterable[Path] = ()
-) -> tuple[Record, list[Record]]:
+def _runs_of(config: Config, store: Store, runs: Path, weights: Iterable[Path]) -> list[Path]:
+    """The weights or, where there are none, the finished runs of a configuration; ValueError if there are none."""
     weights = list(weights) or list(finished_runs(config, store, runs).values())
     if not weights:
         raise ValueError(f"no finished run of profile {config.profile!r} on this data; train first (`colorize train`)")
-    images = ImageSet(store, store.rows("test", limit))
-    truth = images.truth(runs, log)
-    return truth, [images.run(path, truth, questions(path, config), log) for path in weights]
+    return weights
 
 
 def questions(weights: Path, usual: Config) -> tuple[Readout, ...]:
@@ -308,11 +308,12 @@ def record(
     config: Config, store: Store, weights: Iterable[Path] = (), folder: Path | None = None, runs: Path = RUNS,
     limit: int = 0, log=print
 ) -> Results:  # fmt: skip
-    """Measure runs of a profile on the test images of a store and write a file for each.
+    """Measure runs of a profile on the test images of a store and write a file for each, as soon as it is measured.
 
     weights: folders of runs or single files of weights, wherever they lie; by default the finished runs of the
     configuration. Files of other runs are kept. Returns everything that is recorded of the profile then. limit: see
-    `collect`. Raises ValueError for a network of another profile, and for runs recorded on other test images.
+    `collect`. log: see `ImageSet.truth`. Raises ValueError for a network of another profile, and where runs are
+    recorded on other test images, before anything is measured.
     """
     folder, weights = folder or _folder(config.profile), list(weights)
     for path in weights:
@@ -320,16 +321,20 @@ def record(
         if profile != config.profile:
             raise ValueError(f"{path} is of profile {profile!r}, not {config.profile!r}")
     usual = config if not weights else load_config(config.profile)
-    truth, found = _measured(usual, store, runs, limit or config.test_photos, log, weights)
-    return _write(config, folder, truth, found)
-
-
-def _write(config: Config, folder: Path, truth: Record, found: list[Record]) -> Results:
-    path = folder / "truth.parquet"
-    if path.exists() and (old := Record.read(path).about["key"]) != truth.about["key"] and list(folder.glob("runs/*")):
-        raise ValueError(f"{folder} holds runs that were measured on other test images or otherwise ({old}, now "
-                         f"{truth.about['key']}); move it away to record all of them anew")  # fmt: skip
-    truth.write(path)
-    for record in found:
-        record.write(folder / "runs" / f"{record.about['passport']['run']}.parquet")
+    images = ImageSet(store, store.rows("test", limit or config.test_photos))
+    weights = _runs_of(usual, store, runs, weights)
+    _check_key(folder, images.key)
+    truth = images.truth(runs, log)
+    for path in weights:
+        found = images.run(path, truth, questions(path, usual), log)
+        truth.write(folder / "truth.parquet")
+        found.write(folder / "runs" / f"{found.about['passport']['run']}.parquet")
     return load(config.profile, folder=folder)
+
+
+def _check_key(folder: Path, key: str) -> None:
+    """Raise ValueError where a folder holds runs that were measured on other images, or by other metrics."""
+    path = folder / "truth.parquet"
+    if path.exists() and (old := Record.read(path).about["key"]) != key and list(folder.glob("runs/*")):
+        raise ValueError(f"{folder} holds runs that were measured on other test images or otherwise ({old}, now "
+                         f"{key}); move it away to record all of them anew")  # fmt: skip

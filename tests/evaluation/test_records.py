@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import torch
 
 from colorize_lib.colorizer import read_passport
 from colorize_lib.config import ARMS, load_config
-from colorize_lib.evaluation import records, results
+from colorize_lib.evaluation import measuring, records, results
 from colorize_lib.evaluation.measuring import LOST_HUES, SUBSETS, ImageSet
 from colorize_lib.evaluation.records import Results
 
@@ -155,7 +156,7 @@ def test_some_seeds_are_read_alone(made):
         results.load("smoke", (0, 7), made.folder)
 
 
-def test_recording_adds_runs_and_replaces_the_same_one(made, tmp_path):
+def test_recording_adds_runs_and_replaces_the_same_one(made, tmp_path, monkeypatch):
     two = dataclasses.replace(made.config, arms=("l2",))
     measured = functools.partial(records.record, store=made.store, folder=tmp_path, runs=made.runs, limit=2, log=None)
     measured(dataclasses.replace(two, seeds=(0,)))
@@ -165,8 +166,40 @@ def test_recording_adds_runs_and_replaces_the_same_one(made, tmp_path):
     after = {path.name: path.read_bytes() for path in tmp_path.glob("runs/*")}
     assert len(before) == 1 and len(after) == 2 and before.items() <= after.items()
     assert not list(tmp_path.rglob("*.part"))
+    monkeypatch.setattr(ImageSet, "truth", lambda *_: pytest.fail("measured before it was refused"))
     with pytest.raises(ValueError, match="measured on other test images or otherwise.*move it away"):
         measured(two, limit=3)
+
+
+def test_recording_tells_how_far_it_is_and_keeps_what_is_measured(made, tmp_path, monkeypatch):
+    paths = records.export_runs(dataclasses.replace(made.config, arms=("l2",)), made.store, tmp_path, made.runs)
+    told, done = [], []
+    monkeypatch.setattr(measuring, "told", lambda: lambda *count: done.append(count))
+    options = {"folder": tmp_path / "results", "runs": tmp_path / "runs", "limit": 2, "log": told.append}
+    second, run = [paths[1].stem], ImageSet.run
+
+    def interrupted(images, path, *rest):
+        if path.stem in second:
+            raise KeyboardInterrupt
+        return run(images, path, *rest)
+
+    monkeypatch.setattr(ImageSet, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        records.record(made.config, made.store, paths, **options)
+    assert told == ["truth and baselines: 2 images", f"{paths[0].stem}: validation images, then 2 test images"]
+    assert done == [(0, 2), (2, 2), (0, 8), (8, 8), (0, 2), (2, 2)], "truth, validation images, test images"
+    assert [path.stem for path in tmp_path.glob("results/runs/*")] == [paths[0].stem]
+    second.clear()
+    assert len(records.record(made.config, made.store, paths, **options).summary["passports"]) == 2
+
+
+def test_a_run_without_its_history_is_refused_before_it_is_measured(made, tmp_path, monkeypatch):
+    folder = shutil.copytree(next(made.runs.glob("l2-s0-*")), tmp_path / "run", ignore=lambda *_: ["history.csv"])
+    for kept in folder.glob("measured-*"):
+        kept.unlink()
+    monkeypatch.setattr(ImageSet, "_measured_run", lambda *_: pytest.fail("measured before it was refused"))
+    with pytest.raises(FileNotFoundError, match="history.csv"):
+        records.record(made.config, made.store, [folder], tmp_path / "out", made.runs, tiny.LIMIT, log=None)
 
 
 def test_weights_alone_can_be_recorded(made, tmp_path):
