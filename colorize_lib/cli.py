@@ -215,8 +215,16 @@ def _store(config: Config):
     return open_data(config.data, config.side)
 
 
-def _log(line: str) -> None:
-    print(line, flush=True)
+def _log(line: str, file=None) -> None:
+    """Print a line at once, above the bar on a terminal, if there is one."""
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file=file):
+        print(line, file=file, flush=True)
+
+
+def _warn(line: str) -> None:
+    _log(line, sys.stderr)
 
 
 @command(option("source"), option("out"), option("--side", type=int, default=64, help="in pixels (default: 64)"))
@@ -437,19 +445,20 @@ def doctor(options) -> None:
 def photo(options) -> int:
     """Colorize images of any size; only their lightness is looked at."""
     _check_gain(options.gain)
-    from .colorizer import load_colorizer, load_run
+    from .data.files import told
     from .photos import colorize_files, plan
 
-    def warn(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+    jobs = plan(options.files, options.out, options.overwrite)
+    _warn(f"colorize photo: {len(jobs)} image{'s' * (len(jobs) != 1)} to {options.out}")
+    from .colorizer import load_colorizer, load_run
 
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
     readout = next(iter(_readouts(options, colorizer)), None)
-    jobs = plan(options.files, options.out, options.overwrite)
     more = readout, options.gain, options.side_by_side, options.overwrite
-    failed = colorize_files(colorizer, jobs, *more, log=_log, warn=warn)
+    progress = told() if len(jobs) > 1 else None
+    failed = colorize_files(colorizer, jobs, *more, log=_log, warn=_warn, progress=progress)
     if failed:
-        warn(f"colorize photo: {failed} of {len(jobs)} images could not be colorized")
+        _warn(f"colorize photo: {failed} of {len(jobs)} images could not be colorized")
     return 1 if failed else 0
 
 

@@ -1,18 +1,23 @@
-"""`colorize photo`: files and folders in, one PNG an image out; nothing is ever overwritten that was not made here."""
+"""`colorize photo`: files and folders in, one PNG an image out; nothing is ever overwritten that was not made here.
+
+What needs PyTorch is imported by the functions that compute, so that a `plan` is refused at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
 
-from .colorizer import Colorizer, is_thin, recolor
-from .data.files import atomic_file
+from .data.files import atomic_file, check_writable
 from .data.images import list_images, read_image
-from .readout import Readout
+
+if TYPE_CHECKING:
+    from .colorizer import Colorizer
+    from .readout import Readout
 
 
 def plan(inputs: Iterable[str | Path], out: str | Path, overwrite: bool = False) -> list[tuple[Path, Path]]:
@@ -23,8 +28,10 @@ def plan(inputs: Iterable[str | Path], out: str | Path, overwrite: bool = False)
     out.
 
     overwrite: whether targets may exist; an image that is itself among the inputs may not be overwritten even then.
-    Raises ValueError naming the first file that stands in the way, or an input that does not exist.
+    Raises ValueError naming the first file that stands in the way, or an input that does not exist, and where `out`
+    cannot be written to.
     """
+    check_writable(Path(out))
     found: dict[tuple, tuple[Path, Path]] = {}
     for path in map(Path, inputs):
         for source, name in _images(path, Path(out)):
@@ -76,16 +83,20 @@ def _numbered(jobs: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
 def colorize_files(
     colorizer: Colorizer, jobs: list[tuple[Path, Path]], readout: Readout | None = None, gain: float = 1.0,
     side_by_side: bool = False, overwrite: bool = False, log: Callable = print, warn: Callable = print,
+    progress: Callable[[int, int], None] | None = None,
 ) -> int:  # fmt: skip
     """Colorize the images of a `plan`, each through a temporary file; returns how many could not be.
 
     An image that cannot be read, written or held in memory costs a line to `warn`, and the next is taken.
     readout, gain: see `Colorizer.photo`.
     side_by_side: write the grey input and the result in one image. What came to stand under a target's name since the
-    plan was made is kept, unless `overwrite`.
+    plan was made is kept, unless `overwrite`. progress: called with the images done, at first none, and their number.
     """
-    failed = 0
-    for source, target in jobs:
+    from .colorizer import is_thin
+
+    failed, progress = 0, progress or (lambda done, n: None)
+    for done, (source, target) in enumerate(jobs):
+        progress(done, len(jobs))
         try:
             image = read_image(source)
         except ValueError as error:
@@ -95,18 +106,23 @@ def colorize_files(
         if is_thin(*image.shape[:2]):
             warn(f"{source}: {image.shape[1]} x {image.shape[0]} pixels; the network sees it squeezed")
         try:
-            result = (_pair if side_by_side else Colorizer.photo)(colorizer, image, readout, gain)
+            result = _pair(colorizer, image, readout, gain) if side_by_side else colorizer.photo(image, readout, gain)
             _write(result, target, overwrite)
         except (OSError, MemoryError, RuntimeError) as error:
             failed += 1
             warn(f"skipped {source}: {_reason(error, target)}")
         else:
             log(f"{source} -> {target}")
+    progress(len(jobs), len(jobs))
     return failed
 
 
 def _pair(colorizer: Colorizer, image: np.ndarray, readout: Readout | None, gain: float) -> np.ndarray:
     """The grey input and the colorized image side by side."""
+    import torch
+
+    from .colorizer import recolor
+
     width = image.shape[1]
     both = np.empty((image.shape[0], 2 * width, 3), np.uint8)
     recolor(image, torch.zeros(2, 1, 1), both[:, :width])
@@ -124,6 +140,8 @@ def _write(image: np.ndarray, target: Path, overwrite: bool) -> None:
 
 def _reason(error: Exception, target: Path) -> str:
     """Why an image could not be colorized, in a line; raises again what is no fault of memory or file system."""
+    import torch
+
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
         return "out of memory"
     if not isinstance(error, OSError):

@@ -54,6 +54,13 @@ def test_bad_options_are_told_before_anything_heavy_is_loaded(arguments):
     assert not HEAVY & modules, done.stderr
 
 
+def test_a_photo_that_is_not_there_is_told_before_a_network_is_loaded(tmp_path):
+    (tmp_path / "x.png").touch()
+    for name, out in (("lost.jpg", "out"), ("x.png", "x.png"), ("x.png", ".")):
+        modules, done = loaded("photo", str(tmp_path / name), "-o", str(tmp_path / out))
+        assert "torch" not in modules and done.stderr.count("\n") == 1, done.stderr
+
+
 def test_colorizing_a_photo_loads_nothing_of_training(tmp_path):
     Image.new("RGB", (20, 20), "grey").save(tmp_path / "x.png")
     modules, done = loaded("photo", str(tmp_path / "x.png"), "-o", str(tmp_path / "out"))
@@ -119,8 +126,9 @@ def test_an_unreadable_value_is_named():
     ],
 )
 def test_mistakes_are_one_line_and_come_before_any_kernel(clone, no_kernel, capsys, arguments, message):
+    (clone / "x.jpg").touch()
     assert cli.main(arguments) == 2
-    err = capsys.readouterr().err
+    err = capsys.readouterr().err.removeprefix("colorize photo: 1 image to out\n")
     assert message in err and err.count("\n") == 1 and "Traceback" not in err
 
 
@@ -344,7 +352,11 @@ def test_photo_tells_what_it_wrote_and_whether_any_failed(tmp_path, monkeypatch,
         Image.new("RGB", (20, 30), "orange").save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     assert cli.main(["photo", "in", "-o", "out", "--arm", "l2"]) == 0
-    assert capsys.readouterr().out == "in/a.png -> out/a.png\nin/deep/a.png -> out/deep/a.png\n"
+    out, err = capsys.readouterr()
+    assert out == "in/a.png -> out/a.png\nin/deep/a.png -> out/deep/a.png\n"
+    assert [line.split(",")[0] for line in err.splitlines()] == [
+        "colorize photo: 2 images to out", "0 of 2 images", "2 of 2 images"
+    ]  # fmt: skip
     assert cli.main(["photo", "in", "--out", "out"]) == 2
     assert "out/a.png exists" in capsys.readouterr().err
     (tmp_path / "in/broken.jpg").write_bytes(b"no image")

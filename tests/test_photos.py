@@ -98,6 +98,14 @@ def test_what_is_not_there_is_an_error_before_anything_is_done(album):
         plan(["none"], "none/out")
 
 
+def test_where_nothing_can_be_written_is_told_before_anything_is_done(album, monkeypatch):
+    with pytest.raises(ValueError, match="c.jpg is a file; give a folder that can be written to"):
+        plan(["alb"], "c.jpg/out")
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) != "alb")  # the system lets root do all
+    with pytest.raises(ValueError, match="the folder alb cannot be written to; give another one"):
+        plan(["c.jpg"], "alb/out")
+
+
 def test_a_folder_below_the_one_to_write_to_is_read_all_the_same(album):
     assert targets(["more"], ".") == ["b.png", "b-2.png"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..trace import note
 
@@ -21,7 +21,10 @@ _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow image as 8-bit sRGB: alpha over white, 16 bits and floats scaled, an embedded ICC profile applied."""
+    """Any Pillow image as 8-bit sRGB: alpha over white, 16 bits and floats scaled, an embedded ICC profile applied.
+
+    Of floats what is no finite number is black.
+    """
     profile = image.info.get("icc_profile")
     image = _flat(image)
     if profile:
@@ -32,7 +35,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def _flat(image: Image.Image) -> Image.Image:
     """Without alpha, and at 8 bits: mode RGB, L or CMYK, or one that Pillow converts to RGB."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, np.float32)
+        values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
         scale = 1 / 257 if image.mode != "F" else 255 if values.max() <= 1 else 1
         return Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or image.mode != "RGB" and "transparency" in image.info:
@@ -67,6 +70,9 @@ def _opened(source: str | Path | bytes) -> Iterator[Image.Image]:
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"oversized: {error}; at most {MAX_PIXELS:,} pixels") from error
+    except UnidentifiedImageError:
+        name = "encoded bytes" if isinstance(source, bytes) else source
+        raise ValueError(f"unreadable: no image of a kind that is known here ({name})") from None
     except Exception as error:  # Pillow's decoders raise a dozen types, some of them bare SyntaxError or struct.error
         name = "image" if isinstance(source, bytes) else source
         raise ValueError(f"unreadable: {type(error).__name__}: {error} ({name})") from error

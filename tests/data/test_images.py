@@ -22,6 +22,13 @@ def test_read_images_of_every_kind(tmp_path):
     assert read.shape == (3, 4, 3) and abs(read[..., 0] - ramp / 257).max() <= 0.5
     Image.fromarray((ramp / 65535).astype(np.float32)).save(tmp_path / "float.tif")
     assert np.array_equal(read_image(tmp_path / "float.tif"), read)
+    holes = (ramp / 65535).astype(np.float32)
+    holes[0, :3] = np.nan, np.inf, -np.inf
+    Image.fromarray(holes).save(tmp_path / "holes.tif")
+    assert (
+        np.array_equal(read_image(tmp_path / "holes.tif")[1:], read[1:])
+        and not read_image(tmp_path / "holes.tif")[0, :3].any()
+    )
     Image.new("RGBA", (4, 3), (255, 0, 0, 128)).save(tmp_path / "alpha.png")
     assert abs(read_image(tmp_path / "alpha.png")[0, 0].astype(int) - (255, 127, 127)).max() <= 1
     Image.new("RGB", (4, 3), (0, 90, 200)).quantize(4).save(tmp_path / "palette.gif")
@@ -198,6 +205,13 @@ def test_what_is_there_needs_no_lock(tmp_path):
     with atomic_dir(tmp_path / "new" / "folder", lambda: True) as temp:
         assert temp is None
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_image_is_told_the_same_every_time(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(b"no image")
+    for source, name in ((b"no image", "encoded bytes"), (tmp_path / "x.jpg", "x.jpg")):
+        with pytest.raises(ValueError, match=f"^unreadable: no image of a kind that is known here .*{name}.$"):
+            open_image(source)
 
 
 def test_progress_in_a_file_is_plain_lines(monkeypatch):
