@@ -269,7 +269,10 @@ def sweep(options) -> None:
     with joined(varied[0][1].device) as world:
         stores = {place: open_data(*place) for place in dict.fromkeys((c.data, c.side) for _, c in varied)}
         jobs = [(setting, (c, arm, seed, stores[c.data, c.side])) for setting, c in varied
-                for seed in c.seeds for arm in c.arms][part - 1 :: parts]  # fmt: skip
+                for seed in c.seeds for arm in c.arms]  # fmt: skip
+        if part > len(jobs):
+            return _log(f"part {part} of {parts} has nothing to do; the runs are {len(jobs)}")
+        jobs = jobs[part - 1 :: parts]
         _log_standing(jobs, world.first)
         if options.list:
             return
@@ -282,10 +285,17 @@ def _varied(options) -> list[tuple[dict, Config]]:
     """Every combination of what `--vary` names, with the configuration that it makes."""
     names = [name for name, *_ in options.vary]
     values = [[parse_value(text) for text in texts] for _, *texts in options.vary]
+    for name, tried in zip(names, values, strict=True):
+        if names.count(name) > 1:
+            raise ValueError(f"--vary {name} is given {names.count(name)} times; give all its values at once")
+        if twice := [value for value in tried if tried.count(value) > 1]:
+            raise ValueError(f"--vary {name} names {twice[0]!r} {len(twice)} times; give each value once")
+        if not tried:
+            raise ValueError(f"--vary {name} has no value; give those to try")
     settings = [dict(zip(names, combination, strict=True)) for combination in itertools.product(*values)]
     varied = [(setting, load_config(**parameters(options) | setting)) for setting in settings]
-    if not varied or not all(config.data for _, config in varied):
-        raise ValueError("give --data, and a value for every --vary")
+    if not all(config.data for _, config in varied):
+        raise ValueError("give --data")
     return varied
 
 
@@ -539,7 +549,11 @@ def tune(options) -> None:
 def export(options) -> None:
     """Write finished runs' networks as fp16: of the first seed into the package, or of all to a folder."""
     config = _config(options)
-    if not options.out:
+    if options.out:
+        from .data.files import check_writable
+
+        check_writable(Path(options.out))
+    else:
         _need_clone("export without --out")
     store = _store(config)
     from .evaluation import records

@@ -110,6 +110,10 @@ def test_an_unreadable_value_is_named():
         (["sweep", "--profile", "smoke", "--part", "3/2"], "--part 3/2 is not possible; it should look like 2/8"),
         (["sweep", "--profile", "smoke", "--vary", "rate", "1"], "parameter 'rate' is unknown"),
         (["sweep", "--profile", "laptop"], "colorize sweep: give --data"),
+        (["sweep", "--vary", "lr"], "--vary lr has no value; give those to try"),
+        (["sweep", "-v", "lr", "1", "-v", "lr", "2"], "--vary lr is given 2 times; give all its values at once"),
+        (["tune", "-v", "lr", "1e-3", "2", "0.001"], "--vary lr names 0.001 2 times; give each value once"),
+        (["export", "--profile", "smoke", "-o", "x.jpg"], "x.jpg is a file; give a folder that can be written to"),
         (["photo", "x.jpg", "--out", "out", "--temperature", "0"], "temperature=0.0 must be above 0"),
         (["photo", "x.jpg", "--out", "out", "--lambda", "2"], "lambda_=2.0 must lie in 0 to 1"),
         (["photo", "x.jpg", "--out", "out", "--kind", "best"], "kind='best' is unknown; allowed: mean, median"),
@@ -205,6 +209,8 @@ def test_a_sweep_lists_trains_and_divides_its_runs(tmp_path, monkeypatch, capsys
     assert first == [every[0], every[2], ["l2", "0.001", "finished"], ["l2", "0.002", "finished"]]
     assert [state for *_, state in states("--list")] == ["finished", "not begun"] * 2
     assert [state for *_, state in states()[4:]] == ["finished"] * 4
+    assert cli.main([*command, "--part", "5/6"]) == 0
+    assert capsys.readouterr().out == "part 5 of 6 has nothing to do; the runs are 4\n"
 
 
 def test_a_sweep_opens_the_store_of_each_configuration(tmp_path, monkeypatch, capsys):

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ..color import rgb_to_lab
 from ..colorizer import TERMS, export_weights, read_passport
-from ..config import Config, identity, load_config
+from ..config import FIELDS, Config, identity, load_config
 from ..data.files import atomic_file
 from ..data.images import read_image
 from ..data.prepare import open_data
@@ -101,8 +101,12 @@ def tune(configs: list[Config], store: Store, runs: Path = RUNS, folder: Path | 
 
     All arms get the same trials, on the same images; test images are not looked at. Writes tuning.csv into the recorded
     results of the profile, with columns arm, `TRIED` and `TUNED`; trials that stand in it already are kept, or replaced
-    by those of the same settings.
+    by those of the same settings. Raises ValueError, before one is trained, for trials that differ in anything but
+    `TRIED` (and `epochs`, of which the steps are told): a row could not say which it is of.
     """
+    for name in FIELDS:
+        if name not in (*TRIED, "epochs") and len({getattr(config, name) for config in configs}) > 1:
+            raise ValueError(f"trials cannot differ in {name}; they can in {', '.join(TRIED)} (see `colorize sweep`)")
     folder = folder or _folder(configs[0].profile)
     rows = []
     for config in configs:
@@ -213,9 +217,10 @@ def save_json(value, path: Path) -> None:
 
 
 def export_runs(config: Config, store: Store, out: Path, runs: Path = RUNS) -> list[Path]:
-    """Write the network of every finished run of a configuration as `out`/<run id>.safetensors, fp16."""
-    found = finished_runs(config, store, runs)
-    return [export_weights(folder, out, name=folder.name) for folder in found.values()]
+    """Write the network of every finished run of a configuration as `out`/<run id>.safetensors, fp16. ValueError if
+    none is finished."""
+    found = _runs_of(config, store, runs, ())
+    return [export_weights(folder, out, name=folder.name) for folder in found]
 
 
 def _folder(profile: str) -> Path:

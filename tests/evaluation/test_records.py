@@ -349,6 +349,19 @@ def test_every_arm_gets_the_same_trials_and_they_add_up(made, tmp_path):
     assert found.val_plain.iloc[1] == pytest.approx(known, rel=1e-4), "the configured rate is the recorded run"
 
 
+def test_trials_differ_in_nothing_that_their_table_does_not_tell(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "train_run", lambda *_: pytest.fail("trained before it was refused"))
+    for other in ({"data": "elsewhere"}, {"weight_decay": 1e-3}, {"seeds": (1,)}, {"profile": "laptop"}):
+        with pytest.raises(ValueError, match=f"trials cannot differ in {next(iter(other))}; they can in init, lr"):
+            records.tune([made.config, dataclasses.replace(made.config, **other)], made.store, made.runs, tmp_path)
+
+
+def test_to_export_nothing_is_an_error(made, tmp_path):
+    with pytest.raises(ValueError, match="no finished run of profile 'smoke' on this data"):
+        records.export_runs(dataclasses.replace(made.config, seeds=(9,)), made.store, tmp_path / "out", made.runs)
+    assert not (tmp_path / "out").exists()
+
+
 # --------------------------------------------------------------------------------------------------------- curves
 
 
