@@ -114,6 +114,13 @@ def _given(text: str) -> str:
     return text
 
 
+def _count(text: str) -> int:
+    """A number of images."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not possible; allowed: whole numbers from 0")
+    return int(text)
+
+
 def _name(text: str) -> str:
     """What a file or folder in a place of ours is to be called, so that nothing is written elsewhere."""
     if not re.fullmatch(r"\w[\w.-]*", text):
@@ -327,7 +334,7 @@ def _part(text: str) -> tuple[int, int]:
     *(ARM, RUN, option("--data", required=True, help="store, Parquet files or folder, folder of images")),
     *(option("--json", required=True, help="file to write"), OVERWRITE),
     option("--split", default="test", help="split of the data (default: test)"),
-    option("--limit", type=int, default=0, help="only the first so many images"),
+    option("--limit", type=_count, default=0, help="only the first so many images (default: 0, which takes all)"),
     *(*READOUT, GAIN),
     option("--readouts", nargs="+", metavar="READOUT",
            help="several at once, as the book writes them: @1 @0.38 @1~0.5 @1:median (temperature, lambda, kind)"),
@@ -429,6 +436,7 @@ def doctor(options) -> None:
         if network is None:
             raise ValueError(f"{options.path} is not finished and cannot be measured yet; leave out --data")
         store = open_data(options.data, network.side)
+        store.rows(options.split)  # refuses one that is not there
     _log(diagnosis.describe(facts))
     if options.data:
         more = diagnosis.measure(network, facts, store, options.split, progress=told())

@@ -168,7 +168,7 @@ def _read(path: Path, tensors: bool = True) -> tuple[object, dict[str, Tensor]]:
             names = file.keys() if tensors else ()
             return about, {key: file.get_tensor(key) for key in names}
     except (SafetensorError, KeyError, json.JSONDecodeError):
-        raise ValueError(f"{path} holds no network with a passport; it was not written by this library") from None
+        raise ValueError(f"{path} holds no network with a passport; it is damaged, or not of this library") from None
 
 
 def _check_passport(about: object) -> None:

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import torch
 
+from .config import CHOICES
+
 # Of CUDA alone; processors know neither.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # lets products repeat; a process reads it at its first one
 torch.backends.cudnn.allow_tf32 = False  # fp32 is fp32 in convolutions too, as on processors; bf16 is there for speed
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The one place where a device is looked up: "auto" is CUDA where there is one."""
+    """The one place where a device is looked up: "auto" is CUDA where there is one. ValueError for other names."""
+    if name not in CHOICES["device"]:
+        raise ValueError(f"device={name!r} is not possible; allowed: {', '.join(CHOICES['device'])}")
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device='cuda' asked for, but PyTorch sees no CUDA device; use auto or cpu")
     return torch.device("cuda" if name in ("auto", "cuda") and torch.cuda.is_available() else "cpu")

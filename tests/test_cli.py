@@ -273,6 +273,10 @@ def test_lists_and_parameters_may_be_written_as_ever():
         (["prepare", "x", ""], "argument out: it is empty"),
         (["evaluate", "--data", "x", "--json", ""], "argument --json: it is empty"),
         (["run", ""], "argument NAME: it is empty"),
+        (
+            ["evaluate", "--data", "x", "--json", "y", "--limit", "-3"],
+            "argument --limit: '-3' is not possible; allowed",
+        ),
         (["export", "--profile", "smoke", "--out", ""], "argument --out/-o: it is empty"),
         (["bench", "--record", "a/b"], "argument --record: 'a/b' is no name"),
     ],

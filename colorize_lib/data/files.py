@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 
@@ -96,7 +96,7 @@ def atomic_dir(folder: Path, there: Callable[[], bool]) -> Iterator[Path | None]
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     temp = folder.with_name(f".{folder.name}.part")
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
+    with _held(folder):
         if there():
             yield None
             return
@@ -105,8 +105,22 @@ def atomic_dir(folder: Path, there: Callable[[], bool]) -> Iterator[Path | None]
         try:
             yield temp
             temp.rename(folder)
+        except OSError as error:
+            if error.errno and not error.filename:  # what writing into an open file raises, on a full disk
+                error.filename = str(folder)
+            raise
         finally:
             shutil.rmtree(temp, ignore_errors=True)
+
+
+def _held(folder: Path) -> contextlib.AbstractContextManager:
+    """Within it no other process makes the folder; a line says so if one does and has to be waited for."""
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        return lock.acquire(blocking=False)
+    except Timeout:
+        print(f"another process is making {folder}; waiting for it", file=sys.stderr, flush=True)
+        return lock.acquire()
 
 
 def cache_dir() -> Path:

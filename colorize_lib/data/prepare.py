@@ -167,9 +167,12 @@ def _arrange(out: Path, index: pd.DataFrame, shuffle: bool) -> tuple[pd.DataFram
 def _make_store(source: Source, out: Path, side: int, key: str, **options) -> None:
     """Write a whole store into the (new) folder `out`; store.json comes last, and makes it valid."""
     index, skipped = _write_pixels(out, source, side, **options)
+    if not skipped and not index:
+        raise ValueError("there is not a single image in what was given")
     if not index:
         reasons = Counter(reason.split(":")[0] for _, reason in skipped)
-        raise ValueError(f"no usable image; left out: {dict(reasons)}; first: {skipped[:1]}")
+        left_out = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+        raise ValueError(f"no usable image; left out: {left_out}; the first, {skipped[0][0]}: {skipped[0][1]}")
     frame, again = _arrange(out, pd.DataFrame(index, columns=["label", "source", "split", "sha"]), source.shuffle)
     skipped += again
     frame.to_parquet(out / "index.parquet")

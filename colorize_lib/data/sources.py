@@ -67,7 +67,8 @@ def find_source(source: str) -> Source:
 
     - "synthetic": generated scenes, see `synthetic_scenes`
     - "miniplaces": the official MiniPlaces archive, downloaded; or the path of that archive, or of its unpacked folder
-    - "places365": the small images of Places365 through torchvision, downloaded; "places365:FOLDER" has them already
+    - "places365": the small images of Places365 through torchvision, downloaded; "places365:FOLDER" has them already,
+      or what it lacks is downloaded there
     - Parquet files, separated by commas, or a folder of them: columns image (encoded), label, source, split
     - a folder of images, where folders train, val and test (or training, valid, validation, testing) are splits and the
       folders below are labels
@@ -75,6 +76,8 @@ def find_source(source: str) -> Source:
     name, _, folder = str(source).partition(":")
     if name == "places365":
         root = Path(folder).expanduser() if folder else cache_dir() / "places365"
+        if folder and not root.is_dir():  # or a slip of the pen would begin to download it all again
+            raise ValueError(f"no such folder: {root}; make it to have Places365 downloaded there")
         return Source("places365", _shuffled_key(root.resolve()), lambda side: _places365(root))
     if source == "miniplaces":
         return Source(
@@ -109,7 +112,7 @@ _ALLOWED = (
 
 def _folder_source(folder: Path) -> Source:
     if (folder / "store.json").is_file():
-        raise ValueError(f"{folder} is a finished store already; open it with `open_data`")
+        raise ValueError(f"{folder} is a finished store already; give it as it is (--data, or `open_data`)")
     shards = sorted(path for path in folder.glob("*.parquet") if path.is_file())
     if shards:
         return _parquet_source(shards)

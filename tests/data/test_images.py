@@ -1,5 +1,6 @@
 """Reading image files of any kind, and bringing them to one size."""
 
+import errno
 import io
 import os
 import struct
@@ -7,6 +8,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from making import encode, write_folder
 from PIL import Image, ImageCms
 
@@ -25,10 +27,8 @@ def test_read_images_of_every_kind(tmp_path):
     holes = (ramp / 65535).astype(np.float32)
     holes[0, :3] = np.nan, np.inf, -np.inf
     Image.fromarray(holes).save(tmp_path / "holes.tif")
-    assert (
-        np.array_equal(read_image(tmp_path / "holes.tif")[1:], read[1:])
-        and not read_image(tmp_path / "holes.tif")[0, :3].any()
-    )
+    found = read_image(tmp_path / "holes.tif")
+    assert not found[0, :3].any() and np.array_equal(found[1:], read[1:])
     Image.new("RGBA", (4, 3), (255, 0, 0, 128)).save(tmp_path / "alpha.png")
     assert abs(read_image(tmp_path / "alpha.png")[0, 0].astype(int) - (255, 127, 127)).max() <= 1
     Image.new("RGB", (4, 3), (0, 90, 200)).quantize(4).save(tmp_path / "palette.gif")
@@ -205,6 +205,25 @@ def test_what_is_there_needs_no_lock(tmp_path):
     with atomic_dir(tmp_path / "new" / "folder", lambda: True) as temp:
         assert temp is None
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_with_the_folder(tmp_path):
+    with pytest.raises(OSError, match="No space left on device: .*folder"), atomic_dir(tmp_path / "folder", bool):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as writing into an open file
+    assert [path.name for path in tmp_path.iterdir()] == [".folder.lock"]
+
+
+def test_who_waits_for_another_process_is_told(tmp_path, monkeypatch):
+    class Told(io.StringIO):
+        def write(self, line):
+            super().write(line)
+            lock.release()
+
+    lock = FileLock(tmp_path / ".folder.lock")
+    lock.acquire()
+    monkeypatch.setattr("sys.stderr", told := Told())
+    with atomic_dir(tmp_path / "folder", (tmp_path / "folder").exists) as temp:
+        assert temp and told.getvalue() == f"another process is making {tmp_path / 'folder'}; waiting for it\n"
 
 
 def test_what_is_no_image_is_told_the_same_every_time(tmp_path):

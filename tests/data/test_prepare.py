@@ -5,6 +5,7 @@ import sys
 import time
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from making import encode, make_store, write_folder, write_parquet
@@ -36,7 +37,9 @@ def test_unusable_images_are_left_out_and_listed(tmp_path, scenes, monkeypatch, 
     assert len(make_store(str(folder), tmp_path / "grey", keep_grey=True)) == 4
     for path in [folder / "000.png", folder / "001.png", folder / "002.png"]:
         path.unlink()
-    with pytest.raises(ValueError, match="no usable image.*'grey': 1"):
+    with pytest.raises(
+        ValueError, match="no usable image; left out: 2 unreadable, 1 grey, 1 oversized; the first, .*: "
+    ):
         make_store(str(folder), tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
@@ -65,7 +68,10 @@ def test_a_finished_store_is_reused_and_never_overwritten(tmp_path, scenes):
     other = write_parquet(tmp_path / "b.parquet", scenes[:5])
     with pytest.raises(ValueError, match="other files or settings"):
         make_store(other, tmp_path / "store")
-    with pytest.raises(ValueError, match="finished store already"):
+    pq.write_table(pq.read_table(tmp_path / "a.parquet").slice(0, 0), tmp_path / "none.parquet")
+    with pytest.raises(ValueError, match="there is not a single image in what was given"):
+        make_store(str(tmp_path / "none.parquet"), tmp_path / "none")
+    with pytest.raises(ValueError, match="finished store already; give it as it is"):
         make_store(str(store.path), tmp_path / "again")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")

@@ -242,6 +242,8 @@ def test_places365_through_torchvision(tmp_path, scenes, monkeypatch):
     category, train_list, val_list = ((name, hashlib.md5(text.encode()).hexdigest()) for name, text in lists.items())
     monkeypatch.setattr(places, "_CATEGORIES_META", category)
     monkeypatch.setattr(places, "_FILE_LIST_META", {"train-standard": train_list, "val": val_list})
+    with pytest.raises(ValueError, match="no such folder: .*places; make it to have Places365 downloaded there"):
+        make_store(f"places365:{tmp_path}/places", tmp_path / "store")
     store = make_store(f"places365:{tmp_path}", tmp_path / "store")
     index = store.index.sort_values("source", ignore_index=True)
     drawn = [_split_of(f"data_256_standard{name}") == "train" for name in train]

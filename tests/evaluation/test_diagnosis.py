@@ -426,3 +426,7 @@ def test_a_run_that_is_not_finished_cannot_be_measured(made, tmp_path, capsys):
     history(tmp_path / "ce-s0-1", [3.3, 3.2])
     assert cli.main(["doctor", str(tmp_path / "ce-s0-1"), "--data", str(made.store.path)]) == 2
     assert "ce-s0-1 is not finished and cannot be measured yet" in capsys.readouterr().err
+    run = next(made.runs.glob("ce-s0-*"))
+    assert cli.main(["doctor", str(run), "--data", str(made.store.path), "--split", "tst"]) == 2
+    out, err = capsys.readouterr()
+    assert "no images in split 'tst'" in err and not out, "before anything is told"

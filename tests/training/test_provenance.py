@@ -52,6 +52,8 @@ def test_the_commit_is_that_of_the_repository_that_holds_the_package(tmp_path):
 
 def test_devices():
     assert pick_device("cpu") == CPU
+    with pytest.raises(ValueError, match="device='tpu' is not possible; allowed: auto, cpu, cuda"):
+        pick_device("tpu")
     assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
