@@ -91,6 +91,8 @@ def test_an_unreadable_value_is_named():
         (["run", "01_good", "-p", "arms", "[l3]"], "arms=('l3',) is not possible"),
         (["run", "01_good", "-p", "photos", "many"], "photos='many' is not possible; it should look like 4"),
         (["run", "01_good", "-p", "profile", "huge"], "profile='huge' is unknown"),
+        (["run", "01_good", "-p", "profile", "null"], "profile=None is unknown"),
+        (["run", "01_good", "-p", "seeds", "null"], "seeds=None cannot be read"),
         (["run", "01_good", "-p", "settings", "{seeds: [1]}"], "names seeds, which 01_good takes by itself"),
         (["run", "01_good", "-p", "settings", "4"], "settings=4 is not possible; it should look like {}"),
         (["run", "03_lost"], "there is no notebook '03_lost'; allowed: 01_good, 02_bad"),

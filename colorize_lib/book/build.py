@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 
 from ..config import FIELDS, load_config
+from ..data.sources import find_source
 from ..trace import VARIABLE
 from . import passports
 
@@ -56,13 +57,14 @@ def run(names: list[str], values: dict) -> int:
     Raises ValueError for a notebook that does not exist or a parameter that it cannot take, before any is executed.
     """
     root, jobs = repository(), []
+    values = _from_root(root, values)
     _log(f"reading {len(names)} notebooks")
     for name in (Path(name).stem for name in names):
         defaults = defaults_of(root / f"notebooks/{name}.py")
         jobs.append((name, check_parameters(name, defaults, values)))
     folder = root / "runs/notebooks" / str(values.get("profile", defaults.get("profile")))
     failures = execute_all(root, jobs, folder)
-    _log(f"executed notebooks are in {folder.relative_to(root)}")
+    _log(f"executed notebooks are in {folder.relative_to(root) if root == Path.cwd() else folder}")
     return 1 if failures else 0
 
 
@@ -72,6 +74,7 @@ def book(values: dict) -> int:
     Raises ValueError for a parameter that no notebook can take, before any is executed.
     """
     root, jobs, taken, profiles = repository(), [], set(), {}
+    values = _from_root(root, values)
     _log("reading the notebooks")
     for name in notebooks_of(root):
         known = defaults_of(root / f"notebooks/{name}.py")
@@ -87,6 +90,22 @@ def book(values: dict) -> int:
         return 1
     stage(root, executed, root / "_build/stage", profiles)
     return build(root)
+
+
+def _from_root(root: Path, values: dict) -> dict:
+    """The same with paths that hold in the repository, where the notebooks run, whatever the current folder is.
+
+    Raises ValueError for data that cannot be read; prepares nothing.
+    """
+    data = str(values.get("data") or "")
+    if data and not os.path.isfile(os.path.join(data, "store.json")):
+        find_source(data)
+    if root == Path.cwd():
+        return values
+    named = {name: str(values[name]) for name in ("data", "init_from", "prior") if values.get(name)}
+    parts = {name: [text] if os.path.exists(text) else text.split(",") for name, text in named.items()}
+    there = {name: [os.path.abspath(p) if os.path.exists(p) else p for p in paths] for name, paths in parts.items()}
+    return values | {name: ",".join(paths) for name, paths in there.items()}
 
 
 def _log(line: str) -> None:
@@ -135,7 +154,8 @@ def check_parameters(name: str, defaults: dict, values: dict) -> dict:
     given |= {"settings": settings} if settings else {}
     if twice := set(settings) & set(defaults):
         raise ValueError(f"settings={settings} names {', '.join(twice)}, which {name} takes by itself")
-    usual = {key: v for key, v in {**defaults, **given}.items() if key in FIELDS and v is not None}
+    known = {key: v for key, v in defaults.items() if v is not None} | given
+    usual = {key: v for key, v in known.items() if key in FIELDS}
     if not load_config(**usual, **settings).data and settings:
         raise ValueError(f"settings={settings} changes what is trained, which needs images: give --data")
     return given

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 import nbformat
 import pytest
 import yaml
+from PIL import Image
 
 from colorize_lib import cli
 from colorize_lib.book import build as build_module
@@ -29,12 +30,28 @@ def test_settings_of_a_profile_reach_the_notebooks_together(clone, monkeypatch, 
     seen = []
     monkeypatch.setattr(build_module, "execute_all", lambda root, jobs, folder: seen.extend(jobs) or 0)
     command = ["run", "01_good", "--profile", "laptop", "-p", "width", "0.5", "-p", "photos", "3"]
-    assert cli.main([*command, "--data", "somewhere", "-p", "lr", "1e-4"]) == 0
+    assert cli.main([*command, "--data", "synthetic", "-p", "lr", "1e-4"]) == 0
     changed = {"settings": {"width": 0.5, "lr": 1e-4}}
-    assert seen == [("01_good", {"profile": "laptop", "data": "somewhere", "photos": 3} | changed)]
+    assert seen == [("01_good", {"profile": "laptop", "data": "synthetic", "photos": 3} | changed)]
     assert cli.main(command) == 2 and "needs images: give --data" in capsys.readouterr().err
-    assert cli.main([*command, "--data", "somewhere", "-p", "width", "wide"]) == 2
+    assert cli.main([*command, "--data", "synthetic", "-p", "width", "wide"]) == 2
     assert "width='wide' cannot be read" in capsys.readouterr().err and len(seen) == 1
+
+
+def test_data_are_looked_at_before_a_notebook_runs_and_may_be_named_from_any_folder(clone, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(build_module, "execute_all", lambda root, jobs, folder: seen.extend(jobs) or 1)
+    for command in (["run", "01_good"], ["book"]):
+        assert cli.main([*command, "--profile", "laptop", "--data", "nowhere"]) == 2
+        assert "no such file or folder: nowhere" in capsys.readouterr().err and not seen
+    (clone / "elsewhere/album").mkdir(parents=True)
+    Image.new("RGB", (9, 9)).save(clone / "elsewhere/album/x.png")
+    monkeypatch.setattr(build_module, "CLONE", clone)
+    monkeypatch.chdir(clone / "elsewhere")
+    for command in (["run", "01_good"], ["book"]):
+        assert cli.main([*command, "--profile", "laptop", "--data", "album"]) == 1
+    assert {values["data"] for _, values in seen} == {str(clone / "elsewhere/album")}
+    assert f"executed notebooks are in {clone}/runs/notebooks/laptop" in capsys.readouterr().out
 
 
 @pytest.mark.slow
