@@ -26,9 +26,55 @@ import sys
 import traceback
 from pathlib import Path
 
+from . import __version__
 from .config import ARMS, CHOICES, FIELDS, PROFILES, Config, load_config
 
 PACKAGE = Path(__file__).resolve().parent
+SETTINGS = {
+    "profile": "the settings to begin with",
+    "data": "store, Parquet files or folder, folder of images, or synthetic",
+    "arms": f"what to train and compare: some of {', '.join(ARMS)}",
+    "seeds": "each arm is trained once with each of them: whole numbers from 0",
+    "side": "pixels along a side of what a network is trained on, a multiple of 8 from 16; of larger images, crops",
+    "train_photos": "only the first so many training images; 0 takes all",
+    "flip": "mirror half of the images, true or false",
+    "architecture": "stages of the network",
+    "width": "channels of a layer as a share of the original's, above 0 and at most 4",
+    "activation": "after each convolution",
+    "affine": "let batch norm learn a scale and a shift, true or false",
+    "init": "how the first weights are drawn",
+    "init_from": "folder of a finished run, or file of a network, whose weights to start from",
+    "init_part": "what of these weights is taken",
+    "neighbours": "colours of the 313 among which a pixel's label is shared out, 1 to 313",
+    "sigma": "of that sharing, in units of ab, above 0",
+    "lambda_": "rebalancing of rare colours, from 0 (most) to 1 (none)",
+    "prior": 'shares of the colours: "imagenet", or a .csv or .npy file of 313 numbers, in place of those of the data',
+    "temperature": "with which a classifier's distributions are decoded, above 0",
+    "batch": "images a step",
+    "steps": "of the optimiser; 0 takes --epochs",
+    "epochs": "passes over the training images, where --steps is 0",
+    "lr": "learning rate, with one_cycle the greatest, above 0",
+    "betas": "decay rates of Adam's two averages, from 0 and below 1, as 0.9 0.999",
+    "eps": "what Adam adds to its denominator, above 0",
+    "weight_decay": "coupled with the gradient, as in Caffe",
+    "schedule": "of the learning rate",
+    "lr_steps": "with the schedule steps, the steps at which the rate changes",
+    "lr_factor": "by which it is multiplied there, above 0",
+    "lr_values": "in place of the factor, the rates after each of these steps",
+    "reduction": "of the loss over batch and positions; sum divides by the batch only",
+    "recipe": "let an arm have the start and rate that its profile's trials chose for it, true or false",
+    "test_photos": "only the first so many test images are measured; 0 takes all",
+    "device": "to compute on; auto is a CUDA device where there is one",
+    "precision": "of the network's numbers",
+    "eval_every": "steps between two validations, each with a checkpoint",
+    "checkpoint_seconds": "but with none if the one before is younger than so many seconds",
+    "channels_last": "lay the channels of a pixel out side by side, true or false",
+    "fused": "take the optimiser's step in one pass, true or false",
+    "resident": "keep the training images on the CUDA device if they fit, true or false",
+    "compile": "mode of torch.compile",
+    "deterministic": "repeat every bit on a CUDA device too, and slower, true or false",
+}
+"""What the settings are, for `--help`; a field of `Config` each."""
 BENCH = Path("runs/bench.json")
 
 
@@ -146,6 +192,7 @@ VARY = option("--vary", "-v", nargs="+", action="append", default=[], metavar=("
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser("colorize", description="Train, judge and use networks that colorize images.")
+    parser.add_argument("--version", action="version", version=f"colorize-lib {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for call, arguments, settings in COMMANDS:
         about = call.__doc__.splitlines()[0]
@@ -167,16 +214,12 @@ def _add_settings(sub: argparse.ArgumentParser) -> None:
         *("-p", "--parameter"), nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
         help="any setting by its name, or a parameter of a notebook",
     )  # fmt: skip
-    special = {"profile": f"one of {', '.join(PROFILES)}", "arms": f"some of {', '.join(ARMS)}"}
-    special["init_from"] = "folder of a finished run, or file of a network, whose weights to start from"
-    special["prior"] = '"imagenet", or a .csv or .npy file of 313 numbers, in place of that of the data'
-    special["data"] = 'store, Parquet files or folder, folder of images, or "synthetic"'
     for name, default in FIELDS.items():
         flags = dict.fromkeys((f"--{name.strip('_').replace('_', '-')}", f"--{name}"))
         if not taken.keys() & flags.keys():
-            choices = f"one of {', '.join(CHOICES[name])}" if name in CHOICES else f"for example {default}"
+            allowed = PROFILES if name == "profile" else CHOICES.get(name, ())
+            about = SETTINGS[name] + (f": {', '.join(allowed)}" if allowed else "")
             many = {"nargs": "+"} if isinstance(default, tuple) else {}
-            about = special.get(name, choices)
             group.add_argument(*flags, dest=f"set_{name}", metavar=name.strip("_").upper(), help=about, **many)
 
 
@@ -234,7 +277,12 @@ def _warn(line: str) -> None:
     _log(line, sys.stderr)
 
 
-@command(option("source"), option("out"), option("--side", type=int, default=64, help="in pixels (default: 64)"))
+@command(
+    option("source", help="folder of images, Parquet files with commas between them or a folder of them, archive or "
+           "folder of MiniPlaces; or miniplaces or places365, which are downloaded, or synthetic, which is generated"),
+    option("out", help="folder of the store; one that was made of the same files before is kept as it is"),
+    option("--side", type=int, default=64, help="of its images in pixels, a multiple of 8 from 8 (default: 64)"),
+)  # fmt: skip
 def prepare(options) -> None:
     """Make a store: one memory-mapped array of equally large images, with an index."""
     from .data import prepare as data
@@ -333,7 +381,7 @@ def _part(text: str) -> tuple[int, int]:
 @command(
     *(ARM, RUN, option("--data", required=True, help="store, Parquet files or folder, folder of images")),
     *(option("--json", required=True, help="file to write"), OVERWRITE),
-    option("--split", default="test", help="split of the data (default: test)"),
+    option("--split", default="test", help="train, val, test or all of the data (default: test)"),
     option("--limit", type=_count, default=0, help="only the first so many images (default: 0, which takes all)"),
     *(*READOUT, GAIN),
     option("--readouts", nargs="+", metavar="READOUT",
@@ -415,7 +463,9 @@ def _other(text: str) -> tuple:
 @command(
     option("path", metavar="RUN", help="folder of a run, also of an unfinished one, or file of a network"),
     option("--data", help="images to measure on as well: store, Parquet files or folder, folder of images"),
-    option("--split", default="val", help="split of the data, of which the first 512 are taken (default: val)"),
+    option(
+        "--split", default="val", help="train, val, test or all of the data; the first 512 are taken (default: val)"
+    ),
     *(option("--json", help="file to write"), OVERWRITE),
     option("--record", action="store_true", help="keep it among the recorded results, with images, for the book"),
 )
@@ -480,7 +530,9 @@ def photo(options) -> int:
     return 1 if failed else 0
 
 
-@command(option("names", nargs="+", metavar="NAME"), settings=True)
+@command(
+    option("names", nargs="+", metavar="NAME", help="notebook by name or file, such as 07_vibrancy"), settings=True
+)
 def run(options) -> int:
     """Execute notebooks with parameters into runs/notebooks/<profile>."""
     from .book import build

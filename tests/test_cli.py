@@ -44,6 +44,15 @@ def test_help_loads_nothing_heavy():
         assert f"\n    {name} " in done.stdout
 
 
+def test_help_says_what_every_argument_is():
+    parser = cli._parser()
+    (commands,) = (action for action in parser._actions if action.dest == "command")
+    assert len(commands.choices) == 12
+    for name, command in commands.choices.items():
+        assert not [action.dest for action in command._actions if not action.help], name
+    assert list(cli.SETTINGS) == [field.name for field in dataclasses.fields(Config)]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["train", "--help"], ["train", "--seed", "0"], ["train", "--lr", "-1"], ["photo", "x", "-o", "y", "--arm", "l3"],
