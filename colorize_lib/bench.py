@@ -52,7 +52,9 @@ def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = 
     stages (seconds of each part of a step, by arm), switches, encoding, preparing, peak_memory_mb and epoch.
     """
     device, log = pick_device(config.device), log or (lambda line: None)
-    found = {"machine": machine(device), "setup": setup(config, store), "matrix_rate": matrix_rate(config, device)}
+    found = {"machine": machine(device), "setup": setup(config, store)}
+    log("multiplying large matrices")
+    found["matrix_rate"] = matrix_rate(config, device)
     with cuda_modes(config.deterministic):
         found["arms"], found["stages"], found["epoch"] = {}, {}, {}
         for arm in config.arms:
@@ -61,6 +63,7 @@ def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = 
         found["peak_memory_mb"] = round(peak_memory(device) / 2**20)
         log("switching one thing at a time")
         found["switches"] = switches(config, store, config.arms[-1], compiled)
+    log("encoding colours, and preparing images")
     found["encoding"] = encoding(config.neighbours, config.sigma)
     found["preparing"] = [preparing(store, side) for side in (store.side, 4 * store.side)]
     for arm in config.arms if epoch else ():

@@ -42,6 +42,14 @@ def test_everything_is_measured(found):
     assert found["arms"]["ce"]["flop_per_picture"] > found["arms"]["l2"]["flop_per_picture"]
 
 
+def test_what_takes_long_is_told_before_it_begins(monkeypatch):
+    told = []
+    monkeypatch.setattr(bench, "matrix_rate", lambda *_: told.append("begun") or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        bench.measure(load_config("smoke", arms=["l2"], **SMALL), tiny.experiment().store, log=told.append)
+    assert told == ["multiplying large matrices", "begun"]
+
+
 def test_switches_are_changed_one_at_a_time(found):
     rows = {(row["setting"], row["value"]): row for row in found["switches"]}
     assert {("as configured", ""), ("channels_last", "False"), ("fused", "False"), ("precision", "bf16")} == set(rows)

@@ -41,7 +41,7 @@ class _Lines:
     last = ""
 
     def write(self, text: str) -> None:
-        line = text.strip()
+        line = " ".join(text.split())
         if line not in ("", self.last):
             self.last = line
             print(line, file=sys.stderr, flush=True)

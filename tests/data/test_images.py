@@ -241,6 +241,7 @@ def test_progress_in_a_file_is_plain_lines(monkeypatch):
         bar.update(500)
         assert len(out.getvalue().splitlines()) == 2
         bar.update(500)
+    assert "  " not in out.getvalue()
     assert [line.split(",")[0] for line in out.getvalue().split("\n")] == [
         "0 of 2000 images",
         "500 of 2000 images",
