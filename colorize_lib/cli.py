@@ -259,7 +259,14 @@ def _config(options, need_data: bool = True) -> Config:
     return config
 
 
+def _loading() -> None:
+    """Say that PyTorch is being loaded, which takes seconds; once a process, of several together by the first."""
+    if "torch" not in sys.modules and os.environ.get("RANK", "0") == "0":
+        _warn("loading PyTorch")
+
+
 def _store(config: Config):
+    _loading()
     from .data.prepare import open_data
 
     return open_data(config.data, config.side)
@@ -285,6 +292,7 @@ def _warn(line: str) -> None:
 )  # fmt: skip
 def prepare(options) -> None:
     """Make a store: one memory-mapped array of equally large images, with an index."""
+    _loading()
     from .data import prepare as data
 
     store = data.prepare(options.source, options.out, options.side)
@@ -295,6 +303,7 @@ def prepare(options) -> None:
 def train(options) -> None:
     """Train what is missing: every arm with every seed; finished runs are kept, interrupted ones resumed."""
     config = _config(options)
+    _loading()
     from .training.distributed import joined
     from .training.loop import train_run
 
@@ -317,6 +326,7 @@ def sweep(options) -> None:
     """Train arms by seeds by settings: lists the runs, keeps finished ones, resumes begun ones, trains the rest."""
     varied = _varied(options)
     part, parts = _part(options.part)
+    _loading()
     from .data.prepare import open_data
     from .training.distributed import joined
     from .training.loop import train_run
@@ -392,13 +402,14 @@ def _part(text: str) -> tuple[int, int]:
 def evaluate(options) -> None:
     """Measure a trained network on images and write every metric, with intervals, as JSON."""
     path = _new_file(options)
+    _check_gain(options.gain)
+    _loading()
     from .colorizer import load_colorizer, load_run
     from .data.files import told
     from .data.prepare import open_data
     from .evaluation.measuring import evaluate as measure
     from .evaluation.records import save_json
 
-    _check_gain(options.gain)
     colorizer = load_run(options.run) if options.run else load_colorizer(options.arm)
     readouts, against = _readouts(options, colorizer), _other(options.against) if options.against else None
     store = open_data(options.data, colorizer.side)
@@ -472,6 +483,7 @@ def _other(text: str) -> tuple:
 def doctor(options) -> None:
     """Say why a network's images are grey or brown: what its run tells and, with --data, what images tell."""
     path = _new_file(options) if options.json else None
+    _loading()
     from .data.files import told
     from .data.prepare import open_data
     from .evaluation import diagnosis
@@ -535,6 +547,7 @@ def photo(options) -> int:
 )
 def run(options) -> int:
     """Execute notebooks with parameters into runs/notebooks/<profile>."""
+    _loading()
     from .book import build
 
     return build.run(options.names, parameters(options))
@@ -543,6 +556,7 @@ def run(options) -> int:
 @command(settings=True)
 def book(options) -> int:
     """Execute every notebook and build the book into _build/site; anything missing or warned about makes it fail."""
+    _loading()
     from .book import build
 
     return build.book(parameters(options))
@@ -627,6 +641,7 @@ def export(options) -> None:
 
 def _need_clone(what: str) -> None:
     """Refuse to write beside an installed package, where nobody would look and the next update deletes."""
+    _loading()
     from .book import build
 
     if not build.is_repository(build.CLONE):

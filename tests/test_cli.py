@@ -70,6 +70,20 @@ def test_a_photo_that_is_not_there_is_told_before_a_network_is_loaded(tmp_path):
         assert "torch" not in modules and done.stderr.count("\n") == 1, done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["prepare", "lost", "x"], ["train", "--data", "lost"], ["sweep", "--data", "lost"], ["doctor", "lost"],
+     ["evaluate", "--data", "lost", "--json", "lost"], ["record", "--data", "lost"], ["run", "lost"]],
+)  # fmt: skip
+def test_a_command_that_takes_long_to_begin_says_so(tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(cli.PACKAGE.parent))
+    _, done = loaded(*arguments)
+    assert [line if line == "loading PyTorch" else "lost" in line for line in done.stderr.splitlines()] == [
+        "loading PyTorch", True
+    ]  # fmt: skip
+
+
 def test_colorizing_a_photo_loads_nothing_of_training(tmp_path):
     Image.new("RGB", (20, 20), "grey").save(tmp_path / "x.png")
     modules, done = loaded("photo", str(tmp_path / "x.png"), "-o", str(tmp_path / "out"))
