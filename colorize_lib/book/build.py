@@ -26,6 +26,8 @@ SMOKE_BANNER = (
     "Made from the <b>smoke</b> profile: toy networks, trained for seconds on generated scenes. "
     "Its numbers show that the machinery works, and nothing else."
 )
+UNFINISHED = "unfinished"
+"""Folder of notebooks that are being executed, or failed, beside those that were executed whole."""
 DOWNLOADS = "downloads"
 """Folder of what lies beside the pages as it is."""
 FILES = (
@@ -56,15 +58,17 @@ def run(names: list[str], values: dict) -> int:
 
     Raises ValueError for a notebook that does not exist or a parameter that it cannot take, before any is executed.
     """
-    root, jobs = repository(), []
+    root, jobs = repository(), {}
     values = _from_root(root, values)
     _log(f"reading {len(names)} notebooks")
     for name in (Path(name).stem for name in names):
         defaults = defaults_of(root / f"notebooks/{name}.py")
-        jobs.append((name, check_parameters(name, defaults, values)))
-    folder = root / "runs/notebooks" / str(values.get("profile", defaults.get("profile")))
-    failures = execute_all(root, jobs, folder)
-    _log(f"executed notebooks are in {folder.relative_to(root) if root == Path.cwd() else folder}")
+        folder = root / "runs/notebooks" / str(values.get("profile", defaults.get("profile")))
+        jobs.setdefault(folder, []).append((name, check_parameters(name, defaults, values)))
+    failures = 0
+    for folder, some in jobs.items():
+        failures += execute_all(root, some, folder)
+        _log(f"executed notebooks are in {folder.relative_to(root) if root == Path.cwd() else folder}")
     return 1 if failures else 0
 
 
@@ -85,7 +89,6 @@ def book(values: dict) -> int:
     if unknown := set(values) - taken:
         raise ValueError(f"no notebook has a parameter {', '.join(map(repr, unknown))}")
     executed = root / "_build/run"
-    shutil.rmtree(executed, ignore_errors=True)
     if execute_all(root, jobs, executed):
         return 1
     stage(root, executed, root / "_build/stage", profiles)
@@ -169,9 +172,10 @@ def _literal(text: str):
 
 
 def execute(notebook: Path, values: dict, out: Path, threads: int) -> tuple[float, str]:
-    """Execute a py:percent notebook with papermill and store it as `out`.
+    """Execute a py:percent notebook with papermill and store it as `out`, in place of an earlier one.
 
-    threads: for the numerical libraries of the kernel. Returns the seconds it took and, if a cell failed, why.
+    threads: for the numerical libraries of the kernel. Returns the seconds it took and, if a cell failed, why; then
+    what there is of it is in the folder `UNFINISHED` beside, and `out` as it was.
     """
     import jupytext
     import papermill
@@ -179,21 +183,22 @@ def execute(notebook: Path, values: dict, out: Path, threads: int) -> tuple[floa
     os.environ.pop("MPLBACKEND", None)  # a backend chosen outside makes figures vanish silently
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not of the user's home
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.unlink(missing_ok=True)
-    trace = out.with_suffix(".trace")
+    unfinished = out.parent / UNFINISHED / out.name
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    trace = unfinished.with_suffix(".trace")
     trace.unlink(missing_ok=True)
     os.environ[VARIABLE] = str(trace.absolute())
     show = {"progress_bar": False, "stdout_file": sys.stdout if notebook.stem == TRAINING else None}
     begun = time.perf_counter()
     try:
-        papermill.execute_notebook(jupytext.read(notebook), out, values, cwd=notebook.parent.parent, **show)
+        papermill.execute_notebook(jupytext.read(notebook), unfinished, values, cwd=notebook.parent.parent, **show)
     except papermill.PapermillExecutionError as error:
-        problem = f"{notebook.name}: cell {error.exec_count} failed; {out} shows all up to there\n{error}"
+        problem = f"{notebook.name}: cell {error.exec_count} failed; {unfinished} shows all up to there\n{error}"
         return time.perf_counter() - begun, problem
     finally:
         os.environ.pop(VARIABLE)
-    _keep(trace, out)
+    _keep(trace, unfinished)
+    unfinished.replace(out)
     return time.perf_counter() - begun, ""
 
 
@@ -270,7 +275,7 @@ def stage(root: Path, executed: Path, out: Path, profiles: dict[str, str]) -> No
     (out / "notebooks").mkdir()
     (out / DOWNLOADS / "notebooks").mkdir(parents=True)
     glued = {}
-    for path in sorted(executed.glob("*.ipynb")):
+    for path in (executed / f"{name}.ipynb" for name in sorted(profiles)):
         notebook = nbformat.read(path, 4)
         notebook.metadata.pop("papermill", None)  # absolute paths and times
         trace = notebook.metadata.pop("trace", None)

@@ -54,6 +54,25 @@ def test_data_are_looked_at_before_a_notebook_runs_and_may_be_named_from_any_fol
     assert f"executed notebooks are in {clone}/runs/notebooks/laptop" in capsys.readouterr().out
 
 
+def test_a_notebook_goes_to_the_folder_of_its_own_profile(clone, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(build_module, "execute_all", lambda root, jobs, folder: seen.append((jobs[0][0], folder)) or 0)
+    text = (clone / "notebooks/01_good.py").read_text()
+    (clone / "notebooks/03_other.py").write_text(text.replace('profile = "smoke"', 'profile = "ablation"'))
+    assert cli.main(["run", "01_good", "03_other"]) == 0
+    assert [(name, folder.name) for name, folder in seen] == [("01_good", "smoke"), ("03_other", "ablation")]
+    assert "runs/notebooks/smoke\n" in (out := capsys.readouterr().out) and "runs/notebooks/ablation\n" in out
+
+
+@pytest.mark.slow
+def test_what_was_executed_before_stays_until_it_is_replaced(clone):
+    (out := clone / "out/02_bad.ipynb").parent.mkdir()
+    out.write_text("of an earlier run")
+    _, problem = build_module.execute(clone / "notebooks/02_bad.py", {}, out, 1)
+    assert "out/unfinished/02_bad.ipynb shows all up to there" in problem
+    assert out.read_text() == "of an earlier run" and (clone / "out/unfinished/02_bad.ipynb").exists()
+
+
 @pytest.mark.slow
 def test_a_failing_cell_fails_the_book_and_a_good_notebook_gets_its_parameters(clone, capsys):
     (clone / "_build/site").mkdir(parents=True)
