@@ -239,16 +239,21 @@ def parse_value(text: str):
         raise ValueError(f"the value {text!r} is neither JSON nor YAML") from None
 
 
+def _parsed(name: str, text: str):
+    """The value of a parameter; of a setting that is text the text itself: YAML takes off for false, 1e3 for 1000."""
+    return text if isinstance(FIELDS.get(name), str) else parse_value(text)
+
+
 def parameters(options) -> dict:
     """The parameters named on the command line: those of `-p` first, then the settings given as options."""
-    values = {name: parse_value(text) for name, text in options.parameter}
-    for name, default in FIELDS.items():
+    values = {name: _parsed(name, text) for name, text in options.parameter}
+    for name in FIELDS:
         given = getattr(options, f"set_{name}", None)
         if isinstance(given, list):
             items = [item.strip() for text in given for item in text.strip("()[] ").removesuffix(",").split(",")]
             values[name] = items if name == "arms" else [parse_value(item) for item in items]
         elif given is not None:
-            values[name] = given if isinstance(default, str) else parse_value(given)
+            values[name] = _parsed(name, given)
     return values
 
 
@@ -349,7 +354,7 @@ def sweep(options) -> None:
 def _varied(options) -> list[tuple[dict, Config]]:
     """Every combination of what `--vary` names, with the configuration that it makes."""
     names = [name for name, *_ in options.vary]
-    values = [[parse_value(text) for text in texts] for _, *texts in options.vary]
+    values = [[_parsed(name, text) for text in texts] for name, *texts in options.vary]
     for name, tried in zip(names, values, strict=True):
         if names.count(name) > 1:
             raise ValueError(f"--vary {name} is given {names.count(name)} times; give all its values at once")

@@ -223,7 +223,9 @@ def _plain(name: str, value):
             if value not in (True, False, "true", "false", "True", "False"):
                 raise ValueError
             return value in (True, "true", "True")
-        return str(value) if isinstance(default, str) else _number(type(default), value)
+        if isinstance(default, str):
+            return "off" if value is False else str(value)  # which YAML, as papermill reads it, makes of off
+        return _number(type(default), value)
     except (TypeError, ValueError, OverflowError):  # int(inf) overflows
         raise ValueError(f"{name}={value!r} cannot be read; it should look like {default!r}") from None
 

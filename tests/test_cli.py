@@ -114,7 +114,7 @@ def test_an_unreadable_value_is_named():
         (["run", "01_good", "-p", "arms", "[l3]"], "arms=('l3',) is not possible"),
         (["run", "01_good", "-p", "photos", "many"], "photos='many' is not possible; it should look like 4"),
         (["run", "01_good", "-p", "profile", "huge"], "profile='huge' is unknown"),
-        (["run", "01_good", "-p", "profile", "null"], "profile=None is unknown"),
+        (["run", "01_good", "-p", "profile", "null"], "profile='null' is unknown"),
         (["run", "01_good", "-p", "seeds", "null"], "seeds=None cannot be read"),
         (["run", "01_good", "-p", "settings", "{seeds: [1]}"], "names seeds, which 01_good takes by itself"),
         (["run", "01_good", "-p", "settings", "4"], "settings=4 is not possible; it should look like {}"),
@@ -128,7 +128,7 @@ def test_an_unreadable_value_is_named():
         (["train", "--profile", "laptop"], "give --data"),
         (["train", "--data", "x", "--lr", ""], "lr='' cannot be read; it should look like 0.001"),
         (["train", "--data", "x", "--seeds", ""], "seeds=[''] cannot be read"),
-        (["train", "-p", "profile", "[1]"], "profile=[1] is unknown; choose one of smoke"),
+        (["train", "-p", "profile", "[1]"], "profile='[1]' is unknown; choose one of smoke"),
         (["train", "--profile", "smoke", "-p", "learning_rate", "1"], "parameter 'learning_rate' is unknown"),
         (["train", "--data", "nowhere"], "nowhere"),
         (["photo", "nowhere.jpg", "--out", "out"], "no such file or folder: nowhere.jpg"),
@@ -281,6 +281,9 @@ def test_lists_and_parameters_may_be_written_as_ever():
     assert read("--seeds", "[0, 1]") == read("--seeds", "(0,1)") == {"seeds": [0, 1]}
     assert read("--seeds", "(0,)", "--betas", "(0.9, 0.999)") == {"seeds": [0], "betas": [0.9, 0.999]}, "as errors say"
     assert load_config(**read("--data", "", "--prior", "")) == load_config()
+    for name, text in (("compile", "off"), ("data", "1e3"), ("data", "no"), ("init_from", "[x]")):
+        assert read("-p", name, text) == read(f"--{name}", text) == {name: text}, "as it stands"
+        assert cli._varied(cli._parser().parse_args(["sweep", "-v", name, text]))[0][0] == {name: text}
     options = cli._parser().parse_args(["bench", "--compile", "--epochs", "3", "-p", "compile", "default"])
     assert options.compile is True and cli.parameters(options) == {"compile": "default", "epochs": 3}
 

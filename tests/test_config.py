@@ -71,6 +71,10 @@ def test_empty_data_keeps_that_of_the_profile(empty):
     assert load_config("smoke", data="elsewhere").data == "elsewhere"
 
 
+def test_off_is_read_though_yaml_makes_false_of_it():
+    assert load_config(compile=False).compile == "off" and load_config(flip=False).flip is False
+
+
 def test_unknown_parameter_suggests_the_nearest():
     with pytest.raises(
         ValueError, match=r"parameter 'seed' is unknown; did you mean 'seeds'\? Allowed: .*weight_decay"
