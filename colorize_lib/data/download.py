@@ -35,7 +35,7 @@ def download(
     """Download a file from the first of several mirrors that delivers it whole, and return its path.
 
     `sha256` and `md5` are hex digests or their first digits. A file with another hash is refused: it is moved to
-    `<name>.refused`, and the next mirror is tried. Raises OSError with what went wrong at every mirror.
+    `<name>.<hash>.refused`, and the next mirror is tried. Raises OSError with what went wrong at every mirror.
     """
     urls = [urls] if isinstance(urls, str) else list(urls)
     expected = {"sha256": (sha256 or "").lower(), "md5": (md5 or "").lower()}
@@ -60,7 +60,7 @@ def _refuse(path: Path, expected: dict[str, str]) -> str:
     """Empty if the file has the expected hashes; else it is moved aside, and the reason returned."""
     for algorithm, digest in expected.items():
         if digest and not (found := pooch.file_hash(str(path), alg=algorithm)).startswith(digest):
-            aside = path.with_name(path.name.removesuffix(".part") + ".refused")
+            aside = path.with_name(f"{path.name.removesuffix('.part')}.{found[:8]}.refused")  # over its like at most
             path.replace(aside)
             return f"{algorithm} is {found}, expected {digest}; the file was refused and moved to {aside}"
     return ""

@@ -50,10 +50,11 @@ def test_a_wrong_hash_is_refused(served, tmp_path):
     with pytest.raises(OSError, match=f"(?s){found}.*{SHA}.*refused"):
         fetch(served, sha256=SHA, folder=tmp_path)
     assert not (tmp_path / "file").exists() and not (tmp_path / "file.part").exists()
-    assert (tmp_path / "file.refused").read_bytes() == b"something else"
+    assert (tmp_path / f"file.{found[:8]}.refused").read_bytes() == b"something else"
     (tmp_path / "file").write_bytes(b"damaged since")  # a cached file is checked as well, and fetched again
     with pytest.raises(OSError, match=f"(?s){hashlib.sha256(b'damaged since').hexdigest()}.*{found}"):
         fetch(served, sha256=SHA, folder=tmp_path)
+    assert {p.read_bytes() for p in tmp_path.glob("*.refused")} == {b"something else", b"damaged since"}, "none is lost"
     (tmp_path / "file").write_bytes(b"damaged since")
     served.files["/file"] = CONTENT
     assert fetch(served, sha256=SHA, md5=hashlib.md5(CONTENT).hexdigest(), folder=tmp_path).read_bytes() == CONTENT
