@@ -99,9 +99,9 @@ def colorize_files(
         progress(done, len(jobs))
         try:
             image = read_image(source)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             failed += 1
-            warn(f"skipped {source}: {error}")
+            warn(f"skipped {source}: {error if isinstance(error, ValueError) else _reason(error, source)}")
             continue
         if is_thin(*image.shape[:2]):
             warn(f"{source}: {image.shape[1]} x {image.shape[0]} pixels; the network sees it squeezed")

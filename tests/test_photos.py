@@ -157,6 +157,13 @@ def test_out_of_memory_and_disk_cost_one_image_each(album, red, monkeypatch):
     assert [p.name for p in (album / "out").iterdir()] == ["b-3.png"], "no half file"
 
 
+def test_an_image_that_may_not_be_read_costs_one_image(album, red, monkeypatch):
+    jobs, told = plan(["alb"], "out"), []
+    monkeypatch.setattr(Image, "open", lambda path: (path / "no folder").read_bytes())
+    assert colorize_files(red, jobs[:1], warn=told.append) == 1
+    assert told == ["skipped alb/a.png: Not a directory: alb/a.png/no folder"]
+
+
 def test_what_came_to_stand_there_meanwhile_is_kept(album, red):
     jobs, told = plan(["c.jpg"], "out"), []
     os.mkdir("out")

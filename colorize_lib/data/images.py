@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import io
 from collections.abc import Iterable, Iterator
@@ -60,7 +61,10 @@ def _by_profile(image: Image.Image, embedded: bytes) -> Image.Image:
 
 @contextlib.contextmanager
 def _opened(source: str | Path | bytes) -> Iterator[Image.Image]:
-    """A decoded, upright image of any mode; ValueError starting with "oversized" or "unreadable"."""
+    """A decoded, upright image of any mode; ValueError starting with "oversized" or "unreadable".
+
+    What the system refuses is no fault of the image and stays an OSError.
+    """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -70,12 +74,12 @@ def _opened(source: str | Path | bytes) -> Iterator[Image.Image]:
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"oversized: {error}; at most {MAX_PIXELS:,} pixels") from error
-    except UnidentifiedImageError:
-        name = "encoded bytes" if isinstance(source, bytes) else source
-        raise ValueError(f"unreadable: no image of a kind that is known here ({name})") from None
     except Exception as error:  # Pillow's decoders raise a dozen types, some of them bare SyntaxError or struct.error
-        name = "image" if isinstance(source, bytes) else source
-        raise ValueError(f"unreadable: {type(error).__name__}: {error} ({name})") from error
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # the last: an offset below 0 in it
+            raise
+        unknown = isinstance(error, UnidentifiedImageError)
+        why = "no image of a kind that is known here" if unknown else f"{type(error).__name__}: {error}"
+        raise ValueError(f"unreadable: {why} ({'encoded bytes' if isinstance(source, bytes) else source})") from error
 
 
 def open_image(source: str | Path | bytes) -> Image.Image:

@@ -39,7 +39,7 @@ def test_read_images_of_every_kind(tmp_path):
     exif[0x0112] = 6  # held upright: turn by 90 degrees
     Image.new("RGB", (40, 30)).save(tmp_path / "turned.jpg", exif=exif)
     assert read_image(tmp_path / "turned.jpg").shape == (40, 30, 3)
-    with pytest.raises(ValueError, match="unreadable"):
+    with pytest.raises(FileNotFoundError, match=r"absent\.png"):
         read_image(tmp_path / "absent.png")
 
 
@@ -231,6 +231,16 @@ def test_what_is_no_image_is_told_the_same_every_time(tmp_path):
     for source, name in ((b"no image", "encoded bytes"), (tmp_path / "x.jpg", "x.jpg")):
         with pytest.raises(ValueError, match=f"^unreadable: no image of a kind that is known here .*{name}.$"):
             open_image(source)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.EIO])
+def test_what_the_system_refuses_is_no_fault_of_an_image(tmp_path, monkeypatch, number):
+    def refused(*_):
+        raise OSError(number, os.strerror(number), "x.jpg")
+
+    monkeypatch.setattr(Image, "open", refused)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        read_image(tmp_path / "x.jpg")
 
 
 def test_progress_in_a_file_is_plain_lines(monkeypatch):
