@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from .color import lab_to_rgb, lightness, to_uint8, to_unit
 from .config import FIELDS, from_identity
@@ -84,14 +84,14 @@ class Colorizer:
 
     @torch.no_grad()
     def answers(
-        self, pixels: np.ndarray | Tensor, readouts: Sequence[Readout | None], reduce: int = 1
+        self, pixels: np.ndarray | Tensor, readouts: Sequence[Readout | None], side: int = 0
     ) -> tuple[list[Tensor], Tensor | None]:
         """The same for several read-outs, from one pass through the network: their Lab images, and the logits.
 
-        reduce: how many times smaller the network sees the images; its colours are enlarged as much more.
+        side: pixels along a side at which the network sees the images, if not at their own; its colours are enlarged.
         """
         rgb = to_unit(_on(self.device, pixels))
-        seen = rgb if reduce == 1 else avg_pool2d(rgb, reduce)
+        seen = adaptive_avg_pool2d(rgb, side) if side else rgb
         output = self.output(seen)
         if not self.is_classifier:
             return [self.objective.decode(output, rgb) for _ in readouts], None

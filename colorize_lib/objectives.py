@@ -22,9 +22,10 @@ AB_SCALE = 110.0
 """Regression heads predict ab / 110, as the PyTorch port does, so that outputs and gradients are of order one."""
 
 
-def upsample(x: Tensor, factor: int = OUTPUT_STRIDE) -> Tensor:
-    """Bilinear enlargement by four, [b, c, h, w] -> [b, c, 4h, 4w]: the last layer of the original."""
-    return x if factor == 1 else F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+def upsample(x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    """Bilinear enlargement by four, [b, c, h, w] -> [b, c, 4h, 4w], the last layer of the original; or to a size."""
+    size = size or (OUTPUT_STRIDE * x.shape[-2], OUTPUT_STRIDE * x.shape[-1])
+    return x if x.shape[-2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
 def subsample(x: Tensor, stride: int = OUTPUT_STRIDE) -> Tensor:
@@ -110,12 +111,12 @@ class StudentMSE(Objective):
 
     def score(self, output: Tensor, rgb: Tensor) -> Score:
         """output: [b, 3, h/4, w/4]; rgb: [b, 3, h, w]. Squared error, mean over channels (nn.MSELoss)."""
-        squared = (upsample(self._rgb(output), stride_of(output, rgb)) - _unit(rgb)).square().mean(1)
+        squared = (upsample(self._rgb(output), rgb.shape[-2:]) - _unit(rgb)).square().mean(1)
         return Score(reduce(squared, self.reduction), squared.mean(), squared.mean())
 
     def decode(self, output: Tensor, rgb: Tensor) -> Tensor:
         """The predicted image as Lab [b, 3, h, w]: colour and lightness both the network's."""
-        return rgb_to_lab(upsample(self._rgb(output), stride_of(output, rgb)).clamp(0, 1))
+        return rgb_to_lab(upsample(self._rgb(output), rgb.shape[-2:]).clamp(0, 1))
 
     def _rgb(self, output: Tensor) -> Tensor:
         return output + 0.5  # a new head answers mid grey
@@ -157,7 +158,7 @@ class L2(Objective):
 
     def decode(self, output: Tensor, rgb: Tensor) -> Tensor:
         """Lab [b, 3, h, w]: the predicted ab, enlarged, under the true L."""
-        return torch.cat([self.network_input(rgb), upsample(output * AB_SCALE, stride_of(output, rgb))], 1)
+        return torch.cat([self.network_input(rgb), upsample(output * AB_SCALE, rgb.shape[-2:])], 1)
 
 
 class CrossEntropy(Objective):
@@ -207,7 +208,7 @@ class CrossEntropy(Objective):
         readout: what is asked of the distribution; by default the annealed mean at the configured temperature.
         """
         ab = (readout or Readout(self.temperature))(output, self.prior)
-        return torch.cat([self.network_input(rgb), upsample(ab, stride_of(output, rgb))], 1)
+        return torch.cat([self.network_input(rgb), upsample(ab, rgb.shape[-2:])], 1)
 
 
 class _SoftCrossEntropy(torch.autograd.Function):

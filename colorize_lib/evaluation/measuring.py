@@ -93,13 +93,14 @@ def predictor(
     """All systems of a network from one pass through it: its read-outs, and with `gains` {system: factor} the same with
     the truth's mean chroma. `student_mse` is given both as predicted and with the true L.
 
-    Images that are larger than those that the network was trained on are shown to it reduced to their size; it then
-    gives no distributions at the positions of the labels, and nothing that judges them is measured."""
+    Images at least twice as large as those that the network was trained on are shown to it reduced to their size; it
+    then gives no distributions at the positions of the labels, and nothing that judges them is measured."""
     asked = _asked(colorizer, readouts)
 
     def predict(pixels: torch.Tensor) -> tuple[dict[str, metrics.Answer], torch.Tensor | None]:
-        reduce = max(1, pixels.shape[1] // colorizer.passport.get("image_side", pixels.shape[1]))
-        labs, logits = colorizer.answers(pixels, list(asked.values()), reduce)
+        side = colorizer.passport.get("image_side", pixels.shape[1])
+        side = side if pixels.shape[1] >= 2 * side else 0
+        labs, logits = colorizer.answers(pixels, list(asked.values()), side)
         answers = {}
         for (name, readout), lab in zip(asked.items(), labs, strict=True):
             sampled = readout is not None and readout.kind == "sample"
@@ -110,7 +111,7 @@ def predictor(
         for name, factor in (gains or {}).items():
             L, ab = answers[name].lab.split((1, 2), 1)
             answers[f"{name}+gain"] = metrics.Answer(torch.cat([L, factor * ab], 1))
-        return answers, logits if reduce == 1 else None
+        return answers, None if side else logits
 
     return predict
 

@@ -87,6 +87,14 @@ def test_larger_images_are_shown_at_the_size_that_a_network_knows(folders, image
     torch.testing.assert_close(measuring.predictor(unknown, readouts)(large)[0][name].lab, expected)
 
 
+@pytest.mark.parametrize("arm", ["ce", "l2", "student_mse"])
+def test_larger_images_may_have_any_side(folders, arm):
+    predict = measuring.predictor(load_run(folders[arm, 0]), [Readout(1.0)])
+    for side in (64, 72, 104):  # of which only the first is a multiple of what the network has seen
+        answers, _ = predict(torch.full((2, side, side, 3), 90, dtype=torch.uint8))
+        assert all(answer.lab.shape == (2, 3, side, side) for answer in answers.values())
+
+
 def test_a_network_of_smaller_images_is_recorded_on_larger_ones(made, folders, tmp_path):
     """As claim H19 has it: both kinds of network judged on the same images."""
     pictures = made.store.path.parent / "pictures"
