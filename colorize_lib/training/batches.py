@@ -55,7 +55,7 @@ class Batches:
         self.seed, self.device, self.world = seed, device, world
         self.per_epoch = len(rows) // config.batch
         self.resident = self._resident() if config.resident and device.type == "cuda" else None
-        self._plan = functools.lru_cache(maxsize=2)(self._draw)  # of this run alone: others must not push it out
+        self._plans: dict[int, _Plan] = {}
         self._reader, self._coming = ThreadPoolExecutor(1), {}
 
     def __call__(self, step: int) -> Tensor:
@@ -73,6 +73,12 @@ class Batches:
         plan = self._plan(epoch)
         y, x = plan.corners[position]
         return plan, slice(first, first + share), (slice(None), slice(y, y + side), slice(x, x + side))
+
+    def _plan(self, epoch: int) -> _Plan:
+        """The plan of an epoch; the last two are kept, because reading ahead goes from one to the next."""
+        if epoch not in self._plans:
+            self._plans = dict([*self._plans.items()][-1:]) | {epoch: self._draw(epoch)}
+        return self._plans[epoch]
 
     def _draw(self, epoch: int) -> _Plan:
         """Everything random of an epoch, drawn step by step so that a step's share does not depend on its epoch."""

@@ -1,10 +1,12 @@
 """Where the pictures of a step come from, and what they cost in memory."""
 
 import dataclasses
+import gc
 import json
 import os
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -103,6 +105,18 @@ def test_pictures_held_as_a_whole_are_those_of_the_file(store, monkeypatch, flip
     assert any(not torch.equal(turned(step), read(step)) for step in range(6))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 10, 1 << 20))
     assert held._resident() is None
+
+
+def test_the_images_on_a_device_go_with_the_run(store, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 20, 1 << 20))
+    batches = Batches(store, store.rows("train"), load_config("smoke", side=16, batch=8), 0, torch.device("cpu"))
+    batches.resident = batches._resident()
+    batches(0)
+    there = weakref.ref(batches)
+    gc.disable()
+    del batches
+    gc.enable()
+    assert there() is None, "without waiting for the garbage collector"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
