@@ -308,7 +308,8 @@ def train_run(
 
 def complete(run: Run, log=print, stop_after: int | None = None) -> Path:
     """Take the steps that a prepared run still lacks, write its network and return its folder; see `train_run`."""
-    last, batch, log = min(run.steps, stop_after or run.steps), run.config.batch, log if world().first else None
+    last = run.steps if stop_after is None else min(run.steps, stop_after)
+    batch, log = run.config.batch, log if world().first else None
     modes, bar = cuda_modes(run.config.deterministic), on_terminal()
     with _Interrupt() as interrupt, modes, Progress(run.name, run.step, run.steps, batch, log, clock, bar) as progress:
         interrupted = _train(run, last, interrupt, progress)

@@ -135,6 +135,11 @@ DAMAGE = {
 }
 
 
+def test_to_stop_after_no_step_is_to_take_none(store, tmp_path):
+    folder = train_run(TINY, "l2", 0, store, tmp_path, log=None, stop_after=0)
+    assert read_checkpoint(folder)["step"] == 0 and not (folder / "network.safetensors").exists()
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint_is_left_out_and_the_one_before_serves(finished, store, tmp_path, damage, capsys):
     folder = train_run(TINY, "ce", 0, store, tmp_path, log=None, stop_after=4)
