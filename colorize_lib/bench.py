@@ -56,11 +56,11 @@ def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = 
     log("multiplying large matrices")
     found["matrix_rate"] = matrix_rate(config, device)
     with cuda_modes(config.deterministic):
-        found["arms"], found["stages"], found["epoch"] = {}, {}, {}
+        found["arms"], found["stages"], found["epoch"], found["peak_memory_mb"] = {}, {}, {}, 0
         for arm in config.arms:
             log(f"timing the steps of {arm}")
             found["arms"][arm], found["stages"][arm] = steps(config, store, arm)
-        found["peak_memory_mb"] = round(peak_memory(device) / 2**20)
+            found["peak_memory_mb"] = max(found["peak_memory_mb"], round(peak_memory(device) / 2**20))
         log("switching one thing at a time")
         found["switches"] = switches(config, store, config.arms[-1], compiled)
     log("encoding colours, and preparing images")

@@ -50,6 +50,16 @@ def test_what_takes_long_is_told_before_it_begins(monkeypatch):
     assert told == ["multiplying large matrices", "begun"]
 
 
+def test_peak_memory_is_that_of_the_arm_that_needs_most(monkeypatch):
+    timed, peaks = [], {"ce": 300 << 20, "l2": 200 << 20}
+    monkeypatch.setattr(bench, "steps", lambda config, store, arm: timed.append(arm) or ({}, {}))
+    monkeypatch.setattr(bench, "peak_memory", lambda device: peaks[timed[-1]])
+    for name in ("matrix_rate", "switches", "encoding", "preparing"):
+        monkeypatch.setattr(bench, name, lambda *_: {})
+    config = load_config("smoke", arms=["ce", "l2"], **SMALL)
+    assert bench.measure(config, tiny.experiment().store)["peak_memory_mb"] == 300
+
+
 def test_switches_are_changed_one_at_a_time(found):
     rows = {(row["setting"], row["value"]): row for row in found["switches"]}
     assert {("as configured", ""), ("channels_last", "False"), ("fused", "False"), ("precision", "bf16")} == set(rows)
