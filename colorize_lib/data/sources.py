@@ -181,7 +181,7 @@ def _check_columns(path: Path, schema: pa.Schema) -> None:
 def _sorted_by_label(table: pd.DataFrame) -> bool:
     """Whether in some split equal labels stand together, in fewer than half as many runs as a random order has."""
     for _, part in table.groupby("split"):
-        label, _ = pd.factorize(part["label"])
+        label, _ = pd.factorize(part["label"].astype(str))  # it may be a list of several
         runs, n = 1 + np.count_nonzero(np.diff(label)), len(label)
         if runs < (1 + n - np.square(np.bincount(label), dtype=float).sum() / n) / 2:
             return True

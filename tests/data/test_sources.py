@@ -119,6 +119,12 @@ def test_train_and_val_never_hold_what_test_holds(tmp_path):
 # ------------------------------------------------------------------------------------------------------------ Parquet
 
 
+def test_an_image_may_have_several_labels(tmp_path):
+    labels = [["sky"], ["sky", "sea"], [], None]
+    store = make_store(write_parquet(tmp_path / "a.parquet", noise(4), label=labels), tmp_path / "store", 8)
+    assert store.index["label"].tolist() == ["['sky']", "['sky', 'sea']", "[]", ""]
+
+
 def test_a_folder_of_parquets_and_no_split_column(tmp_path, scenes):
     for shards in ("shards", "shards.parquet"):  # whatever its name
         (tmp_path / shards).mkdir()
