@@ -11,13 +11,14 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..config import ARMS, FIELDS, Config, identity, load_config
+from ..data.files import files_key
 from ..trace import about_runs, note, tracing
 from . import metrics
 from .intervals import Estimator, Interval, Tables
@@ -312,22 +313,30 @@ def place_of(profile: str, run: str) -> str:
 def load(
     profile: str, seeds: tuple[int, ...] | None = None, folder: Path | None = None, usual: Config | None = None
 ) -> Results:
-    """Read the recorded results of a profile, of all seeds or of some. usual: see `assemble`.
+    """Read the recorded results of a profile, of all seeds or of some. usual: see `assemble`. What was read last is
+    kept for as long as its files do not change.
 
     Raises FileNotFoundError saying how to make them, and ValueError for seeds that were not recorded.
     """
     folder = folder or BOOK / "results" / profile
-    if not (folder / "truth.parquet").exists():
+    truth = folder / "truth.parquet"
+    if not truth.exists():
         have = recorded(folder.parent)
         raise FileNotFoundError(
             f"no recorded results for profile {profile!r} (recorded: {', '.join(have) or 'none'}); name a data set to "
             f"train on, for example `colorize train --profile {profile} --data FOLDER`"
         )
-    runs = [Record.read(path) for path in sorted((folder / "runs").glob("*.parquet"))]
-    have = sorted({run.about["passport"]["seed"] for run in runs})
-    if missing := set(seeds or ()) - set(have):
-        raise ValueError(f"seeds={sorted(missing)} of {profile!r} are not recorded; there are: {have}")
-    kept = [run for run in runs if not seeds or run.about["passport"]["seed"] in seeds]
-    found = assemble(profile, Record.read(folder / "truth.parquet"), kept, usual)
+    files = (truth, *sorted((folder / "runs").glob("*.parquet")))
+    found = _read(profile, tuple(seeds or ()), usual, files, files_key(files))
     found.note_runs(found.usual_runs(), "profile")
     return found
+
+
+@lru_cache(maxsize=4)
+def _read(profile: str, seeds: tuple[int, ...], usual: Config | None, files: tuple[Path, ...], _key: str) -> Results:
+    truth, *runs = map(Record.read, files)
+    have = sorted({run.about["passport"]["seed"] for run in runs})
+    if missing := set(seeds) - set(have):
+        raise ValueError(f"seeds={sorted(missing)} of {profile!r} are not recorded; there are: {have}")
+    kept = [run for run in runs if not seeds or run.about["passport"]["seed"] in seeds]
+    return assemble(profile, truth, kept, usual)

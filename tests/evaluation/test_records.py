@@ -139,6 +139,19 @@ def test_what_is_read_is_what_was_recorded(made, loaded):
     assert {path.stem for path in (made.folder / "runs").iterdir()} == set(made.results.summary["passports"])
 
 
+def test_results_are_read_again_only_if_a_file_has_changed(made, tmp_path, monkeypatch):
+    folder, read = shutil.copytree(made.folder, tmp_path / "smoke"), []
+    monkeypatch.setattr(results, "assemble", lambda *rest: read.append(rest) or made.results)
+    assert results.load("smoke", folder=folder) is results.load("smoke", None, folder) and len(read) == 1
+    (folder / "truth.parquet").touch()
+    results.load("smoke", (0,), folder)
+    results.load("smoke", folder=folder)
+    assert len(read) == 3
+    next(folder.glob("runs/*")).unlink()
+    results.load("smoke", folder=folder)
+    assert len(read) == 4
+
+
 def test_a_run_with_other_settings_is_a_variant_of_its_system(made):
     found = results.load("smoke", folder=made.folder)
     assert "l2 batch=8,steps=4,train_photos=32,width=0.0625" in found.systems
