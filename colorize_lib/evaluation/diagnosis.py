@@ -57,6 +57,8 @@ ORIGINAL_DECAY, STRONG_DECAY = 1e-3, 10
 stronger as there are positions, because Adam scales the loss away), and how many times it counts as strong."""
 DEAD = 0.75
 """Share of a layer's channels without variance; networks that work have up to 0.5."""
+ENOUGH_IMAGES = 20
+"""Images from which on hues and what was learnt are judged: of 8 the best constant answer is as good as a network."""
 VIVID_PRIOR, SAME_SHAPE = 50, 0.02
 """Mean chroma that no prior of photographs has (ImageNet's 18, equal shares 72, a wrong one in public code 108), and
 Jensen-Shannon divergence in nats up to which two priors have one shape."""
@@ -99,7 +101,10 @@ REASONS = (
     Rule("weights", lambda f: f["arm"] in REBALANCED and (f["lambda_"] > 0.9 or f["unweighted"] > 0.5),
          "The weights are missing from the loss: it should be rebalanced, and counts every colour alike.",
          "Train with lambda_=0.5, and check that the loss is multiplied by the weights."),
-    Rule("unfinished", lambda f: f["finished"] == 0,
+    Rule("begun", lambda f: f["finished"] == 0 and math.isnan(f["step"]),
+         "The run has just begun: it was not validated yet.",
+         "Go on with the command that began it."),
+    Rule("unfinished", lambda f: f["finished"] == 0 and f["step"] >= 0,
          "The run is not finished: its rate at step {step:,.0f} is {rate:.2g}, and much is learnt while it falls.",
          "Go on with the command that began it."),
     Rule("little", lambda f: NOTHING <= f["learnt"] < f["little"],
@@ -116,7 +121,7 @@ REASONS = (
          "None is needed."),
     Rule("vivid", lambda f: f["ratio"] >= VIVID and math.isnan(f["hue"]),
          "It is not grey: it has {ratio:.2f} of the truth's chroma. Whether its hues are right only images tell.",
-         "Give some with --data."),
+         f"Give {ENOUGH_IMAGES} or more with --data."),
     Rule("decoder", lambda f: f["arm"] == "ce" and f["tilted"] != 1 and f["temperature"] < 1 and (
              f["ratio"] < VIVID or f["mean_ratio"] < VIVID),
          "It is the decoder: T = {temperature:g} on a plain classifier follows the majority, which is near grey "
@@ -135,7 +140,7 @@ REASONS = (
          "A smaller lambda counts rare colours more."),
     Rule("unknown", lambda f: True,
          "Nothing that is known here explains dull images.",
-         "Give images to measure on with --data."),
+         f"Give {ENOUGH_IMAGES} images or more to measure on with --data."),
 )  # fmt: skip
 """Reasons in the order in which they are asked; the first that holds is the likely one."""
 
@@ -389,8 +394,8 @@ def _history_facts(history: pd.DataFrame, facts: Facts) -> dict:
 def measure(
     network: Colorizer, facts: Facts, store: Store, split: str = "val", limit: int = VALIDATION_PHOTOS, progress=None
 ) -> Facts:
-    """The facts and what the first `limit` images of a split add to them; progress: called with the number of
-    images done and of all."""
+    """The facts and what the first `limit` images of a split add to them, of fewer than `ENOUGH_IMAGES` only how vivid
+    they are shown; progress: called with the number of images done and of all."""
     images = StoredImages(store, store.rows(split, limit))
     config, weights = from_identity(network.passport["config"]), getattr(network.objective, "weights", None)
     if weights is not None and not torch.isfinite(weights).all():
@@ -406,6 +411,8 @@ def measure(
     systems = {system: {n: metrics.value(m.table, n) for n in names} for system, m in found.items()}
     facts = Facts(facts | {"images": len(images), "systems": systems})
     facts |= _answered(network, {name: v["chroma_ratio"] for name, v in systems.items()})
+    if len(images) < ENOUGH_IMAGES:
+        return facts
     facts |= {"hue": _hue(found[facts["usual"]].table), "constant_hue": _hue(found["constant"].table)}
     if network.is_classifier:
         table = found[f"{network.arm}@1"].table

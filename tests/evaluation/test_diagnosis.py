@@ -63,6 +63,7 @@ def test_a_healthy_network_passes():
         ("little", {"learnt": 0.03, "ratio": 0.2}),
         ("little", {"arm": "l2", "learnt": 0.08, "little": 0.12, "ratio": 0.4}),
         ("brown", {"arm": "ce_rebal", "ratio": 1.05, "hue": 0.6}),
+        ("begun", {"finished": 0, "step": math.nan}),
         ("vivid", {"arm": "l2_rebal", "ratio": 1.05, "hue": math.nan}),
         ("decoder", {"ratio": 0.3, "mean_ratio": 0.55}),
         ("decoder", {"ratio": 0.3, "mean_ratio": 0.85}),
@@ -377,6 +378,14 @@ def test_squared_error_gives_the_mean(mixed, clear):
     found = diagnosed(mixed, "l2", lambda prior: posterior(MIXED) @ CENTERS / AB_SCALE)
     assert found.reason.name == "squared error" and found.facts["learnt"] > diagnosis.LITTLE["l2"]
     assert diagnosed(clear, "l2", lambda prior: posterior(CLEAR) @ CENTERS / AB_SCALE).reason.name == "fine"
+
+
+def test_few_images_say_only_how_vivid_a_network_is(mixed):
+    facts, network = examine(SHIPPED_CE)
+    for limit, known in ((1, False), (19, False), (20, True)):
+        more = diagnosis.measure(network, facts, mixed, limit=limit)
+        assert more["images"] == limit and more["ratio"] > 0
+        assert ("learnt" in more, "hue" in more) == (known, known)
 
 
 def test_vivid_and_wrong_is_brown(mixed):
