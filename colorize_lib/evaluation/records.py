@@ -36,7 +36,9 @@ from .systems import System
 
 
 def read_histories(found: dict[tuple[str, int], Path]) -> pd.DataFrame:
-    """The curves of runs {(arm, seed): folder}, one row a validation."""
+    """The curves of runs {(arm, seed): folder}, one row a validation; ValueError if there is none."""
+    if not found:
+        raise ValueError("there is no run to read the history of; train first (`colorize train`)")
     note("live", runs=[folder.name for folder in found.values()])
     histories = [pd.read_csv(f / "history.csv").assign(arm=arm, seed=seed) for (arm, seed), f in found.items()]
     return pd.concat(histories, ignore_index=True)

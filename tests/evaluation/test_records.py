@@ -369,6 +369,11 @@ def test_trials_differ_in_nothing_that_their_table_does_not_tell(made, tmp_path,
             records.tune([made.config, dataclasses.replace(made.config, **other)], made.store, made.runs, tmp_path)
 
 
+def test_curves_of_no_run_are_an_error():
+    with pytest.raises(ValueError, match="there is no run to read the history of; train first"):
+        records.read_histories({})
+
+
 def test_to_export_nothing_is_an_error(made, tmp_path):
     with pytest.raises(ValueError, match="no finished run of profile 'smoke' on this data"):
         records.export_runs(dataclasses.replace(made.config, seeds=(9,)), made.store, tmp_path / "out", made.runs)
