@@ -32,7 +32,7 @@ def variant_of(passport: dict, usual: Config | None = None) -> str:
     """How a run's settings differ from the usual ones, as in the name of a system: "init=default,lr=0.002".
 
     usual: by default those of its profile. A parent that it started from is named by its arm: "from=ce", or of its
-    trunk alone "from=ce:trunk".
+    trunk alone "from=ce:trunk"; `assemble` adds "parent=1f0c2a9b" where runs differ in nothing else.
     """
     usual = (usual or load_config(passport["profile"])).for_arm(passport["arm"])
     expected = json.loads(json.dumps({**identity(usual), "side": usual.side}))
@@ -49,6 +49,16 @@ def _by_content(passport: dict) -> list[str]:
     if parent:
         parts.append(f"from={parent['arm']}" + (":trunk" if parent["part"] == "trunk" else ""))
     return parts
+
+
+def _variants(passports: list[dict], usual: Config | None) -> list[str]:
+    """`variant_of` runs; where it is the same for runs of one arm and seed, with the hashes of their parents."""
+    named = [variant_of(passport, usual) for passport in passports]
+    cells = [(p["arm"], p["seed"], variant) for p, variant in zip(passports, named, strict=True)]
+    for i, passport in enumerate(passports):
+        if cells.count(cells[i]) > 1 and passport.get("parent"):
+            named[i] = ",".join(sorted([*named[i].split(","), f"parent={passport['parent']['sha256'][:8]}"]))
+    return named
 
 
 def _short(value) -> str:
@@ -253,12 +263,12 @@ def assemble(profile: str, truth: Record, runs: Iterable[Record], usual: Config 
     tables: Tables = dict(baselines)
     facts = {name: {} for name in ("confusion", "histograms", "calibration")}
     summary = {"passports": {}, "validation": {}, "gains": {}}
-    histories = [pd.DataFrame(columns=["arm", "seed", "variant", "step"])]
-    for record in (truth, *runs):
+    histories, runs = [pd.DataFrame(columns=["arm", "seed", "variant", "step"])], list(runs)
+    variants = ["", *_variants([record.about["passport"] for record in runs], usual)]
+    for record, variant in zip((truth, *runs), variants, strict=True):
         passport = record.about.get("passport")
         if record.about["key"] != truth.about["key"]:
             raise ValueError(f"{passport['run']} was measured on other test images than the truth of {profile!r}")
-        variant = variant_of(passport, usual) if passport else ""
         name_of = {n: str(System.parse(n).of_variant(variant)) for n in record.tables if n}
         for kind, parts in facts.items():
             for name, counts in record.about[kind].items():

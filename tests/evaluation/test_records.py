@@ -17,7 +17,7 @@ import torch
 from colorize_lib.colorizer import read_passport
 from colorize_lib.config import ARMS, load_config
 from colorize_lib.evaluation import measuring, records, results
-from colorize_lib.evaluation.measuring import LOST_HUES, SUBSETS, ImageSet
+from colorize_lib.evaluation.measuring import LOST_HUES, SUBSETS, ImageSet, Record
 from colorize_lib.evaluation.records import Results
 
 BASELINES = ["grey", "mean", "weighted", "random", "ceiling"]
@@ -157,6 +157,21 @@ def test_a_run_with_other_settings_is_a_variant_of_its_system(made):
     assert "l2 batch=8,steps=4,train_photos=32,width=0.0625" in found.systems
     assert not found.main_systems or set(found.main_systems) == set(BASELINES)
     assert not len(found.history), "curves are those of the profile's own settings"
+
+
+def test_runs_that_began_from_different_networks_have_systems_of_their_own(made):
+    truth, run = (Record.read(next(made.folder.glob(name))) for name in ("truth.parquet", "runs/l2-s0-*"))
+
+    def begun_from(sha256: str) -> Record:
+        parent = {"arm": "ce", "part": "trunk", "sha256": sha256}
+        passport = run.about["passport"] | {"run": f"l2-{sha256}", "parent": parent}
+        return Record(run.about | {"passport": passport}, run.tables)
+
+    found = results.assemble("smoke", truth, [begun_from("a" * 64)], made.config)
+    assert "l2 from=ce:trunk" in found.systems, "one alone needs no hash"
+    found = results.assemble("smoke", truth, [run, *(begun_from(x * 64) for x in "ab")], made.config)
+    assert {f"l2 from=ce:trunk,parent={x * 8}" for x in "ab"} | {"l2"} <= set(found.systems)
+    assert "l2 from=ce:trunk" not in found.systems
 
 
 def test_some_seeds_are_read_alone(made):
