@@ -45,7 +45,7 @@ half way between one constant colour, which has 0.5 on MiniPlaces, and the truth
 NOTHING = 0.01
 """What `learnt` is of a network that has learnt nothing: as much as two sets of images differ in their prior."""
 LITTLE = {"ce": 0.04, "ce_rebal": 0.04, "l2": 0.1, "l2_rebal": 0.15, "student_mse": 0.05}
-"""What `learnt` is between the recorded trials of 600 steps and runs of 4,000, both of 32 images."""
+"""What `learnt` is between the recorded trials of 600 steps and runs of 4,000, both of 32 images; not of every arm."""
 TRIAL_STEPS, ENOUGH_VIEWS, FEW_PHOTOS = 600, 128_000, 4_800
 """Steps of the recorded trials; image views of the profiles laptop and ablation; a third of their images."""
 USED_UP = 15
@@ -283,7 +283,7 @@ def examine(path: Path | str) -> tuple[Facts, Colorizer | None]:
             raise ValueError(
                 f"{path} holds no finished run, and its name does not begin with an arm: {', '.join(ARMS)}"
             )
-        facts, network = Facts(run=path.resolve().name, arm=arm, little=LITTLE[arm], finished=0), None
+        facts, network = Facts(run=path.resolve().name, arm=arm, little=LITTLE.get(arm, math.nan), finished=0), None
         facts["best_lr"] = load_config("evening").for_arm(arm).lr
     else:
         network = load_run(path)
@@ -299,8 +299,8 @@ def _file_facts(network: Colorizer) -> Facts:
         "batch", "lr", "init", "schedule", "reduction", "weight_decay", "lambda_", "temperature")})  # fmt: skip
     positions = (config.side // OUTPUT_STRIDE) ** 2 if config.reduction == "mean" else 1
     rebalanced = f"rebalanced with lambda = {config.lambda_:g}" if arm in REBALANCED else "every colour counts alike"
-    facts |= {"arm": arm, "finished": 1, "little": LITTLE[arm], "weighting": rebalanced, "dead": dead_share(network),
-              "best_lr": chosen.lr, "best_init": chosen.init,
+    facts |= {"arm": arm, "finished": 1, "little": LITTLE.get(arm, math.nan), "weighting": rebalanced,
+              "dead": dead_share(network), "best_lr": chosen.lr, "best_init": chosen.init,
               "decay": config.weight_decay * positions / ORIGINAL_DECAY}  # fmt: skip
     facts |= {name: about[name] for name in ("run", "profile", "steps", "photos") if name in about}
     facts["views"] = facts["steps"] * config.batch

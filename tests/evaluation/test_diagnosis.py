@@ -380,6 +380,11 @@ def test_squared_error_gives_the_mean(mixed, clear):
     assert diagnosed(clear, "l2", lambda prior: posterior(CLEAR) @ CENTERS / AB_SCALE).reason.name == "fine"
 
 
+def test_an_arm_of_which_no_trials_are_known_is_examined_all_the_same(monkeypatch):
+    monkeypatch.delitem(diagnosis.LITTLE, "ce")
+    assert "little" not in [rule.name for rule in diagnose(Facts(examine(SHIPPED_CE)[0] | {"learnt": 0.02})).also]
+
+
 def test_few_images_say_only_how_vivid_a_network_is(mixed):
     facts, network = examine(SHIPPED_CE)
     for limit, known in ((1, False), (19, False), (20, True)):
