@@ -29,7 +29,7 @@ from ..readout import Readout
 from ..training.loop import VALIDATION_PHOTOS
 from . import metrics
 from .baselines import constant_prediction
-from .measuring import PRIOR, StoredImages, beside, predictor
+from .measuring import PRIOR, StoredImages, beside, predictor, reduced_side
 
 READOUTS = tuple(map(Readout.parse, ("@1", "@0.38", "@1:median", "@1:mode", "@1~0.5")))
 REBALANCED = ("l2_rebal", "ce_rebal")
@@ -395,7 +395,13 @@ def measure(
     network: Colorizer, facts: Facts, store: Store, split: str = "val", limit: int = VALIDATION_PHOTOS, progress=None
 ) -> Facts:
     """The facts and what the first `limit` images of a split add to them, of fewer than `ENOUGH_IMAGES` only how vivid
-    they are shown; progress: called with the number of images done and of all."""
+    they are shown; progress: called with the number of images done and of all. ValueError for images far larger than
+    those that the network has seen, of which only its colours could be judged."""
+    if side := reduced_side(network, store.side):
+        raise ValueError(
+            f"{store.path} has images of {store.side} px, and the network has seen such of {side}; give a store of "
+            f"that side (`colorize prepare --side {side}`)"
+        )
     images = StoredImages(store, store.rows(split, limit))
     config, weights = from_identity(network.passport["config"]), getattr(network.objective, "weights", None)
     if weights is not None and not torch.isfinite(weights).all():

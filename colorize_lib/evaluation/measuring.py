@@ -87,19 +87,25 @@ def _asked(colorizer: Colorizer, readouts: Iterable[Readout]) -> dict[str, Reado
     }
 
 
+def reduced_side(colorizer: Colorizer, side: int) -> int:
+    """The side to which images of a side are reduced before a network sees them, 0 for none: they are at least twice as
+    large as those that it was trained on."""
+    known = colorizer.passport.get("image_side", side)
+    return known if side >= 2 * known else 0
+
+
 def predictor(
     colorizer: Colorizer, readouts: Iterable[Readout], gains: Mapping[str, float] | None = None
 ) -> metrics.Predictor:
     """All systems of a network from one pass through it: its read-outs, and with `gains` {system: factor} the same with
     the truth's mean chroma. `student_mse` is given both as predicted and with the true L.
 
-    Images at least twice as large as those that the network was trained on are shown to it reduced to their size; it
-    then gives no distributions at the positions of the labels, and nothing that judges them is measured."""
+    Of images that are reduced for it, see `reduced_side`, it gives no distributions at the positions of the labels, and
+    nothing that judges them is measured."""
     asked = _asked(colorizer, readouts)
 
     def predict(pixels: torch.Tensor) -> tuple[dict[str, metrics.Answer], torch.Tensor | None]:
-        side = colorizer.passport.get("image_side", pixels.shape[1])
-        side = side if pixels.shape[1] >= 2 * side else 0
+        side = reduced_side(colorizer, pixels.shape[1])
         labs, logits = colorizer.answers(pixels, list(asked.values()), side)
         answers = {}
         for (name, readout), lab in zip(asked.items(), labs, strict=True):

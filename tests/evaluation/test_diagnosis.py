@@ -385,6 +385,13 @@ def test_an_arm_of_which_no_trials_are_known_is_examined_all_the_same(monkeypatc
     assert "little" not in [rule.name for rule in diagnose(Facts(examine(SHIPPED_CE)[0] | {"learnt": 0.02})).also]
 
 
+def test_images_far_larger_than_a_network_knows_are_refused(made, mixed):
+    facts, network = examine(next(made.runs.glob("ce-s0-*")))
+    network.passport["image_side"] = 16
+    with pytest.raises(ValueError, match="has images of 32 px, and the network has seen such of 16; give a store of"):
+        diagnosis.measure(network, facts, mixed)
+
+
 def test_few_images_say_only_how_vivid_a_network_is(mixed):
     facts, network = examine(SHIPPED_CE)
     for limit, known in ((1, False), (19, False), (20, True)):
