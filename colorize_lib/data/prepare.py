@@ -49,8 +49,8 @@ def _decode(payloads: list, side: int, keep_grey: bool) -> tuple[np.ndarray, lis
             values = fit_square(image, side).tobytes()
             pixels[row].reshape(-1)[:] = np.frombuffer(values, np.uint8)
             shas[row] = hashlib.sha256(values).hexdigest()[:32]  # now, while they are in the processor's cache
-        except ValueError as error:
-            reasons[row] = str(error)
+        except (ValueError, PermissionError) as error:
+            reasons[row] = str(error) if isinstance(error, ValueError) else f"not allowed: {error.filename}"
     if not keep_grey:
         _mark_grey(pixels, reasons)
     return pixels[[not reason for reason in reasons]] if any(reasons) else pixels, shas, reasons

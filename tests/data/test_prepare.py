@@ -15,6 +15,18 @@ from colorize_lib.data import images as images_module
 from colorize_lib.data import prepare as data
 
 
+def test_an_image_that_may_not_be_read_is_left_out_and_other_trouble_is_told(monkeypatch):
+    refused = {"locked.jpg": PermissionError(13, "Permission denied", "locked.jpg"), "x.jpg": OSError(24, "too many")}
+
+    def refuse(path):
+        raise refused[path]
+
+    monkeypatch.setattr(data, "open_image", refuse)
+    assert data._decode(["locked.jpg"], 32, keep_grey=True)[2] == ["not allowed: locked.jpg"]
+    with pytest.raises(OSError, match="too many"):
+        data._decode(["x.jpg"], 32, keep_grey=True)
+
+
 def test_unusable_images_are_left_out_and_listed(tmp_path, scenes, monkeypatch, capsys):
     folder = tmp_path / "images"
     write_folder(folder, scenes[:3])
