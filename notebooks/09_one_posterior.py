@@ -239,7 +239,10 @@ nearest = distances[distances.one == "l2"].mean(numeric_only=True)
 glue("apart", float(nearest["from each other"]), display=False)
 glue("apart_true", float(nearest["one from the truth"]), display=False)
 glue("apart_other", float(nearest["other from the truth"]), display=False)
-distances.rename(columns={"one": "trained", "other": "asked of ce"}).round(1)
+distances = distances.set_index("one").rename_axis("trained")
+titles = {"other": "asked of ce", "one from the truth": "from the truth"}
+titles["other from the truth"] = "asked, from the truth"
+distances.rename(columns=titles).round(1)
 
 # %% [markdown]
 # Where a row is not zero, several things may be the reason. Training with weights learns rare colours from few, heavily
