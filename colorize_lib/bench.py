@@ -23,13 +23,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .color import to_unit
+from .colorizer import Colorizer
 from .config import Config
 from .data.prepare import chunk_size, decoding_pool, prepare
+from .data.prior import load_prior
 from .data.store import Store
 from .devices import cuda_modes, machine, multiplies_bf16, peak_memory, pick_device, synchronize
+from .evaluation import measuring as judge
 from .networks import training_flop
 from .objectives import HEADS, CrossEntropy, label_ab
 from .quantize import ab_gamut_centers, soft_encode
+from .readout import Readout
 from .training.loop import Run, complete
 
 STEPS = {"cpu": 1, "cuda": 8}
@@ -48,8 +53,8 @@ def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = 
     """Everything this module measures of one configuration, as plain JSON values.
 
     epoch: also train each arm for a whole epoch. compiled: try `compile` on a processor as well, which takes minutes.
-    Returns machine, setup (what was trained), matrix_rate (FLOP/s by precision), arms (seconds a step by arm),
-    stages (seconds of each part of a step, by arm), switches, encoding, preparing, peak_memory_mb and epoch.
+    Returns machine, setup (what was trained), matrix_rate (FLOP/s by precision), arms (seconds a step by arm), stages
+    (seconds of each part of a step, by arm), switches, encoding, preparing, measuring, peak_memory_mb and epoch.
     """
     device, log = pick_device(config.device), log or (lambda line: None)
     found = {"machine": machine(device), "setup": setup(config, store)}
@@ -66,6 +71,8 @@ def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = 
     log("encoding colours, and preparing images")
     found["encoding"] = encoding(config.neighbours, config.sigma)
     found["preparing"] = [preparing(store, side) for side in (store.side, 4 * store.side)]
+    log("measuring a classifier")
+    found["measuring"] = measuring(config, store)
     for arm in config.arms if epoch else ():
         log(f"training {arm} for an epoch")
         found["epoch"][arm] = whole_epoch(config, store, arm)
@@ -254,6 +261,25 @@ def _decode(encoded: list[bytes]) -> None:
         Image.open(io.BytesIO(jpeg)).load()
 
 
+def measuring(config: Config, store: Store, n: int = 50) -> dict:
+    """Seconds an image that judging a classifier takes: its network alone, asked once, which includes the truth and the
+    scores of its distributions, and asked six times."""
+    run = Run(config, "ce", 0, store)
+    run.prepare(resume=False)
+    network, prior = Colorizer(run.network, run.objective, run.passport), load_prior(judge.PRIOR).float()
+    images = judge.StoredImages(store, store.rows("train", n))
+    asked = [Readout(t, tilt) for tilt in (1.0, 0.5) for t in (1.0, 0.38, 0.14)]
+    rgb = to_unit(torch.from_numpy(images[:n]).to(run.device))
+    works = {
+        "network": lambda: network.output(rgb),
+        "one": lambda: judge.measure_systems(network, images, prior, asked[:1]),
+        "six": lambda: judge.measure_systems(network, images, prior, asked),
+    }
+    with torch.no_grad():
+        times = _times(run.device, works)
+    return {"side": store.side, "pictures": len(images)} | (times.min() / len(images)).to_dict()
+
+
 def whole_epoch(config: Config, store: Store, arm: str) -> dict:
     """Train one epoch as `colorize train` would: with validation, history and the files at the end.
 
@@ -333,6 +359,8 @@ def tables(found: dict) -> dict[str, pd.DataFrame]:
         {"way": way, "ms": f"{1e3 * s:.1f}", "times as long": f"{s / ways['table']:.1f}"} for way, s in ways.items()
     )
     made["Preparing a store"] = pd.DataFrame([_prepared_row(row) for row in found["preparing"]])
+    if row := found.get("measuring"):  # older files have none
+        made["Measuring a classifier"] = pd.DataFrame([_measured_row(row)])
     if found["epoch"]:
         made["A whole epoch"] = pd.DataFrame([_epoch_row(found, arm, row) for arm, row in found["epoch"].items()])
     return made
@@ -343,6 +371,12 @@ def _pace(found: dict, arm: str, pictures: float, seconds: float) -> dict:
     best = found["matrix_rate"].get(found["setup"]["precision"], found["matrix_rate"]["fp32"])
     share = found["arms"][arm]["flop_per_picture"] * pictures / seconds / best
     return {"pictures/s": f"{pictures / seconds:,.0f}", "of the matrix rate": f"{share:.0%}"}
+
+
+def _measured_row(row: dict) -> dict:
+    times = {"network alone": row["network"], "one read-out": row["one"]}
+    times |= {"each further one": (row["six"] - row["one"]) / 5}
+    return {"side": f"{row['side']} px", **{name: f"{1e3 * s:.1f} ms an image" for name, s in times.items()}}
 
 
 def _step_row(found: dict, arm: str, row: dict) -> dict:

@@ -31,6 +31,8 @@ def test_everything_is_measured(found):
     assert found["setup"] | {"profile": "smoke", "width": 0.0625, "batch": 8, "pictures": 64} == found["setup"]
     assert found["machine"]["torch"] == torch.__version__
     assert found["matrix_rate"]["fp32"] > 0 < found["peak_memory_mb"]
+    assert 0 < found["measuring"]["network"] < found["measuring"]["one"] < found["measuring"]["six"]
+    assert "each further one" in bench.tables(found)["Measuring a classifier"]
     for arm in ("l2", "ce"):
         row = found["arms"][arm]
         assert row["bare"] > 0 < row["full"]
@@ -54,7 +56,7 @@ def test_peak_memory_is_that_of_the_arm_that_needs_most(monkeypatch):
     timed, peaks = [], {"ce": 300 << 20, "l2": 200 << 20}
     monkeypatch.setattr(bench, "steps", lambda config, store, arm: timed.append(arm) or ({}, {}))
     monkeypatch.setattr(bench, "peak_memory", lambda device: peaks[timed[-1]])
-    for name in ("matrix_rate", "switches", "encoding", "preparing"):
+    for name in ("matrix_rate", "switches", "encoding", "preparing", "measuring"):
         monkeypatch.setattr(bench, name, lambda *_: {})
     config = load_config("smoke", arms=["ce", "l2"], **SMALL)
     assert bench.measure(config, tiny.experiment().store)["peak_memory_mb"] == 300
