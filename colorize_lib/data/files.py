@@ -26,9 +26,13 @@ def files_key(files: Iterable[Path]) -> str:
     return short_hash(*((os.path.abspath(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats))
 
 
-def progress_bar(total: int, unit: str, show: bool, delay: float = 0) -> tqdm:
-    """A bar with the time left on a terminal; elsewhere a line at once (not with a delay), then every ten seconds."""
+def progress_bar(total: int, unit: str, show: bool, delay: float = 0, done: int = 0) -> tqdm:
+    """A bar with the time left on a terminal; elsewhere a line at once (not with a delay), then every ten seconds.
+
+    done: how many of the total an earlier run has done.
+    """
     options = {"total": total, "unit": unit, "unit_scale": unit == "B", "disable": not show, "delay": delay}
+    options["initial"] = done
     if not sys.stderr.isatty():
         line = "{n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left"
         options |= {"mininterval": 10, "miniters": 1, "bar_format": line, "file": _Lines()}
@@ -86,31 +90,38 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_dir(folder: Path, there: Callable[[], bool]) -> Iterator[Path | None]:
+def atomic_dir(folder: Path, there: Callable[[], bool], resume: str = "") -> Iterator[Path | None]:
     """Yield a temporary folder that gets the name `folder` when the block ends well, or None if it is `there` already.
 
     Nothing half-made is ever seen under the name, and several processes may ask for the same folder at once.
+    resume: identifies what is made. A block that is interrupted then finds its temporary folder, .<name>.<resume>.part,
+    again as it left it, unless it raised ValueError.
     """
     if there():  # before anything is written: it may lie on read-only media
         yield None
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temp = folder.with_name(f".{folder.name}.part")
+    temp = folder.with_name(f".{folder.name}.{resume}.part".replace("..part", ".part"))
     with _held(folder):
         if there():
             yield None
             return
-        shutil.rmtree(temp, ignore_errors=True)  # left by a killed run: while we hold the lock it has no owner
-        temp.mkdir()
+        if not resume:
+            shutil.rmtree(temp, ignore_errors=True)  # left by a killed run: while we hold the lock it has no owner
+        temp.mkdir(exist_ok=True)
         try:
             yield temp
             temp.rename(folder)
+        except ValueError:
+            resume = ""
+            raise
         except OSError as error:
             if error.errno and not error.filename:  # what writing into an open file raises, on a full disk
                 error.filename = str(folder)
             raise
         finally:
-            shutil.rmtree(temp, ignore_errors=True)
+            if not resume:
+                shutil.rmtree(temp, ignore_errors=True)
 
 
 def _held(folder: Path) -> contextlib.AbstractContextManager:

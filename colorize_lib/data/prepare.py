@@ -33,6 +33,8 @@ GREY_CHROMA = 2.0  # mean Lab chroma below which an image is called grey
 CHROMA_PER_STEP = 0.17  # least Lab chroma per step of (largest - smallest 8-bit channel), over the whole sRGB cube
 WORKERS = min(16, os.cpu_count() or 1)
 MAX_SIDE = 4096
+DECODED, ROWS = "decoded.npy", "rows.jsonl"
+"""Of a store that is being made: the usable images in the order of the source, and what became of every image."""
 
 
 def _decode(payloads: list, side: int, keep_grey: bool) -> tuple[np.ndarray, list[str], list[str]]:
@@ -117,22 +119,42 @@ def _decoded(items: Iterable[Item], side: int, workers: int, keep_grey: bool) ->
 
 
 def _write_pixels(out: Path, source: Source, side: int, split: str | None, keep_grey: bool, workers, progress: bool):
-    """Write pixels.npy under `out`; returns (index rows, skipped rows)."""
-    index, skipped = [], []
+    """Write the usable images, as they come, to `DECODED` under `out`, from where an interrupted run left off.
+
+    `ROWS` has a line for every image that was looked at, written after its pixels. Returns (index rows, skipped rows).
+    """
+    rows = _rows_so_far(out)
+    kept = sum(not reason for *_, reason in rows)
     total, items = source.load(side)
-    bar, decoded = progress_bar(total, " images", progress), _decoded(items, side, workers, keep_grey)
-    with open(out / "pixels.npy", "wb") as file, bar, contextlib.closing(decoded) as chunks:
+    bar = progress_bar(total, " images", progress, done=len(rows))
+    decoded = _decoded(itertools.islice(items, len(rows), None), side, workers, keep_grey)
+    files = open(out / DECODED, "r+b" if rows else "wb"), open(out / ROWS, "a")  # noqa: SIM115
+    with files[0] as file, files[1] as told, bar, contextlib.closing(decoded) as chunks:
         _write_header(file, 0, side)
+        file.seek(kept * side * side * 3, os.SEEK_CUR)
         for chunk, pixels, shas, reasons in chunks:
             file.write(pixels)
-            for item, sha, reason in zip(chunk, shas, reasons, strict=True):
-                if reason:
-                    skipped.append((item.source, reason))
-                else:
-                    index.append((item.label, item.source, split or item.split, sha))
+            file.flush()
+            new = [[item.label, item.source, split or item.split, sha, reason]
+                   for item, sha, reason in zip(chunk, shas, reasons, strict=True)]  # fmt: skip
+            told.write("".join(json.dumps(row) + "\n" for row in new))
+            told.flush()
+            rows += new
             bar.update(len(chunk))
-        _write_header(file, len(index), side)
-    return index, skipped
+        file.truncate()
+        _write_header(file, sum(not reason for *_, reason in rows), side)
+    return [row for *row, reason in rows if not reason], [(row[1], row[4]) for row in rows if row[4]]
+
+
+def _rows_so_far(out: Path) -> list[list]:
+    """What `_write_pixels` wrote to `ROWS` before it was interrupted; a line that was cut short is cut off."""
+    if not (out / ROWS).exists() or not (out / DECODED).exists():
+        (out / ROWS).unlink(missing_ok=True)
+        return []
+    text = (out / ROWS).read_text("ascii")
+    whole = text[: text.rfind("\n") + 1]
+    os.truncate(out / ROWS, len(whole))
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def _write_header(file, n: int, side: int) -> None:
@@ -145,7 +167,8 @@ def _write_header(file, n: int, side: int) -> None:
 def _arrange(out: Path, index: pd.DataFrame, shuffle: bool) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Leave out images that another split holds, test before val before train, and shuffle if asked to.
 
-    Returns the new index and rows for skipped.csv; pixels.npy is written anew only where something changes.
+    Returns the new index and rows for skipped.csv; pixels.npy is another file than `DECODED` only where something
+    changes.
     """
     rank = index["split"].map(SPLITS[::-1].index)
     first = rank.groupby(index["sha"]).transform("min")
@@ -154,12 +177,13 @@ def _arrange(out: Path, index: pd.DataFrame, shuffle: bool) -> tuple[pd.DataFram
         names = index["source"].to_numpy()
         rows = np.array(sorted(rows, key=lambda row: place_of(f"{names[row]}:{row}")))  # names may be those of folders
     if shuffle or len(again):
-        pixels = np.load(out / "pixels.npy", mmap_mode="r")
-        with open(out / "arranged.npy", "wb") as file:
+        pixels = np.load(out / DECODED, mmap_mode="r")
+        with open(out / "pixels.npy", "wb") as file:
             _write_header(file, len(rows), pixels.shape[1])
             for i in range(0, len(rows), CHUNK):
                 file.write(pixels[rows[i : i + CHUNK]])
-        (out / "arranged.npy").replace(out / "pixels.npy")
+    else:
+        (out / DECODED).replace(out / "pixels.npy")
     reasons = [f"duplicate: the same image is in split {SPLITS[::-1][first[row]]}" for row in again]
     return index.iloc[rows].reset_index(drop=True), list(zip(index["source"].iloc[again], reasons, strict=True))
 
@@ -188,6 +212,8 @@ def _make_store(source: Source, out: Path, side: int, key: str, **options) -> No
         "skipped": dict(Counter(reason.split(":")[0] for _, reason in skipped)),
     }
     (out / "store.json").write_text(json.dumps(meta, indent=1))
+    for name in (ROWS, DECODED):
+        (out / name).unlink(missing_ok=True)
 
 
 def prepare(
@@ -206,7 +232,8 @@ def prepare(
     train whose very pixels val or test hold, and of val which test holds. Images that come sorted by class are stored
     in a fixed order as good as random, so that every prefix of a split is a fair sample.
     A finished store made from the same files is returned as it is, another one is never overwritten (ValueError).
-    The store appears under its name only when whole, so that an interrupted run leaves nothing half-made.
+    The store appears under its name only when whole. What an interrupted run has decoded lies beside it in a folder
+    whose name begins with a dot and ends with .part, and the same call goes on from there.
     """
     out = Path(os.path.abspath(out))
     if not 8 <= side <= MAX_SIDE or side % 8:
@@ -215,7 +242,7 @@ def prepare(
         raise ValueError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
     found = source if isinstance(source, Source) else find_source(source)
     key = short_hash(FORMAT, found.key, side, split, keep_grey)
-    with atomic_dir(out, lambda: _holds(out, key)) as temp:
+    with atomic_dir(out, lambda: _holds(out, key), key) as temp:
         if temp is None:
             return Store(out)
         _make_store(found, temp, side, key, split=split, keep_grey=keep_grey, workers=workers, progress=progress)

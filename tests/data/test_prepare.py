@@ -1,8 +1,10 @@
 """Preparing: what is left out, interruption and killing, and finding what was prepared before."""
 
 import multiprocessing
+import shutil
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -92,16 +94,60 @@ def test_a_finished_store_is_reused_and_never_overwritten(tmp_path, scenes):
     assert sorted(p.name for p in tmp_path.iterdir() if "part" in p.name) == []
 
 
-def test_an_error_on_the_way_leaves_nothing(tmp_path, scenes, monkeypatch):
-    source = write_parquet(tmp_path / "a.parquet", scenes)
+def interrupted(monkeypatch, where: str, source, out: Path) -> Path:
+    """Interrupt the making of a store where a function of `prepare` is called; returns the folder that is left."""
 
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(data, "_arrange", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        make_store(source, tmp_path / "store")
-    assert [p.name for p in tmp_path.iterdir() if "store" in p.name] == [".store.lock"]
+    with monkeypatch.context() as patch:
+        patch.setattr(data, where, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            make_store(source, out)
+    assert not out.exists()
+    (left,) = out.parent.glob(f".{out.name}.*.part")
+    return left
+
+
+def same_store(one, other) -> bool:
+    files = [sorted(path.name for path in store.path.iterdir()) for store in (one, other)]
+    return files[0] == files[1] and all(
+        (one.path / name).read_bytes() == (other.path / name).read_bytes() for name in files[0]
+    )
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path, scenes, monkeypatch, capsys):
+    monkeypatch.setattr(data, "CHUNK", 8)
+    folder = tmp_path / "images"
+    write_folder(folder, scenes)
+    (folder / "broken.jpg").write_bytes(b"no image at all")
+    whole = make_store(str(folder), tmp_path / "whole")
+    left = interrupted(monkeypatch, "_arrange", str(folder), tmp_path / "store")
+    rows, pixels = (left / data.ROWS).read_text().splitlines(keepends=True), (left / data.DECODED).read_bytes()
+    for done, torn in ((41, ""), (16, rows[16][:20]), (0, rows[0][:5])):
+        (left / data.ROWS).write_text("".join(rows[:done]) + torn)
+        (left / data.DECODED).write_bytes(pixels[: -1 if torn else None])  # pixels of a row that was not written whole
+        with monkeypatch.context() as patch:
+            if not torn:
+                patch.setattr(data, "_decode", None)  # nothing is left to decode
+            store = data.prepare(str(folder), tmp_path / "store", 32, workers=1)
+        assert same_store(store, whole) and not left.exists()
+        assert f"{done} of 41 images" in capsys.readouterr().err
+        shutil.rmtree(store.path)
+        left.mkdir()
+
+
+def test_what_is_left_of_another_source_is_not_taken_for_this_one(tmp_path, scenes, monkeypatch):
+    sources = [write_parquet(tmp_path / f"{n}.parquet", scenes[:n]) for n in (5, 9)]
+    interrupted(monkeypatch, "_arrange", sources[0], tmp_path / "store")
+    assert len(make_store(sources[1], tmp_path / "store")) == 9
+
+
+def test_a_run_that_was_stopped_at_its_end_begins_anew(tmp_path, scenes, monkeypatch):
+    source = write_parquet(tmp_path / "a.parquet", scenes)
+    left = interrupted(monkeypatch, "fingerprint_of", source, tmp_path / "store")
+    assert not (left / data.DECODED).exists(), "it has its final name by then"
+    assert same_store(make_store(source, tmp_path / "store"), make_store(source, tmp_path / "whole"))
 
 
 def prepare_for_ever(source, out, pipe):
@@ -118,9 +164,9 @@ def test_a_killed_run_leaves_nothing_valid_and_does_not_block_the_next(tmp_path,
     assert heard.poll(120) and heard.recv() == "going"
     run.kill()
     run.join()
-    assert (tmp_path / ".store.part").exists() and not (tmp_path / "store").exists()
+    assert len(list(tmp_path.glob(".store.*.part"))) == 1 and not (tmp_path / "store").exists()
     assert len(make_store(source, tmp_path / "store")) == 40  # the worker that is left does not hold the lock for ever
-    assert not (tmp_path / ".store.part").exists()
+    assert not list(tmp_path.glob(".store.*.part"))
 
 
 def test_open_data_prepares_once(tmp_path, scenes, monkeypatch):
