@@ -242,14 +242,11 @@ tenths[["removed", *titles.values()]].rename_axis("tenth").round(2)
 # - **Easy images.** Plain grey is wrong by {glue:text}`dark_grey:.1f` units on dark images,
 #   {glue:text}`bright_grey:.1f` on bright and {glue:text}`monochrome_grey:.1f` on monochrome ones, against
 #   {glue:text}`all_grey:.1f` on all. Small errors there are a property of the images.
-# - **The rule.** That squared error excels on such images is **{glue:text}`h7:s`** ({glue:text}`h7_parts:s`). Skill of
-#   `l2` against its own average: on dark images {glue:text}`l2_dark_excess:s`, on bright {glue:text}`l2_bright_excess:s`,
-#   on monochrome {glue:text}`l2_monochrome_excess:s`; of `student_mse` {glue:text}`student_mse_dark_excess:s`,
-#   {glue:text}`student_mse_bright_excess:s` and {glue:text}`student_mse_monochrome_excess:s`.
-# - **The opponent.** Plain grey gains there too: {glue:text}`grey_dark_excess:s`, {glue:text}`grey_bright_excess:s` and
-#   {glue:text}`grey_monochrome_excess:s`. Against grey, `l2` on bright images is {glue:text}`l2_bright_over_grey:s`.
-# - **The loss.** Skill of cross entropy at its mean, against its own average: on dark images
-#   {glue:text}`ce_1_dark_excess:s`, on bright {glue:text}`ce_1_bright_excess:s`.
+# - **The rule.** That squared error excels on such images is **{glue:text}`h7:s`** ({glue:text}`h7_parts:s`).
+# - **The opponent.** Against its own average the skill of `l2` on dark images is {glue:text}`l2_dark_excess:s`, that of
+#   plain grey {glue:text}`grey_dark_excess:s`. Against grey, `l2` on bright images is
+#   {glue:text}`l2_bright_over_grey:s`.
+# - **The loss.** Cross entropy at its mean on dark images: {glue:text}`ce_1_dark_excess:s`.
 # - **Muted and vivid.** `l2` is {glue:text}`l2_muted:s` on muted images and {glue:text}`l2_vivid:s` on vivid ones; the
 #   tilted mean {glue:text}`ce_tilted_muted:s` and {glue:text}`ce_tilted_vivid:s`.
 # - **Best images.** Where `l2` takes away most, the mean chroma is {glue:text}`best_chroma:.1f`; where it does harm,

@@ -514,7 +514,7 @@ class Benches(Source):
             parts = [f"{setup_of(found)} {memory}\n"]
             parts += [f"{title}:\n\n{table_of(frame)}" for title, frame in bench.tables(found).items()]
             text = "\n".join(parts)
-            blocks.append(folded(f"`{name}`", text) if blocks else f"**`{name}`.** {text}")
+            blocks.append(folded(name, text) if blocks else f"**`{name}`.** {text}")
         if not blocks:
             raise ValueError("nothing is recorded; run colorize bench --record NAME")
         return "\n".join(blocks)

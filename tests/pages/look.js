@@ -22,6 +22,15 @@ var look = {
     return [...able.map(look.start), ...now.map((a) => look.start(a.effect.target)), ...(smooth ? ["the page scrolls"] : [])];
   },
 
+  /** Text that is source and was not made into what it stands for: fences, directives and roles. */
+  unmade() {
+    const texts = document.createTreeWalker(document.querySelector("article") ?? document.body, NodeFilter.SHOW_TEXT), found = [];
+    const source = /`{3}|:{3}|\{(glue|result|doc|ref|numref|verdict\w*|cite|dropdown|note|eval-rst)(:\w+)?\}/;
+    while (texts.nextNode())
+      if (source.test(texts.currentNode.data) && !texts.currentNode.parentElement.closest("code, pre, script, style")) found.push(texts.currentNode.data.slice(0, 80));
+    return found;
+  },
+
   /** Controls that show although no script runs. */
   idle: () => [...document.querySelectorAll("article :is(canvas, input, select, button)")].filter((e) => e.checkVisibility()).map(look.start),
 

@@ -93,6 +93,10 @@ def violations(page, axe_core, rules, width: int = 1280) -> list[str]:
     return page.ask(f"look.violations({json.dumps(rules)})")
 
 
+def test_no_source_of_the_pages_is_left_in_them(opened):
+    assert not opened.ask("look.unmade()")
+
+
 def test_everybody_can_use_the_pages(opened, axe_core):
     assert not violations(opened, axe_core, RULES)
     assert not violations(opened, axe_core, ON_A_TELEPHONE, 390)
