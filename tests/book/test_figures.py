@@ -198,7 +198,7 @@ def test_long_titles_and_names_are_broken_into_lines():
         {name: {"one change after another, and none by itself": interval(1)} for name in names}
     )
     assert figure.axes[0].get_title(loc="left") == "true-hue chroma\nratio"
-    assert figure.axes[0].get_yticklabels()[0].get_text() == "one change after another, and none\nby itself"
+    assert figure.axes[0].get_yticklabels()[0].get_text() == "one change after another, and none by\nitself"
 
 
 def test_values_may_be_written_at_their_points():

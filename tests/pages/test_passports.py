@@ -21,6 +21,7 @@ def test_figures_and_tables_have_a_line_and_code_is_not_clipped(chromium, addres
     chromium.resize(1280)
     chromium.open(address + page)
     assert chromium.ask(UNTOLD) == 0, "figures or tables without a line that says what is behind them"
+    chromium.ask("document.querySelectorAll('.cell details').forEach(one => { one.open = true })")
     assert not chromium.ask(CLIPPED), "code that a page does not show whole"
 
 
