@@ -421,7 +421,7 @@ pull.round(4)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-decay", "caption": "Each network trained with the original's weight decay less the same without, as far as they are recorded; to the left of the dotted line decay takes something away. The last row is the yardstick: without decay, cross entropy at its mean less squared error."}, "image": {"alt": "Two panels of differences with intervals around a zero line, skill over the mean colour and colourfulness, with a row for each loss, averaged and summed, and one for the step from one loss to the other"}}
 decayed = {
-    f"{system}, {how}": (
+    f"{how}, {system.removesuffix('@1')}": (
         f"{system} {setting}weight_decay=0.001",
         f"{system} {setting.strip(',')}".strip(),
     )
@@ -435,15 +435,20 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 
 # %% tags=["hide-input"]
 for title, pair in decayed.items():
-    key = "decay_" + title.replace("@1", "").replace(", ", "_")
+    key = "decay_" + title.replace(", ", "_")
     cost = answers.difference(small, *pair, "skill_mean")
     glue(key, answers.said(cost, "+.3f"), display=False)
+for arm in ("l2", "ce"):
+    pair = decayed[f"averaged, {arm}"]
+    effect = answers.difference(small, *pair, "colourfulness")
+    glue(f"decay_colour_{arm}", answers.said(effect, "+.1f"), display=False)
 
 # %% [markdown]
-# Averaged, decay makes the skill of `l2` {glue:text}`decay_l2_averaged:s` and that of `ce`
-# {glue:text}`decay_ce_averaged:s`; summed, {glue:text}`decay_l2_summed:s` and {glue:text}`decay_ce_summed:s`. That it
-# costs squared error more is {ref}`H18 <claim-h18>`, asked of the averaged and of the summed loss. Comparisons measured:
-# {glue:text}`H18_done:s`. Its verdict: {verdict}`H18`.
+# With decay the skill, against that without, is {glue:text}`decay_averaged_l2:s` for `l2` and
+# {glue:text}`decay_averaged_ce:s` for `ce` under the mean, and {glue:text}`decay_summed_l2:s` and
+# {glue:text}`decay_summed_ce:s` under the sum; the colourfulness under the mean is {glue:text}`decay_colour_l2:s` and
+# {glue:text}`decay_colour_ce:s`. That decay costs squared error more skill is {ref}`H18 <claim-h18>`, asked of the
+# averaged and of the summed loss. Comparisons measured: {glue:text}`H18_done:s`. Its verdict: {verdict}`H18`.
 #
 # ### Whose prior?
 #
