@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..config import FIELDS, load_config
 from ..data.sources import find_source
+from ..data.store import is_store
 from ..trace import VARIABLE
 from . import passports
 
@@ -101,7 +102,7 @@ def _from_root(root: Path, values: dict) -> dict:
     Raises ValueError for data that cannot be read; prepares nothing.
     """
     data = str(values.get("data") or "")
-    if data and not os.path.isfile(os.path.join(data, "store.json")):
+    if data and not is_store(data):
         find_source(data)
     if root == Path.cwd():
         return values

@@ -31,8 +31,8 @@ def progress_bar(total: int, unit: str, show: bool, delay: float = 0, done: int 
 
     done: how many of the total an earlier run has done.
     """
-    options = {"total": total, "unit": unit, "unit_scale": unit == "B", "disable": not show, "delay": delay}
-    options["initial"] = done
+    options = {"total": total, "initial": done, "unit": unit, "unit_scale": unit == "B", "disable": not show}
+    options |= {"delay": delay}
     if not sys.stderr.isatty():
         line = "{n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left"
         options |= {"mininterval": 10, "miniters": 1, "bar_format": line, "file": _Lines()}
@@ -101,7 +101,7 @@ def atomic_dir(folder: Path, there: Callable[[], bool], resume: str = "") -> Ite
         yield None
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temp = folder.with_name(f".{folder.name}.{resume}.part".replace("..part", ".part"))
+    temp = folder.with_name(f".{folder.name}.{resume}.part" if resume else f".{folder.name}.part")
     with _held(folder):
         if there():
             yield None

@@ -27,7 +27,7 @@ from ..trace import note
 from .files import atomic_dir, cache_dir, progress_bar, short_hash
 from .images import fit_square, open_image
 from .sources import CHUNK, Item, Source, find_source, place_of
-from .store import FORMAT, SPLITS, Store, fingerprint_of
+from .store import FORMAT, SPLITS, Store, fingerprint_of, is_store
 
 GREY_CHROMA = 2.0  # mean Lab chroma below which an image is called grey
 CHROMA_PER_STEP = 0.17  # least Lab chroma per step of (largest - smallest 8-bit channel), over the whole sRGB cube
@@ -51,8 +51,10 @@ def _decode(payloads: list, side: int, keep_grey: bool) -> tuple[np.ndarray, lis
             values = fit_square(image, side).tobytes()
             pixels[row].reshape(-1)[:] = np.frombuffer(values, np.uint8)
             shas[row] = hashlib.sha256(values).hexdigest()[:32]  # now, while they are in the processor's cache
-        except (ValueError, PermissionError) as error:
-            reasons[row] = str(error) if isinstance(error, ValueError) else f"not allowed: {error.filename}"
+        except ValueError as error:
+            reasons[row] = str(error)
+        except PermissionError as error:
+            reasons[row] = f"not allowed: {error.filename}"
     if not keep_grey:
         _mark_grey(pixels, reasons)
     return pixels[[not reason for reason in reasons]] if any(reasons) else pixels, shas, reasons
@@ -124,14 +126,16 @@ def _write_pixels(out: Path, source: Source, side: int, split: str | None, keep_
     `ROWS` has a line for every image that was looked at, written after its pixels. Returns (index rows, skipped rows).
     """
     rows = _rows_so_far(out)
-    kept = sum(not reason for *_, reason in rows)
+    usable = sum(not reason for *_, reason in rows)
     total, items = source.load(side)
     bar = progress_bar(total, " images", progress, done=len(rows))
     decoded = _decoded(itertools.islice(items, len(rows), None), side, workers, keep_grey)
-    files = open(out / DECODED, "r+b" if rows else "wb"), open(out / ROWS, "a")  # noqa: SIM115
-    with files[0] as file, files[1] as told, bar, contextlib.closing(decoded) as chunks:
+    with (
+        open(out / DECODED, "r+b" if rows else "wb") as file, open(out / ROWS, "a") as told,
+        bar, contextlib.closing(decoded) as chunks,
+    ):  # fmt: skip
         _write_header(file, 0, side)
-        file.seek(kept * side * side * 3, os.SEEK_CUR)
+        file.seek(usable * side * side * 3, os.SEEK_CUR)
         for chunk, pixels, shas, reasons in chunks:
             file.write(pixels)
             file.flush()
@@ -142,8 +146,9 @@ def _write_pixels(out: Path, source: Source, side: int, split: str | None, keep_
             rows += new
             bar.update(len(chunk))
         file.truncate()
-        _write_header(file, sum(not reason for *_, reason in rows), side)
-    return [row for *row, reason in rows if not reason], [(row[1], row[4]) for row in rows if row[4]]
+        index = [row for *row, reason in rows if not reason]
+        _write_header(file, len(index), side)
+    return index, [(source, reason) for _, source, _, _, reason in rows if reason]
 
 
 def _rows_so_far(out: Path) -> list[list]:
@@ -259,7 +264,7 @@ def _holds(out: Path, key: str) -> bool:
     """Whether `out` is the finished store of `key`; ValueError if something else is there."""
     if not out.exists():
         return False
-    if not (out / "store.json").is_file():
+    if not is_store(out):
         if out.is_dir() and not any(out.iterdir()):
             out.rmdir()
             return False
@@ -274,7 +279,7 @@ def open_data(data: str | Path, side: int, progress: bool = True) -> Store:
 
     A store with larger images than `side` is returned as it is (training crops); a smaller one is a ValueError.
     """
-    if os.path.isfile(os.path.join(data, "store.json")):  # unlike Path.is_file, no error for a long list of files
+    if is_store(data):
         store = Store(data)
         if store.side < side:
             raise ValueError(f"{data} holds images of {store.side} px, smaller than the {side} px asked for")

@@ -19,7 +19,7 @@ from .download import MINIPLACES_MD5, extract, miniplaces_archive
 from .files import cache_dir, files_key, short_hash
 from .images import list_images
 from .scenes import SCENE_CLASSES, SCENES_VERSION, synthetic_scenes
-from .store import SPLITS
+from .store import SPLITS, is_store
 
 CHUNK = 128
 SPLIT_NAMES = {name: name for name in SPLITS} | {
@@ -111,7 +111,7 @@ _ALLOWED = (
 
 
 def _folder_source(folder: Path) -> Source:
-    if (folder / "store.json").is_file():
+    if is_store(folder):
         raise ValueError(f"{folder} is a finished store already; give it as it is (--data, or `open_data`)")
     shards = sorted(path for path in folder.glob("*.parquet") if path.is_file())
     if shards:

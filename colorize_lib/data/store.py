@@ -68,6 +68,11 @@ class Store:
         return fingerprint_of(shas if rows is None else shas[rows])
 
 
+def is_store(path: str | Path) -> bool:
+    """Whether a path is the folder of a finished store; of a long list of files, too, where `Path` would raise."""
+    return os.path.isfile(os.path.join(path, "store.json"))
+
+
 def fingerprint_of(shas: Iterable[str]) -> str:
     """16 hex digits over the hashes of images, in their order."""
     return hashlib.sha256("".join(shas).encode()).hexdigest()[:16]
@@ -76,7 +81,7 @@ def fingerprint_of(shas: Iterable[str]) -> str:
 def _read_meta(path: Path) -> dict:
     """What store.json says, with fields of the right kind."""
     file = path / "store.json"
-    if not os.path.isfile(file):
+    if not is_store(path):
         raise ValueError(f"{path} is not a finished store (no store.json); make one with `prepare`")
     try:
         meta = json.loads(file.read_text())

@@ -47,8 +47,9 @@ DIALS = {"temperature": (1.0, 0.77, 0.58, 0.38, 0.29, 0.14), "lambda_": (1.0, 0.
 DIALED = ("auc", "auc_balanced", "chroma_ratio", "true_hue_ratio", "colourfulness", "ciede2000", "ab_rmse")
 """What is recorded of them, and of the sweep."""
 AGAINST = "against"
-"""The other network's system, and what says how far from it each system is, where `evaluate` compares with another."""
+"""The system of the other network, where `evaluate` compares with one."""
 FROM = "ciede2000_from_mean"
+"""The metric that says how far each system is from the mean of its network or, there, from `AGAINST`."""
 LOST_HUES = tuple(f"confusion_{true}_{seen}" for true in ("red", "yellow") for seen in ("blue", "gray"))
 """Where the student paper says that reds and yellows go; recorded besides the metrics of `METRICS`."""
 RECORDED = (*metrics.METRICS, *LOST_HUES)
@@ -217,7 +218,7 @@ def evaluate(
         other, readout = against
         from_it = {n: row.pop(FROM) for n, row in systems.items() if FROM in row and n != AGAINST}
         systems[AGAINST].pop(FROM)
-        name = str(System(other.arm, (readout or other.readout) if other.is_classifier else None))
+        (name,) = _asked(other, [readout or other.readout])
         compared = {AGAINST: {"system": name, "passport": other.passport, "ciede2000": from_it}}
     return {
         "pictures": len(rows),
