@@ -233,9 +233,8 @@ def paint(network: Colorizer) -> np.ndarray:
 
 SHOWN = ("caps", "lighthouse")
 """The photographs of the line-up: one of many vivid colours, one of sky and rocks."""
-GREY, ONE_COLOUR = 0.2, 0.6
-"""Chroma ratio of a mean below which an image looks grey; share of the shown chroma along the true hue, where the truth
-is vivid, below which colours look like one colour for everything, which has a half."""
+GREY = 0.2
+"""Chroma ratio of a mean below which an image looks grey."""
 
 
 def symptom(facts: dict) -> str:
