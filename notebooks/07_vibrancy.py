@@ -419,9 +419,10 @@ glue("vivid_steps", more, display=False)
 glue("dull_steps", less, display=False)
 sizes = {step: abs(effect.value) for step, effect in vividness.items()}
 known = {step: size for step, size in sizes.items() if np.isfinite(size)}
-glue("largest", max(known, key=known.get), display=False)
-largest = answers.said(vividness[max(known, key=known.get)], "+.1f")
-glue("largest_effect", largest, display=False)
+largest = max(known, key=known.get, default=answers.UNKNOWN)
+effect = vividness.get(largest, answers.MISSING)
+glue("largest", largest, display=False)
+glue("largest_effect", answers.said(effect, "+.1f"), display=False)
 
 # %% [markdown]
 # ## What we found

@@ -38,7 +38,7 @@ from colorize_lib.evaluation import claims, metrics, records
 config = load_config(profile, data=data, seeds=seeds, arms=arms, **settings)
 there = records.arms_there(config)
 found = records.for_config(replace(config, arms=there))
-networks = answers.networks(config)
+networks = answers.networks(config, ["ce"])
 image = answers.one_image(config, photo)
 view = answers.View.of(image, networks["ce"])
 places = answers.telling_places(view)

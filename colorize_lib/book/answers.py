@@ -108,14 +108,19 @@ def one_image(config: Config, name: str) -> np.ndarray:
     return np.asarray(images[shown])
 
 
-def networks(config: Config) -> dict[str, Colorizer]:
-    """Those of the configured arms of which a network is there: of the runs on the configured data, else shipped."""
+def networks(config: Config, needed: Iterable[str] = ()) -> dict[str, Colorizer]:
+    """Those of the configured arms of which a network is there: of the runs on the configured data, else shipped.
+
+    Raises ValueError for one of the arms `needed` that is not there.
+    """
     found = {}
     for arm in config.arms:
         try:
             found |= colorizers(replace(config, arms=(arm,)))
         except ValueError:  # this one is not trained, or does not ship
             continue
+    if missing := [arm for arm in needed if arm not in found]:
+        raise ValueError(f"this chapter needs a network of {missing[0]}: name it among arms, and train it on your data")
     return found
 
 

@@ -26,7 +26,7 @@ from ..colorizer import load_colorizer
 from ..config import FIELDS, load_config
 from ..data.images import fit_square
 from ..evaluation.claims import Verdict, read
-from ..evaluation.effects import settled_epoch
+from ..evaluation.effects import SETTLED, settled_epoch
 from ..evaluation.intervals import Interval
 from ..evaluation.metrics import metric
 from ..evaluation.results import Results, load
@@ -230,6 +230,24 @@ def overfitting(ladder: Iterable[Rung]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).groupby(["rung", "arm"], sort=False).mean()
 
 
+def settling(long: Rung, early: tuple[float, float] = (8, 12), late: tuple[float, float] = (26, 30)) -> pd.DataFrame:
+    """What a long training still changes after its first epochs, and how much it only wavers: a row an arm, means over
+    seeds of what the curves are on average between two epochs each.
+
+    settled: see `effects.settled_epoch`, the least over the seeds. loss: change on validation images from early to
+    late, in per cent. before, after: true-hue chroma ratio early and late. wavering: its standard deviation late, in
+    per cent.
+    """
+    rows = []
+    for (arm, _), curve in long.history.sort_values("step").groupby(["arm", "seed"], sort=False):
+        before, after = (curve[curve.epoch.between(*span)] for span in (early, late))
+        colour, change = after.val_true_hue_ratio, after.val_plain.mean() / before.val_plain.mean() - 1
+        rows.append((arm, settled_epoch(curve), 100 * change, before.val_true_hue_ratio.mean(), colour.mean(),
+                     100 * colour.std() / colour.mean()))  # fmt: skip
+    runs = pd.DataFrame(rows, columns=["arm", "settled", "loss", "before", "after", "wavering"]).groupby("arm")
+    return runs.mean().assign(settled=runs.settled.min())
+
+
 def collapsed(rung: Rung, margin: float = 0.05) -> dict[str, str]:
     """Arms with networks that have hardly more chroma along the true hue than one constant colour has, and how many of
     each: {"l2": "1 of 2"}."""
@@ -259,8 +277,9 @@ def by_photos(found: Results, system: str) -> dict[int, str]:
 TRANSPLANTS = {
     "l2 on the trunk of ce": "l2 from=ce:trunk,steps=4000",
     "ce on the trunk of l2": "ce@1 from=l2:trunk,steps=4000",
+    "l2 on the trunk of ce_rebal": "l2 from=ce_rebal:trunk,steps=4000",
 }
-"""Arms that went on from another's trunk, with a new head."""
+"""Arms that went on from another's trunk, with a new head. The last is the row *L2, ft* of Zhang et al., Table 1."""
 
 
 def between(found: Results, system: str, name: str, ends: tuple[str, str] = ("l2", "ce@1")) -> Interval:
@@ -429,6 +448,26 @@ def plot_time(ladder: dict[str, Rung]) -> Figure:
     return _done(figure)
 
 
+def plot_settling(long: Rung, until: float = 12) -> Figure:
+    """Validation loss and true-hue chroma ratio of every network of a rung over epochs, each less its own last value
+    and divided by it. Shaded is what counts as settled, a dot marks the epoch from which on a network is, in both, and
+    a dotted line the epoch `until`."""
+    columns = {"val_plain": "validation loss", "val_true_hue_ratio": "true-hue chroma ratio"}
+    figure, axes = plt.subplots(1, len(columns), figsize=(WIDTH, 3.4))
+    for axis, (column, title) in zip(axes, columns.items(), strict=True):
+        axis.axhspan(-100 * SETTLED, 100 * SETTLED, color="#dddddd", zorder=0)
+        axis.axvline(until, color="#555555", lw=1, ls="dotted")
+        for (arm, _), curve in long.history.sort_values("step").groupby(["arm", "seed"], sort=False):
+            away, settled = 100 * (curve[column] / curve[column].iloc[-1] - 1), settled_epoch(curve)
+            axis.plot(curve.epoch, away, color=ARM_COLOURS[arm], lw=1.2, label=system_title(arm))
+            axis.plot(settled, away[curve.epoch == settled], "o", color=ARM_COLOURS[arm], ms=6)
+        axis.set(title=title, xlabel="epoch")
+    axes[0].set_ylabel("% away from its last value")
+    by_label = dict(zip(*axes[0].get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(by_label.values(), by_label.keys(), loc="outside lower center", ncols=3)
+    return _done(figure)
+
+
 def _epochs_above(axis, found: Results, numbers: list[int]) -> None:
     views = {p["photos"]: p["steps"] * p["config"].get("batch", FIELDS["batch"])
              for p in found.summary["passports"].values()}  # fmt: skip
@@ -462,7 +501,7 @@ def plot_photos(found: Results, systems: Iterable[str], names: Iterable[str]) ->
 def plot_between(panels: dict[str, dict[str, Interval]]) -> Figure:
     """Systems on the way from `l2` (0) to `ce` at its mean (1), see `between`: {title: {row: Interval}}."""
     rows = list(next(iter(panels.values())))
-    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 1.9), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 0.9 + 0.5 * len(rows)), sharey=True, squeeze=False)
     for axis, (title, values) in zip(axes[0], panels.items(), strict=True):
         for y, row in enumerate(rows):
             v = values[row]

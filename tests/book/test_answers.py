@@ -90,6 +90,8 @@ def test_networks_that_are_not_there_are_left_out(shipped, monkeypatch):
     assert list(shipped) == ["l2", "ce", "ce_rebal", "student_mse"]
     monkeypatch.setattr(examples, "load_colorizer", lambda arm: load_colorizer(arm if arm == "ce" else "none"))
     assert list(answers.networks(load_config("evening", arms=["l2", "ce"]))) == ["ce"], "no l2 ships there"
+    with pytest.raises(ValueError, match="needs a network of l2: name it among arms"):
+        answers.networks(load_config("evening", arms=["ce"]), ["ce", "l2"])
 
 
 def test_a_view_holds_what_the_network_answers(shipped):

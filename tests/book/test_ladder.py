@@ -162,6 +162,23 @@ def test_overfitting_by_hand(two):
     assert row.after == pytest.approx(20) and row.apart == pytest.approx(50)
 
 
+@pytest.fixture()
+def settling(two) -> ladder.Rung:
+    """Two networks of one arm, of which one wavers in its colour to the end."""
+    curve = {"epoch": [1.0, 2.0, 3.0, 4.0], "val_plain": [5.0, 2.0, 1.81, 1.8], "val_true_hue_ratio": [0.1] + 3 * [0.3]}
+    histories = [pd.DataFrame(curve).assign(arm="ce", seed=seed, step=range(4)) for seed in (0, 1)]
+    histories[1]["val_true_hue_ratio"] = [0.1, 0.3, 0.2, 0.4]
+    return ladder.Rung("here", dataclasses.replace(two["short"].found, history=pd.concat(histories)))
+
+
+def test_what_a_long_training_still_changes_by_hand(settling):
+    row = ladder.settling(settling, early=(1, 2), late=(3, 4)).loc["ce"]
+    assert row.settled == 3, "the first to have settled; the other one did at its end"
+    assert row.loss == pytest.approx(100 * (1.805 / 3.5 - 1))
+    assert (row.before, row.after) == (pytest.approx(0.2), pytest.approx(0.3))
+    assert row.wavering == pytest.approx((0 + 100 * 0.02**0.5 / 0.3) / 2)
+
+
 def test_networks_that_paint_one_colour_are_counted(found, monkeypatch):
     rung = ladder.Rung("here", found)
     values = {"l2": {0: 0.2, 1: 0.5}, "ce@1": {0: 0.5, 1: 0.5}, "ce_rebal@1": {0: 0.2, 1: 0.2}}
@@ -244,6 +261,14 @@ def test_curves_are_in_units_of_their_best(two):
     solid = [line for line in score.lines if line.get_linestyle() == "-"]
     assert len(figure.axes) == 6 and len(solid) == 2
     assert all(min(line.get_ydata()) == pytest.approx(1) for line in solid)
+
+
+def test_settling_is_drawn_less_the_last_value(settling):
+    loss, ratio = ladder.plot_settling(settling, until=2.5).axes
+    curves = [line for line in ratio.lines if len(line.get_xdata()) == 4]
+    assert [line.get_ydata()[-1] for line in curves] == [0, 0] and curves[1].get_ydata()[2] == pytest.approx(-50)
+    assert [line.get_xdata()[0] for line in marks(ratio)] == [3, 4], "where each has settled"
+    assert len([line for line in loss.lines if len(line.get_xdata()) == 4]) == 2
 
 
 def test_photographs_and_places_are_drawn_or_left_empty(found):

@@ -43,7 +43,7 @@
     networks[name] = await tell({ name, weights: LIVE_WEIGHTS[name], stages: LIVE_DATA.stages });
     delete LIVE_WEIGHTS[name];
     const about = ([one, { passport }]) => `${one} (run ${passport.run}) after ${LIVE_DATA.seen[one].toLocaleString("en")} images`;
-    $("about").textContent = Object.entries(networks).map(about).join(", ");
+    $("about").textContent = `: ${Object.entries(networks).map(about).join(", ")}`;
   }
 
   /** Let a network look at a photograph, unless it has, or another photograph was chosen meanwhile. */
