@@ -453,13 +453,13 @@ def plot_settling(long: Rung, until: float = 12) -> Figure:
     and divided by it. Shaded is what counts as settled, a dot marks the epoch from which on a network is, in both, and
     a dotted line the epoch `until`."""
     columns = {"val_plain": "validation loss", "val_true_hue_ratio": "true-hue chroma ratio"}
-    figure, axes = plt.subplots(1, len(columns), figsize=(WIDTH, 3.4))
+    figure, axes = plt.subplots(1, len(columns), figsize=(WIDTH, 2.8))
     for axis, (column, title) in zip(axes, columns.items(), strict=True):
         axis.axhspan(-100 * SETTLED, 100 * SETTLED, color="#dddddd", zorder=0)
         axis.axvline(until, color="#555555", lw=1, ls="dotted")
         for (arm, _), curve in long.history.sort_values("step").groupby(["arm", "seed"], sort=False):
             away, settled = 100 * (curve[column] / curve[column].iloc[-1] - 1), settled_epoch(curve)
-            axis.plot(curve.epoch, away, color=ARM_COLOURS[arm], lw=1.2, label=system_title(arm))
+            axis.plot(curve.epoch, away, color=ARM_COLOURS[arm], lw=1, label=system_title(arm))
             axis.plot(settled, away[curve.epoch == settled], "o", color=ARM_COLOURS[arm], ms=6)
         axis.set(title=title, xlabel="epoch")
     axes[0].set_ylabel("% away from its last value")
