@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -129,6 +129,12 @@ class Rung:
         others = self.found.other_history
         return others[others.variant == self.variant]
 
+    @property
+    def curves(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """The arm and the curve of each of its runs, one after another."""
+        for (arm, _), curve in self.history.sort_values("step").groupby(["arm", "seed"], sort=False):
+            yield arm, curve
+
 
 def rungs(found: Results, alone: bool = False) -> dict[str, Rung]:
     """The rungs of `RUNGS` that are recorded, by title; found: results at hand of one of these profiles, or of others.
@@ -221,7 +227,7 @@ def overfitting(ladder: Iterable[Rung]) -> pd.DataFrame:
     """
     rows = []
     for rung in ladder:
-        for (arm, _), curve in rung.history.sort_values("step").groupby(["arm", "seed"], sort=False):
+        for arm, curve in rung.curves:
             best, last = curve.loc[curve.val_excess.idxmin()], curve.iloc[-1]
             values = (best.epoch, 100 * (last.val_excess / best.val_excess - 1),
                       100 * (1 - last.excess / last.val_excess), settled_epoch(curve))  # fmt: skip
@@ -239,7 +245,7 @@ def settling(long: Rung, early: tuple[float, float] = (8, 12), late: tuple[float
     per cent.
     """
     rows = []
-    for (arm, _), curve in long.history.sort_values("step").groupby(["arm", "seed"], sort=False):
+    for arm, curve in long.curves:
         before, after = (curve[curve.epoch.between(*span)] for span in (early, late))
         colour, change = after.val_true_hue_ratio, after.val_plain.mean() / before.val_plain.mean() - 1
         rows.append((arm, settled_epoch(curve), 100 * change, before.val_true_hue_ratio.mean(), colour.mean(),
@@ -454,14 +460,16 @@ def plot_settling(long: Rung, until: float = 12) -> Figure:
     a dotted line the epoch `until`."""
     columns = {"val_plain": "validation loss", "val_true_hue_ratio": "true-hue chroma ratio"}
     figure, axes = plt.subplots(1, len(columns), figsize=(WIDTH, 2.8))
-    for axis, (column, title) in zip(axes, columns.items(), strict=True):
+    for axis, title in zip(axes, columns.values(), strict=True):
         axis.axhspan(-100 * SETTLED, 100 * SETTLED, color="#dddddd", zorder=0)
         axis.axvline(until, color="#555555", lw=1, ls="dotted")
-        for (arm, _), curve in long.history.sort_values("step").groupby(["arm", "seed"], sort=False):
-            away, settled = 100 * (curve[column] / curve[column].iloc[-1] - 1), settled_epoch(curve)
+        axis.set(title=title, xlabel="epoch")
+    for arm, curve in long.curves:
+        settled = settled_epoch(curve)
+        for axis, column in zip(axes, columns, strict=True):
+            away = 100 * (curve[column] / curve[column].iloc[-1] - 1)
             axis.plot(curve.epoch, away, color=ARM_COLOURS[arm], lw=1, label=system_title(arm))
             axis.plot(settled, away[curve.epoch == settled], "o", color=ARM_COLOURS[arm], ms=6)
-        axis.set(title=title, xlabel="epoch")
     axes[0].set_ylabel("% away from its last value")
     by_label = dict(zip(*axes[0].get_legend_handles_labels()[::-1], strict=True))
     figure.legend(by_label.values(), by_label.keys(), loc="outside lower center", ncols=3)
