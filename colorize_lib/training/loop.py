@@ -315,6 +315,7 @@ def complete(run: Run, log=print, stop_after: int | None = None) -> Path:
         interrupted = _train(run, last, interrupt, progress)
         if run.step < run.steps:
             run.save()
+            barrier()  # the others must not leave while the first still writes
     if interrupted and run.step < last:
         if world().first:
             print(f"interrupted and saved at step {run.step} of {run.steps}; the same command goes on from there")

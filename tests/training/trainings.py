@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import faulthandler
 import multiprocessing
 import os
 import socket
@@ -75,6 +76,7 @@ def _ended(jobs: list[tuple]) -> list[int]:
 def _joined(rank: int, size: int, port: int, work: Callable[..., object], args: tuple) -> None:
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": size, "RANK": rank, "LOCAL_RANK": rank}
     os.environ.update({name: str(value) for name, value in where.items()})
+    faulthandler.dump_traceback_later(DEADLOCK - 20)  # where it waits, if it does
     try:
         with distributed.joined("cpu"):
             work(rank, *args)
