@@ -31,8 +31,9 @@ TITLES = {
 SETTINGS = {
     "leaky_relu": "leaky ReLU", "siggraph17": "siggraph17", "imagenet": "a prior like ImageNet's", "eccv16_stride":
     "a stride moved", "eccv16_kernel_minus": "kernels one smaller", "eccv16_kernel_plus": "kernels one larger",
+    "side=128": "trained at 128 pixels",
 }  # fmt: skip
-"""Values of settings that have a name for readers."""
+"""Settings, or values of some, that have a name for readers."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class System:
 
 def variant_title(variant: str) -> str:
     """Settings of a variant for a reader."""
-    return ", ".join(SETTINGS.get(setting.rpartition("=")[2], setting) for setting in variant.split(","))
+    settings = variant.split(",")
+    return ", ".join(SETTINGS.get(text) or SETTINGS.get(text.rpartition("=")[2], text) for text in settings)
 
 
 def system_title(name: str) -> str:
