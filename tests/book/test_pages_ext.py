@@ -70,6 +70,20 @@ def test_only_heavy_photographs_become_jpeg(tmp_path):
     assert abs(shown - photo).mean() < 3 and abs((shown - photo).mean((0, 1))).max() < 0.5, "colours stay what they are"
 
 
+def test_light_images_keep_every_pixel(tmp_path):
+    drawing = np.full((200, 300, 4), 255, np.uint8)
+    drawing[50:90, :, :3] = np.arange(300, dtype=np.uint8)[None, :, None]
+    Image.fromarray(drawing).save(tmp_path / "opaque.png", compress_level=1)
+    drawing[:20, :, 3] = 0
+    Image.fromarray(drawing).save(tmp_path / "clear.png", compress_level=1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert pages_ext.lighten(tmp_path) == {}
+    assert (tmp_path / "clear.png").read_bytes() == before["clear.png"]
+    assert (tmp_path / "opaque.png").stat().st_size < len(before["opaque.png"])
+    drawing[:20, :, 3] = 255
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "opaque.png")), drawing[:, :, :3])
+
+
 def test_names_of_images_change_in_the_pages_too(tmp_path):
     (tmp_path / "_images").mkdir()
     noise = np.random.default_rng(0).integers(100, 116, (500, 500, 3), dtype=np.uint8)
