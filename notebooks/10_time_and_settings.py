@@ -443,8 +443,8 @@ answers.findings_table({"H19": settled["H19"]})
 #
 # **Larger images give colour to both losses, and do not move them apart.** From `l2` to `ce` at its mean, first at 64 and
 # then at 128 pixels, the skill is {glue:text}`side_loss_skill_mean:s`, the true-hue ratio
-# {glue:text}`side_loss_true_hue_ratio:s` and the colourfulness {glue:text}`side_loss_colourfulness:s`. So the size of its
-# images may have cost the student paper colour, but it did not hide an effect of the loss.
+# {glue:text}`side_loss_true_hue_ratio:s` and the colourfulness {glue:text}`side_loss_colourfulness:s`. The size of its
+# images may have cost the student paper colour; at this length of training it hid no effect of the loss.
 #
 # H19 asks that no skill rise by more than a fifth: {verdict}`H19`. Measured: {glue:text}`H19_done:s`. The gain is counted in
 # skills at 64 pixels, and from {result}`ablation-128/passports/l2-s0/photos:,d` photographs `l2` learns hardly more there
