@@ -629,8 +629,8 @@ glue("outside", "; ".join(outside) or "none", display=False)
 #   that of `ce_rebal` {glue:text}`moved_gain_ce_rebal:s`.
 # - **Network.** That kernels and strides do not matter (H11): {verdict}`H11`. That leaky ReLUs and `siggraph17` do not,
 #   either (H15): {verdict}`H15`.
-# - **Larger images.** From 64 to 128 pixels the colourfulness is {glue:text}`side_l2_colourfulness:s` for `l2` and
-#   {glue:text}`side_ce_colourfulness:s` for `ce`; that 64 are enough (H19): {verdict}`H19`.
+# - **Larger images.** With twice the side the colourfulness is {glue:text}`side_l2_colourfulness:s` for `l2` and
+#   {glue:text}`side_ce_colourfulness:s` for `ce`. That the smaller ones are enough (H19): {verdict}`H19`.
 # - **Prior.** The own one is better than one like ImageNet's (H21): {verdict}`H21`.
 # - **Settings** still open: {glue:text}`settings_open:s`.
 #
