@@ -447,7 +447,7 @@ answers.findings_table({"H19": settled["H19"]})
 # images may have cost the student paper colour; at this length of training it hid no effect of the loss.
 #
 # H19 asks that no skill rise by more than a fifth: {verdict}`H19`. Measured: {glue:text}`H19_done:s`. The gain is counted in
-# skills at 64 pixels, and from {result}`ablation-128/passports/l2-s0/photos:,d` photographs `l2` learns hardly more there
+# skills at 64 pixels, and from {result}`ablation-128/passports/l2-s0-f7b77c0aaa/photos:,d` photographs `l2` learns hardly more there
 # than one constant colour ({result}`ablation-128/l2/skill_mean:ci.3f`): a multiple of almost nothing says nothing. Judged by
 # their intervals alone, beyond the fifth: {glue:text}`side_beyond:s`.
 #
