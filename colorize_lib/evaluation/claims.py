@@ -32,7 +32,7 @@ FLOOR = 0.05
 LEVEL = 0.05
 SEEDS = {"ablation": 3, "ablation-128": 3}
 """Seeds that a verdict needs at least; of other profiles two."""
-MUST = re.compile(r"(?P<sign>[<>]|within) (?P<margin>-?\d+(\.\d+)?)")
+MUST = re.compile(r"([<>]|within|not <) -?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Check:
     def __post_init__(self):
         for text in filter(None, (self.must, self.refuted)):
             if not MUST.fullmatch(text):
-                raise ValueError(f"{text!r} is no demand on an effect; allowed: > x, < x, within x")
-        if self.within and not self.margin > 0:
+                raise ValueError(f"{text!r} is no demand on an effect; allowed: > x, < x, within x, not < x")
+        if self.must.startswith("within") and not self.margin > 0:
             raise ValueError(f"margin={self.margin} of an equivalence must be above 0")
         if not self.must and not self.report:
             raise ValueError(f"check of {self.effect.text!r} demands nothing and is no report")
@@ -64,9 +64,11 @@ class Check:
             System.parse(system)
 
     @property
-    def within(self) -> bool:
-        """Whether it asks for equivalence."""
-        return self.must.startswith("within")
+    def within(self) -> tuple[float, float] | None:
+        """Where the effect must stay: of an equivalence between both margins, of "no worse" above one; None of what
+        asks for superiority."""
+        kind = self.must.rpartition(" ")[0]
+        return {"within": (-self.margin, self.margin), "not <": (self.margin, math.inf)}.get(kind)
 
     @property
     def margin(self) -> float:
@@ -76,19 +78,20 @@ class Check:
     @property
     def rule(self) -> str:
         """What the effect must do to confirm, for a reader; empty for a plain report."""
-        return self.must.replace("within ", "within \u00b1")
+        return self.must.replace("within ", "within \u00b1").replace("not < ", "\u2265 ")
 
     @cached_property
     def beyond(self) -> list[tuple[str, str, float]]:
         """What lies on one side of a bound, and the word for it: (word, sign, bound); the first that fits counts.
 
-        Without a `refuted` of its own a check is refuted on the other side of its margin, an equivalence outside both.
+        Without a `refuted` of its own a check is refuted on the other side of its margin, one of `within` outside it.
         """
         if not self.must:
             return []
         own = [("refuted", *self.refuted.split())] if self.refuted else []
         if self.within:
-            tests = own or [("refuted", ">", self.margin), ("refuted", "<", -self.margin)]
+            low, high = self.within
+            tests = own or [("refuted", sign, bound) for sign, bound in (("<", low), (">", high)) if math.isfinite(bound)]
         else:
             sign = self.must[0]
             tests = [("confirmed", sign, self.margin), *(own or [("refuted", "<>"[sign == "<"], self.margin)])]
@@ -142,6 +145,12 @@ class Finding:
     def title(self) -> str:
         """Metric, kind of images and systems, for a reader."""
         return self.check.title or self.check.effect.title
+
+    @property
+    def outside(self) -> bool:
+        """Whether the interval lies beyond the margin of an equivalence, for what is too weak to be judged, too."""
+        low, high = self.check.within or (-math.inf, math.inf)
+        return self.effect.low > high or self.effect.high < low
 
     @property
     def measured(self) -> tuple[str, str, str]:
@@ -289,7 +298,9 @@ def _findings(hypothesis: Hypothesis, found: Results) -> tuple[tuple[Finding, ..
     p = _corrected(measured)
     findings = []
     for i, (check, effect) in enumerate(measured):
-        word = "too weak to tell" if weak[i] and check.must else _word(check, effect, p.get(i))
+        word = _word(check, effect, p.get(i))
+        worse = word == "refuted" and check.must.startswith("not <")  # certainly so, whatever the reference has learned
+        word = "too weak to tell" if weak[i] and check.must and not worse else word
         findings.append(Finding(check, effect, word, p.get(i)))
     return tuple(findings), list(dict.fromkeys(missing))
 
@@ -327,8 +338,8 @@ def _corrected(measured: list[tuple[Check, Interval]]) -> dict[int, float]:
     for i, (check, effect) in enumerate(measured):
         if check.family and check.must:
             p = effect.p_against(_bound(check, effect)[2])
-            inside = check.within and abs(effect.value) < check.margin
-            kind = (check.family, check.within, check.report)
+            inside = check.within and check.within[0] < effect.value < check.within[1]
+            kind = (check.family, bool(check.within), check.report)
             families.setdefault(kind, {})[i] = 1.0 if inside else p
     several = [intervals.holm(family) for family in families.values() if len(family) > 1]
     return {i: p for family in several for i, p in family.items()}
@@ -338,12 +349,12 @@ def _word(check: Check, effect: Interval, p: float | None) -> str:
     """The one way from an interval to a word, by what `Finding` shows.
 
     Superiority and "certainly outside": the 95 % interval lies beyond the bound, and the corrected p value, if there is
-    one, is below 0.05. Equivalence: the 90 % interval lies within the margins, which is so exactly if two one-sided
-    tests at 5 % find it (Schuirmann 1987).
+    one, is below 0.05. Equivalence, or no worse: the 90 % interval lies within the margins, or above the one, which is
+    so exactly if two one-sided tests at 5 % find it (Schuirmann 1987), or one.
     """
     if not check.must:
         return ""
-    if check.within and -check.margin < effect.inner[0] and effect.inner[1] < check.margin:
+    if check.within and check.within[0] < effect.inner[0] and effect.inner[1] < check.within[1]:
         return "confirmed"
     word, sign, bound = _bound(check, effect)
     certain = effect.low > bound if sign == ">" else effect.high < bound

@@ -237,6 +237,9 @@ def test_titles_of_checks_name_systems_and_settings_for_readers():
         ("within 0.5", -0.8, 0.8, "undecided"),
         ("within 0.5", 0.0, 0.0, "confirmed"),
         ("within 0.5", 0.8, 0.8, "refuted"),
+        ("not < -0.5", -0.4, 9.0, "confirmed"),
+        ("not < -0.5", -0.9, -0.6, "refuted"),
+        ("not < -0.5", -0.6, 0.6, "undecided"),
         ("> 0", float("nan"), float("nan"), "undecided"),
         ("within 0.5", float("nan"), float("nan"), "undecided"),
     ],
@@ -331,6 +334,13 @@ def test_an_equivalence_of_networks_without_skill_is_too_weak_to_tell():
     assert verdict(hypothesis(equal, check()), Made(FLAT, UP, skill=0.01)).verdict == "too weak to tell"
 
 
+def test_that_something_is_certainly_better_needs_no_skill():
+    no_worse = check("not < -1", floor=("l2",))
+    assert verdict(hypothesis(no_worse), Made(effect(-3, -2), skill=0.01)).verdict == "refuted"
+    for found in (FLAT, effect(-2, 0)):
+        assert verdict(hypothesis(no_worse), Made(found, skill=0.01)).verdict == "too weak to tell"
+
+
 def p_of(p: float, away: float = 1.0) -> Interval:
     """An interval whose two-sided p value against 0 is `p`, about `away`."""
     return Interval.of(away, abs(away) / norm.isf(p / 2), 1e9, 3, 100)
@@ -356,6 +366,18 @@ def test_holm_tests_against_the_margin_not_against_nothing():
     found = verdict(hypothesis(*family), Made(*shifted))
     assert [round(f.p, 3) for f in found.findings] == [0.06, 0.06]
     assert found.verdict == "undecided", "each by itself lies above 1"
+
+
+def test_no_worse_is_a_one_sided_test_without_correction_and_worse_is_corrected():
+    family = [check("not < -0.5", family="H0") for _ in range(3)]
+    inside = Interval.of(-0.4, 0.055, 1e9, 3, 100)  # 90 % down to -0.49, 95 % to -0.51
+    found = verdict(hypothesis(*family), Made(inside))
+    assert found.verdict == "confirmed" and inside.low < -0.5
+    assert found.findings[0].measured == ("-0.400", "[-0.508, -0.292]", "90 % [-0.490, -0.310]")
+    assert found.findings[0].check.rule == "\u2265 -0.5"
+    below = p_of(0.03, -1.0) - 0.5
+    assert verdict(hypothesis(family[0]), Made(below)).verdict == "refuted"
+    assert verdict(hypothesis(*family), Made(below)).verdict == "undecided"
 
 
 def test_equivalences_need_no_correction_to_confirm_but_to_refute():
@@ -435,6 +457,17 @@ def measured() -> Results:
 def test_a_small_effect_may_be_shown_with_more_digits():
     shown = claims.Finding(check(digits=5), effect(-0.0006, 0.0014), "").measured
     assert shown == ("+0.00040", "[-0.00060, +0.00140]", "")
+
+
+@pytest.mark.parametrize(
+    ("must", "low", "high", "outside"),
+    [
+        ("within 2", 2.1, 3, True), ("within 2", -3, -2.1, True), ("within 2", 1.9, 3, False),
+        ("within 2", -1, 1, False), ("> 2", 2.1, 3, False), ("not < -2", -4, -3, True), ("not < -2", 9, 10, False),
+    ],
+)  # fmt: skip
+def test_what_is_too_weak_may_lie_outside_its_margin(must, low, high, outside):
+    assert claims.Finding(check(must), effect(low, high), "too weak to tell").outside is outside
 
 
 def test_every_claim_has_a_verdict(measured):
