@@ -596,6 +596,7 @@ def bench(options) -> None:
 
 @command(
     option("--run", nargs="+", default=[], metavar="RUN", help="folders of runs or files of weights, instead"),
+    option("--curves", action="store_true", help="keep only how they were trained; measure nothing on test images"),
     settings=True,
 )
 def record(options) -> None:
@@ -605,7 +606,7 @@ def record(options) -> None:
     store = _store(config)
     from .evaluation import records
 
-    found = records.record(config, store, map(Path, options.run), log=_log)
+    found = records.record(config, store, map(Path, options.run), log=_log, curves=options.curves)
     runs = len(found.summary["passports"])
     print(f"profile {config.profile}: {runs} run{'s' * (runs != 1)} recorded, of {len(found.systems)} systems")
 

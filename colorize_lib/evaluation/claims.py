@@ -90,8 +90,8 @@ class Check:
             return []
         own = [("refuted", *self.refuted.split())] if self.refuted else []
         if self.within:
-            low, high = self.within
-            tests = own or [("refuted", sign, bound) for sign, bound in (("<", low), (">", high)) if math.isfinite(bound)]
+            sides = zip("<>", self.within, strict=True)
+            tests = own or [("refuted", sign, bound) for sign, bound in sides if math.isfinite(bound)]
         else:
             sign = self.must[0]
             tests = [("confirmed", sign, self.margin), *(own or [("refuted", "<>"[sign == "<"], self.margin)])]

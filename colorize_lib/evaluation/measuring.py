@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import torch
 
 from ..color import chroma, lightness, rgb_to_lab, to_unit
-from ..colorizer import WEIGHTS, Colorizer, load_run
+from ..colorizer import WEIGHTS, Colorizer, load_run, read_passport
 from ..config import Config, from_identity
 from ..data.files import atomic_file, short_hash, told
 from ..data.prior import data_prior, load_prior
@@ -372,6 +372,13 @@ class ImageSet:
             return record
         Record(record.about | {"history": history}, record.tables).write(kept)
         return Record.read(kept)
+
+    def curve(self, folder: Path) -> Record:
+        """How the run of a folder was trained, and nothing of its systems: for what is decided on validation images."""
+        about = {"key": self.key, "test_data": self.store.fingerprint(self.rows), "images": len(self.rows),
+                 "passport": read_passport(folder), "gains": {}, "validation": {},
+                 "history": pd.read_csv(folder / "history.csv").to_dict("list")} | _facts({})  # fmt: skip
+        return Record(about, {})
 
     def _measured_run(self, colorizer: Colorizer, truth: Record, readouts: tuple[Readout, ...], progress) -> Record:
         prior = torch.tensor(truth.about["prior"])

@@ -313,29 +313,36 @@ def export(config: Config, store: Store, out: Path, runs: Path = RUNS, log=print
 
 def record(
     config: Config, store: Store, weights: Iterable[Path] = (), folder: Path | None = None, runs: Path = RUNS,
-    limit: int = 0, log=print
+    limit: int = 0, log=print, curves: bool = False
 ) -> Results:  # fmt: skip
     """Measure runs of a profile on the test images of a store and write a file for each, as soon as it is measured.
 
     weights: folders of runs or single files of weights, wherever they lie; by default the finished runs of the
     configuration. Files of other runs are kept. Returns everything that is recorded of the profile then. limit: see
-    `collect`. log: see `ImageSet.truth`. Raises ValueError for a network of another profile, and where runs are
-    recorded on other test images, before anything is measured.
+    `collect`. log: see `ImageSet.truth`. curves: keep passports and validation curves alone, of runs that are not
+    recorded yet; no test image is looked at but for the baselines. Raises ValueError for a network of another profile,
+    for weights without a curve where that is wanted, and where runs are recorded on other test images, before anything
+    is measured.
     """
     folder, weights = folder or _folder(config.profile), list(weights)
     for path in weights:
         profile = read_passport(path)["profile"]
         if profile != config.profile:
             raise ValueError(f"{path} is of profile {profile!r}, not {config.profile!r}")
+        if curves and path.is_file():
+            raise ValueError(f"{path} holds weights without a curve; give the folder of its run")
     usual = config if not weights else load_config(config.profile)
     images = ImageSet(store, store.rows("test", limit or config.test_photos))
     weights = _runs_of(usual, store, runs, weights)
     _check_key(folder, images.key)
     truth = images.truth(runs, log)
     for path in weights:
-        found = images.run(path, truth, questions(path, usual), log)
+        file = folder / "runs" / f"{read_passport(path)['run']}.parquet"
+        if curves and file.exists():
+            continue  # it may hold more
+        found = images.curve(path) if curves else images.run(path, truth, questions(path, usual), log)
         truth.write(folder / "truth.parquet")
-        found.write(folder / "runs" / f"{found.about['passport']['run']}.parquet")
+        found.write(file)
     return load(config.profile, folder=folder)
 
 

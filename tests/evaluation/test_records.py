@@ -242,6 +242,26 @@ def test_weights_alone_can_be_recorded(made, tmp_path):
         records.record(load_config("laptop"), made.store, [path], out, made.runs, log=None)
 
 
+def test_curves_alone_are_recorded_without_measuring_and_replace_nothing(made, tmp_path, monkeypatch):
+    shutil.copytree(made.runs, tmp_path / "runs")
+    first, both = (dataclasses.replace(made.config, arms=("l2",), seeds=seeds) for seeds in ((0,), (0, 1)))
+    options = {"folder": tmp_path / "results", "runs": tmp_path / "runs", "limit": tiny.LIMIT, "log": None}
+    records.record(first, made.store, **options)
+    (full,) = (path.read_bytes() for path in tmp_path.glob("results/runs/*"))
+    monkeypatch.setattr(ImageSet, "_measured_run", lambda *_: pytest.fail("measured"))
+    records.record(both, made.store, curves=True, **options)
+    found = results.load("smoke", folder=tmp_path / "results", usual=made.config)
+    assert full in [path.read_bytes() for path in tmp_path.glob("results/runs/*")]
+    assert found.seeds("l2") == [0] and {p["seed"] for p in found.summary["passports"].values()} == {0, 1}
+    pd.testing.assert_frame_equal(
+        found.history[found.history.seed == 1].reset_index(drop=True),
+        made.results.history.query("arm == 'l2' and seed == 1").reset_index(drop=True),
+    )
+    (path,) = records.export_runs(first, made.store, tmp_path, made.runs)
+    with pytest.raises(ValueError, match="holds weights without a curve; give the folder of its run"):
+        records.record(first, made.store, [path], curves=True, **options)
+
+
 def test_what_ships_carries_what_was_measured_and_its_terms(made, tmp_path, monkeypatch):
     monkeypatch.setattr(records, "load", lambda profile, seeds: results.load(profile, seeds, made.folder))
     assert "terms" not in read_passport(next(made.runs.glob("l2-s0-*")))
