@@ -21,10 +21,10 @@ from torch import Tensor
 
 from ..color import lab_to_rgb, lightness, to_unit
 from ..colorizer import Colorizer
-from ..config import ARMS, Config
+from ..config import ARMS, FIELDS, Config
 from ..evaluation.claims import Verdict, wording
 from ..evaluation.intervals import Interval
-from ..evaluation.measuring import choose_readout
+from ..evaluation.measuring import DIALED, DIALS, choose_readout
 from ..evaluation.metrics import SECTORS, VIVID, hue_sector, metric
 from ..evaluation.results import Results
 from ..evaluation.systems import System, system_title
@@ -399,6 +399,61 @@ def _point(axis, name: str, values: pd.DataFrame) -> None:
         there = values.loc[THEORY[name]]
         axis.plot([at.auc, there.auc], [at.auc_balanced, there.auc_balanced], color=colour, lw=1.6, ls=":", zorder=2)
     axis.plot(at.auc, at.auc_balanced, ls="", color=colour, label=system_title(name), zorder=4, **style)
+
+
+# --------------------------------------------------------------------------------------------------------------- doses
+
+WAYS = {"ce tilted": "#009E73", "ce_rebal": ARM_COLOURS["ce_rebal"], "l2_rebal": ARM_COLOURS["l2_rebal"]}
+"""How rare colours are made to count more: after training, or in it; and the colours of the three."""
+
+
+def doses(found: Results) -> pd.DataFrame:
+    """`measuring.DIALED` on validation images for every dose of rebalancing (lambda, 1 is none) that was given in
+    training or, to `ce` at T = 1, by a tilt after it: a row each way of `WAYS`, lambda and seed.
+
+    Without weights `l2_rebal` is `l2` and `ce_rebal` is `ce`, so these stand for a lambda of 1.
+    """
+    rows = {}
+    for run, passport in found.summary["passports"].items():
+        dose, tried = passport["config"].get("lambda_", FIELDS["lambda_"]), found.summary["validation"].get(run, {})
+        if passport["variant"] not in ("", f"lambda_={dose}"):
+            continue
+        named = {("l2_rebal", 1.0): "l2", ("l2_rebal", dose): "l2_rebal"}
+        named |= {("ce_rebal", 1.0): "ce@1", ("ce_rebal", dose): "ce_rebal@1"}
+        named |= {("ce tilted", tilt): str(System("ce", Readout(1.0, tilt))) for tilt in DIALS["lambda_"]}
+        mine = {(*place, passport["seed"]): tried[name] for place, name in named.items() if name in tried}
+        rows |= mine
+        found.note_runs([run] if mine else [])
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(DIALED))
+    index = pd.MultiIndex.from_tuples(table.index, names=["way", "lambda_", "seed"])
+    return table.set_axis(index).sort_index()
+
+
+def dose_difference(given: pd.DataFrame, a: str, b: str, lambda_: float, name: str) -> Interval:
+    """A metric of one way less that of another at one dose, paired by seed, with an interval over seeds only;
+    `MISSING` where fewer than two seeds have both. given: see `doses`."""
+    both = [given[name].get((way, lambda_), pd.Series(dtype=float)) for way in (a, b)]
+    apart = both[0].sub(both[1]).dropna()
+    if len(apart) < 2:
+        return MISSING
+    return Interval.of(apart.mean(), apart.sem(), len(apart) - 1, len(apart), 0)
+
+
+def plot_doses(given: pd.DataFrame, names: Iterable[str], least: float = 0.25) -> Figure:
+    """Metrics against the dose, down to the strongest that was trained with: a line each of `WAYS`, a point a seed."""
+    names = list(names)
+    figure, axes = plt.subplots(1, len(names), figsize=(WIDTH, 3.3), squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        for k, (way, colour) in enumerate(WAYS.items()):
+            mine = given[name][given.index.get_level_values("way") == way].reset_index()
+            mine = mine[mine.lambda_ >= least]
+            mean = mine.groupby("lambda_")[name].mean()
+            axis.plot(mean.index, mean, color=colour, label=way, ls="--" if way in ARM_COLOURS else "-")
+            axis.plot(mine.lambda_ + 0.012 * (k - 1), mine[name], "o", color=colour, mfc="white", ms=4.5)
+        axis.set(xlabel="lambda (1: none)", xlim=(1.04, least - 0.04), xticks=(1, 0.75, 0.5, 0.25))
+        axis.set_title(metric(name).title, fontsize=9)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(WAYS))
+    return _done(figure)
 
 
 # -------------------------------------------------------------------------------------------- what is there, in words

@@ -9,32 +9,23 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import Image
 
-from ..color import to_unit
-from ..colorizer import load_colorizer
 from ..config import FIELDS, load_config
-from ..data.images import fit_square
-from ..evaluation.claims import Verdict, read
 from ..evaluation.effects import SETTLED, settled_epoch
 from ..evaluation.intervals import Interval
 from ..evaluation.metrics import metric
 from ..evaluation.results import Results, load
 from ..evaluation.systems import BASELINES, System, system_title
-from ..networks import make_network
-from ..objectives import HEADS, make_objective
-from .answers import MISSING, UNKNOWN, Quiet, difference
-from .examples import book_photos
+from .answers import MISSING, UNKNOWN, difference
 from .figures import ARM_COLOURS, WIDTH, _done
 
 RUNGS = {
@@ -296,32 +287,6 @@ def between(found: Results, system: str, name: str, ends: tuple[str, str] = ("l2
         return MISSING
 
 
-# ----------------------------------------------------------------------------------------------------------- settings
-
-
-def variants(
-    found: Results, settings: Iterable[str], systems: Iterable[str] = ("l2", "ce@1")
-) -> dict[str, tuple[str, str]]:
-    """Systems with other settings, as far as they are recorded, and the usual one that each is held against."""
-    pairs = {f"{system} {setting}": system for system in systems for setting in settings}
-    return {name: (name, usual) for name, usual in pairs.items() if name in found.systems}
-
-
-def settings_table(verdicts: dict[str, Verdict]) -> pd.DataFrame:
-    """Claims on settings: what is claimed, the runs that decide, what was measured and the verdict; a row each.
-
-    Of several effects the one furthest from zero is shown, in units of the margin it must keep.
-    """
-    rows = {}
-    for name, verdict in verdicts.items():
-        runs = [entry["about"] for entry in read()["runs"] if name in entry["decides"] and "vary" in entry]
-        furthest = max(verdict.findings, key=lambda f: abs(f.effect.value) / (abs(f.check.margin) or 1), default=None)
-        measured = "\n".join([*furthest.measured[:2], furthest.title]) if furthest else UNKNOWN
-        word = verdict.verdict + (f", {len(verdict.missing)} missing" if verdict.missing else "")
-        rows[name] = (verdict.hypothesis.title, "; ".join(runs), measured, word)
-    return Quiet(pd.DataFrame(rows, ["claim", "decided by", "largest effect", "verdict"]).T)
-
-
 # ------------------------------------------------------------------------------------------------------------- figures
 
 
@@ -524,26 +489,3 @@ def plot_between(panels: dict[str, dict[str, Interval]]) -> Figure:
     axes[0, 0].set_yticks(range(len(rows)), rows)
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     return _done(figure)
-
-
-# ------------------------------------------------------------------------------------------------- decay and reduction
-
-
-def decay_pull(decay: float = 1e-3) -> pd.DataFrame:
-    """How hard weight decay pulls beside the loss: the norm of `decay` times the weights over that of the gradient, on
-    the photographs of the book, for the loss averaged and summed over positions: a row a loss and a network, one as it
-    is drawn and the one that ships."""
-    config, small = load_config("evening"), [fit_square(Image.fromarray(x), 64) for x in book_photos().values()]
-    rgb, rows = to_unit(torch.from_numpy(np.stack([np.asarray(image) for image in small]))), {}
-    for arm in ("l2", "ce"):
-        shipped = load_colorizer(arm, "cpu")
-        for when, network in {"drawn": make_network(config, HEADS[arm], 0), "trained": shipped.network}.items():
-            network.requires_grad_(True).train()
-            for reduction in ("mean", "sum"):
-                objective = make_objective(arm, replace(config, reduction=reduction), shipped.objective.prior)
-                loss = objective.score(network(objective.network_input(rgb)), rgb).loss
-                gradients = torch.autograd.grad(loss, list(network.parameters()))
-                pull, pulled = (torch.cat([x.detach().flatten() for x in xs]).norm()
-                                for xs in (network.parameters(), gradients))  # fmt: skip
-                rows.setdefault((arm, when), {})[reduction] = float(decay * pull / pulled)
-    return pd.DataFrame(rows).T.rename_axis(["loss of", "network"])

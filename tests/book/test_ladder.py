@@ -10,7 +10,6 @@ import pytest
 import tiny
 
 from colorize_lib.book import answers, ladder
-from colorize_lib.evaluation import claims
 from colorize_lib.evaluation.intervals import Interval
 from colorize_lib.evaluation.results import load
 
@@ -205,24 +204,6 @@ def test_places_between_two_systems(found):
     assert math.isnan(ladder.between(found, "l2 from=ce:trunk", "auc").value)
 
 
-def test_variants_stand_beside_the_usual_system_where_they_are_recorded(longer):
-    assert ladder.variants(longer, ["init=he", LONG]) == {f"{s} {LONG}": (f"{s} {LONG}", s) for s in ("l2", "ce@1")}
-    assert not ladder.variants(longer, [LONG], ["ce_rebal@1"]), "was not trained that long"
-
-
-def test_settings_name_the_runs_that_decide_and_the_largest_effect(found):
-    effect = claims.load_hypotheses()[0].checks[0].effect
-    checks = [claims.Check(effect, must=must) for must in ("within 0.2", "within 2", "> 0")]
-    findings = [
-        claims.Finding(check, around(value, 0.05), "confirmed")
-        for check, value in zip(checks, (0.1, 1.9, 0.3), strict=True)
-    ]
-    verdict = claims.decide("H11", found)
-    table = ladder.settings_table({"H11": verdict, "H12": dataclasses.replace(verdict, findings=findings, missing=())})
-    assert table.verdict["H11"] == "open, 6 missing" and "kernels" in table["decided by"]["H11"]
-    assert table["largest effect"]["H11"] == answers.UNKNOWN and "+1.9" in table["largest effect"]["H12"]
-
-
 # ----------------------------------------------------------------------------------------------------------- figures
 
 
@@ -279,10 +260,3 @@ def test_photographs_and_places_are_drawn_or_left_empty(found):
     row = {"l2 on it": ladder.between(found, "l2", "auc"), "ce on it": answers.MISSING}
     (axis,) = ladder.plot_between({"AuC": row}).axes
     assert [line.get_xdata()[0] for line in marks(axis)] == pytest.approx([0])
-
-
-def test_decay_pulls_harder_under_the_mean_by_the_number_of_positions():
-    pull = ladder.decay_pull()
-    assert list(pull.index) == [(arm, when) for arm in ("l2", "ce") for when in ("drawn", "trained")]
-    assert list(pull["mean"] / pull["sum"]) == pytest.approx([16 * 16] * 4, rel=1e-3)
-    assert (pull > 0).all(axis=None)
