@@ -251,6 +251,42 @@ distances.rename(columns=titles).round(1)
 # throughout, which no tilt does. `student_mse` has no row: it is asked about red, green and
 # blue, and its lightness is part of its answer ({doc}`07_vibrancy`).
 #
+# ### Dose by dose
+#
+# **Does a dose of weights in training do what the same dose does after it?** A half is the dose of the original. On
+# profile {glue:text}`small_profile:s` both rebalanced arms were trained with three quarters and with a quarter, too
+# (networks of a kind: {glue:text}`dose_seeds:d`); a tilt takes any.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-doses", "caption": "What a dose of rebalancing gives on validation images: by a tilt of cross entropy after training (solid), and by weights in the training of cross entropy and of squared error (dashed). The strongest dose is on the right. A ring is one network, lines are means."}, "image": {"alt": "Four panels against lambda from one to a quarter: AuC, class-balanced AuC, true-hue chroma ratio and colourfulness, a line for each of three ways to rebalance"}}
+small = found if config.data else records.load("ablation")
+given = answers.doses(small)
+answers.plot_doses(given, names)
+
+# %% tags=["hide-input"]
+for arm in ("ce_rebal", "l2_rebal"):
+    for metric in names:
+        steps = {
+            f"{x:g}": answers.dose_difference(
+                given, arm, "ce tilted", x, metric
+            )
+            for x in (0.75, 0.5, 0.25)
+        }
+        said = [
+            f"{answers.said(step, forms[metric])} at {x}"
+            for x, step in steps.items()
+        ]
+        glue(f"dose_{arm}_{metric}", "; ".join(said), display=False)
+glue("small_profile", small.profile, display=False)
+glue("dose_seeds", len(given.index.unique("seed")), display=False)
+
+# %% [markdown]
+# Weights in training less the tilt by as much, paired by seed, with intervals over the seeds alone:
+#
+# - **`ce_rebal`.** Balanced AuC {glue:text}`dose_ce_rebal_auc_balanced:s`. AuC {glue:text}`dose_ce_rebal_auc:s`. True-hue
+#   ratio {glue:text}`dose_ce_rebal_true_hue_ratio:s`.
+# - **`l2_rebal`.** Balanced AuC {glue:text}`dose_l2_rebal_auc_balanced:s`. AuC {glue:text}`dose_l2_rebal_auc:s`. True-hue
+#   ratio {glue:text}`dose_l2_rebal_true_hue_ratio:s`.
+#
 # ## What can be had for nothing
 #
 # **Chroma alone proves nothing.** Multiply the $ab$ of any network by one factor, and it is as vivid as photographs

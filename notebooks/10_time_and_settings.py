@@ -403,7 +403,7 @@ variants.table(settled)
 #
 # **Would another rate, momentum or decay have taught more?** The student paper took Adam's usual settings and judged by
 # eye. Here four peak rates were tried with two second betas, Adam's own and the original's, without and with the
-# original's decay: {result}`ablation/passports/l2-s0-REFERENCE/steps:,d` steps each, on the same photographs in the same
+# original's decay: {result}`ablation/passports/l2-s0-4d5b28c661/steps:,d` steps each, on the same photographs in the same
 # order. What counts is the error in ab on validation photographs, by which one would choose; test photographs were not
 # looked at for it.
 

@@ -152,6 +152,50 @@ def test_validated_means_over_seeds_of_usual_runs_of_arms_that_are_asked(found):
     assert answers.validated(other).empty
 
 
+@pytest.fixture(scope="module")
+def given(found):
+    """The doses of runs of which the rebalanced ones are there with a lambda of a quarter, too."""
+    passports, tried = dict(found.summary["passports"]), dict(found.summary["validation"])
+    for run, p in found.summary["passports"].items():
+        if p["arm"].endswith("_rebal"):
+            config = p["config"] | {"lambda_": 0.25}
+            passports |= {f"{run}-a": p | {"variant": "lambda_=0.25", "config": config}}
+            passports |= {f"{run}-b": p | {"variant": "init=he,lambda_=0.25", "config": config, "seed": 9}}
+            tried |= {f"{run}-{x}": {n: dict.fromkeys(v, 0.5) for n, v in tried[run].items()} for x in "ab"}
+    return answers.doses(
+        dataclasses.replace(found, summary=found.summary | {"passports": passports, "validation": tried})
+    )
+
+
+def test_doses_are_those_of_training_and_of_tilts_with_none_shared(found, given):
+    there = {way: sorted(set(given.loc[way].index.get_level_values("lambda_"))) for way in answers.WAYS}
+    assert there["ce tilted"] == [0, 0.25, 0.5, 0.75, 0.9, 1] and there["ce_rebal"] == [0.25, 0.5, 1]
+    tried = found.summary["validation"]
+    run = {(p["arm"], p["seed"]): tried[run] for run, p in found.summary["passports"].items()}
+    assert given.auc["ce_rebal", 1, 1] == given.auc["ce tilted", 1, 1] == run["ce", 1]["ce@1"]["auc"]
+    assert given.auc["ce tilted", 0.25, 0] == run["ce", 0]["ce@1~0.25"]["auc"]
+    assert given.auc["ce_rebal", 0.5, 0] == run["ce_rebal", 0]["ce_rebal@1"]["auc"]
+    assert given.auc["ce_rebal", 0.25].tolist() == [0.5, 0.5], "runs that differ in more are left out"
+    nothing = dataclasses.replace(found, summary=found.summary | {"validation": {}})
+    assert answers.doses(nothing).empty
+
+
+def test_differences_of_doses_are_paired_by_seed(given):
+    apart = [given.auc["ce_rebal", 0.5, seed] - given.auc["ce tilted", 0.5, seed] for seed in (0, 1)]
+    effect = answers.dose_difference(given, "ce_rebal", "ce tilted", 0.5, "auc")
+    assert effect.value == pytest.approx(np.mean(apart)) and (effect.seeds, effect.df) == (2, 1)
+    assert effect.se == pytest.approx(abs(apart[0] - apart[1]) / 2)
+    assert math.isnan(answers.dose_difference(given, "ce_rebal", "ce tilted", 0.75, "auc").value)
+
+
+def test_doses_are_drawn_down_to_the_strongest(given):
+    axis = answers.plot_doses(given, ["auc"]).axes[0]
+    lines = {line.get_label(): line for line in axis.lines if line.get_marker() == "None"}
+    assert list(lines) == list(answers.WAYS)
+    assert lines["ce tilted"].get_xdata().tolist() == [0.25, 0.5, 0.75, 0.9, 1.0]
+    assert lines["ce_rebal"].get_ydata()[0] == pytest.approx(0.5)
+
+
 DIALS = pd.DataFrame(
     {"auc": [0.9, 0.8, 0.7], "auc_balanced": [0.5, 0.6, 0.7], "chroma_ratio": [0.5, 1.0, 1.5],
      "true_hue_ratio": [0.1, 0.2, 0.3], "temperature": [1.0, 0.38, 1.0], "lambda_": [1.0, 0.5, 0.5]},
