@@ -164,6 +164,8 @@ def passport(kept: list[Statement], notes: list[dict]) -> dict:
                 out["images"].append(n["what"])
             elif n["kind"] in ("live", "file"):
                 out["live" if n["kind"] == "live" else "files"] += n.get("runs") or [n["what"]]
+    if judged:
+        out["profiles"] = {name: about for name, about in out["profiles"].items() if about["runs"]}
     return out | {key: list(dict.fromkeys(out[key])) for key in ("images", "live", "files")}
 
 

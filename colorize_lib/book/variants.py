@@ -22,6 +22,7 @@ from ..evaluation.results import Results
 from ..evaluation.systems import System, system_title
 from ..networks import make_network
 from ..objectives import HEADS, make_objective
+from ..trace import note
 from .answers import UNKNOWN, Quiet
 from .examples import book_photos
 from .figures import WIDTH, _done
@@ -59,6 +60,7 @@ def table(verdicts: dict[str, Verdict]) -> pd.DataFrame:
 def adam_grid(verdict: Verdict) -> pd.DataFrame:
     """What is recorded of the grid of H12, a row a setting: system, lr, beta2, decay and difference, the `Interval` of
     the relative difference in error from the paper's setting, which stands first and has none."""
+    note("judged", runs=list(verdict.runs))
     usual = load_config(verdict.hypothesis.profile)
     own, rows = {"lr": usual.lr, "betas": "{:g}:{:g}".format(*usual.betas), "weight_decay": usual.weight_decay}, []
     for finding in verdict.findings:

@@ -78,6 +78,9 @@ def test_a_table_of_a_verdict_names_the_runs_behind_that_verdict():
     read = [run_note("runs", [run], 1) for run in ("l2-s0", "ce-s0")]
     told = passports.passport(kept, [*read, {"cell": 2, "line": 1, "kind": "judged", "runs": ["ce-s0"]}])
     assert list(told["profiles"]["evening"]["runs"]) == ["ce-s0"]
+    other = run_note("runs", ["l2-s1"], 1) | {"profile": "ablation"}
+    told = passports.passport(kept, [*read, other, {"cell": 2, "line": 1, "kind": "judged", "runs": ["ce-s0"]}])
+    assert list(told["profiles"]) == ["evening"], "nor the images of another profile"
 
 
 def test_of_images_those_that_were_taken_count():
