@@ -314,7 +314,7 @@ def _weights_of(folder: Path | str) -> Path:
 
 
 def load_colorizer(arm: str = "ce", device: str = "auto") -> Colorizer:
-    """The network of `arm` that ships with the package; all were trained alike. ValueError naming what ships."""
+    """The network of `arm` that ships with the package. ValueError naming what ships."""
     with resources.as_file(resources.files(__package__) / "weights") as folder:
         if (folder / f"{arm}.safetensors").exists():
             return Colorizer.load(folder / f"{arm}.safetensors", device)

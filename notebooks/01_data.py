@@ -259,7 +259,7 @@ pd.DataFrame(kinds).T.rename_axis("kind").round(1)
 # official split; most likely a tenth was held out. Our main results use all of its training photographs that
 # have colour, less a part held out, and variants a sixth of them, reduced to the same 64 by 64 pixels. Photographs of
 # the official validation set are the test images. No setting was tuned on them; the second version of the rules that
-# decide the claims was written when results of earlier, smaller networks on them were known ({doc}`/book/claims`).
+# decide the claims was written when results of earlier networks, trained for less time, on them were known ({doc}`/book/claims`).
 #
 # How many, the passports of the runs tell. A fingerprint is a hash over the pixels in their order: two runs with
 # equal fingerprints saw the very same images, whatever files they came from.

@@ -69,8 +69,8 @@ errors = examples.ab_errors(painted).rename(columns=system_title)
 errors.rename(columns={"input": "plain grey"}).round(1)
 
 # %% [markdown]
-# A small error is not yet an achievement: on some of these images nobody has a large one, and on some plain grey has the
-# smallest. Four images prove nothing, of course. The rest of this chapter counts.
+# A small error is not yet an achievement: on one of these images plain grey may have the smallest, and
+# whoever answers with a plain mean comes close. Four images prove nothing, of course. The rest of this chapter counts.
 #
 # ## What the paper says
 #
@@ -109,9 +109,10 @@ columns["of the mean colour"] = means
 pd.DataFrame(columns).round(1)
 
 # %% [markdown]
-# The error of grey is at the same time the mean true chroma. It says in advance how small an error must be to be
-# remarkable: {glue:text}`dark_grey:.1f` units on dark images, {glue:text}`bright_grey:.1f` on bright and
-# {glue:text}`monochrome_grey:.1f` on monochrome ones, against {glue:text}`all_grey:.1f` on all.
+# These are whole images, where the paper speaks of pixels, too, and *monochrome* does not leave out red
+# and yellow, as the paper does. The error of grey is at the same time the mean true chroma. It says in advance how
+# small an error must be to be remarkable: {glue:text}`dark_grey:.1f` units on dark images, {glue:text}`bright_grey:.1f`
+# on bright and {glue:text}`monochrome_grey:.1f` on monochrome ones, against {glue:text}`all_grey:.1f` on all.
 #
 # ## More than elsewhere?
 #
@@ -129,7 +130,7 @@ answers.findings_table({"H7": h7})
 # The claim is **{glue:text}`h7_so_far:s`** ({glue:text}`h7_parts:s`; *white* is the paper's word for bright). The intervals cover {glue:text}`covers:s`, of
 # profile {glue:text}`profile_name:s`; the special kinds are small, so theirs are wide.
 #
-# **Where squared error gains on its own average, plain grey gains more.** The same comparison for others, among them one
+# **Where squared error gains on its own average, plain grey gains as well.** The same comparison for others, among them one
 # who paints nothing at all:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-excess", "caption": "Skill on each kind of image, less skill on all images; to the right of the dotted line a system does better there than elsewhere. The two warm rows are the claim. But the first row, which is plain grey and has learned nothing, lies further right in every panel, and cross entropy at its mean lies beside L2 on ab. At T = 0.38 it paints less, and on dark and monochrome images it moves towards grey."}, "image": {"alt": "Three panels of points with intervals around a zero line, for dark, bright and monochrome images, a row each for plain grey, squared error on RGB and on ab, and cross entropy at two temperatures"}}
@@ -160,17 +161,18 @@ for kind in special:
 # %% [markdown]
 # Plain grey against its own average: on dark images {glue:text}`grey_dark_excess:s`, on bright
 # {glue:text}`grey_bright_excess:s`, on monochrome {glue:text}`grey_monochrome_excess:s`. The mean colour is a brownish
-# one. On images near grey it is far off, and whoever paints little is credited for that. So we turn the question round
-# and measure against grey, which on such images is the harder opponent. The share of *grey's* error that `l2` takes
-# away, less the share on all images: on dark images {glue:text}`l2_dark_over_grey:s`, on bright
+# one. On images near grey it is further off than grey, and whoever paints little is credited for that. So we turn the
+# question round and measure against grey, which on such images is the harder opponent. The share of *grey's* error that
+# `l2` takes away, less the share on all images: on dark images {glue:text}`l2_dark_over_grey:s`, on bright
 # {glue:text}`l2_bright_over_grey:s`, on monochrome {glue:text}`l2_monochrome_over_grey:s`. Of `student_mse`:
 # {glue:text}`student_mse_dark_over_grey:s`, {glue:text}`student_mse_bright_over_grey:s` and
 # {glue:text}`student_mse_monochrome_over_grey:s`. What a rule calls excellent on these images depends on who loses
 # there; that squared error knows them especially well would have to show against both.
 #
-# **Nor is it squared error.** Cross entropy at its mean: on dark images {glue:text}`ce_1_dark_excess:s`, on bright
-# {glue:text}`ce_1_bright_excess:s`, on monochrome {glue:text}`ce_1_monochrome_excess:s`. Where the two losses move
-# together, it is no property of either.
+# **Nor is it peculiar to squared error on $ab$.** Cross entropy at its mean: on dark images
+# {glue:text}`ce_1_dark_excess:s`, on bright {glue:text}`ce_1_bright_excess:s`, on monochrome
+# {glue:text}`ce_1_monochrome_excess:s`. Where the two losses move together, it is no property of either. Squared error
+# on RGB on dark images: {glue:text}`student_mse_dark_excess:s`.
 #
 # ## Muted and vivid
 #
@@ -249,8 +251,8 @@ tenths[["removed", *titles.values()]].rename_axis("tenth").round(2)
 # - **The loss.** Cross entropy at its mean on dark images: {glue:text}`ce_1_dark_excess:s`.
 # - **Muted and vivid.** `l2` is {glue:text}`l2_muted:s` on muted images and {glue:text}`l2_vivid:s` on vivid ones; the
 #   tilted mean {glue:text}`ce_tilted_muted:s` and {glue:text}`ce_tilted_vivid:s`.
-# - **Best images.** Where `l2` takes away most, the mean chroma is {glue:text}`best_chroma:.1f`; where it does harm,
-#   {glue:text}`worst_chroma:.1f`.
+# - **Best images.** Where `l2` takes away most, the mean chroma is {glue:text}`best_chroma:.1f`; where it does most
+#   harm, {glue:text}`worst_chroma:.1f`.
 # - The intervals cover {glue:text}`covers:s`.
 #
 # This was the last of the student paper's findings. {doc}`/book/claims` holds the verdicts on all of its claims side by

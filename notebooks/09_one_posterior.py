@@ -83,11 +83,12 @@ answers.plot_paintings(painted, places, view.L.shape)
 # `student_mse`, answers with red, green and blue, lightness included; it has no place in the table, but the mean comes
 # closest.
 #
-# A read-out has two dials. The **temperature** $T$ sharpens the distribution: one leaves it alone, towards zero the mean
-# becomes the mode. The **tilt** $\lambda$ is that of eq. 4 of {cite:t}`zhang2016colorful`: at one all colours count
-# alike, at a half as in their training, at zero each by the inverse of its frequency. If the idea is right, four
+# A read-out has two dials. The **temperature** $T$ sharpens the distribution: $T = 1$ leaves it alone, towards zero the
+# mean becomes the mode. The **tilt** $\lambda$ is that of eq. 4 of {cite:t}`zhang2016colorful`: at one all colours
+# count alike, at a half as in their training, at zero each by the inverse of its frequency. If the idea is right, four
 # trainings collapse into one network and two dials. Both dials are
-# <a href="../book/live.html#photo=lighthouse&t=1&lambda=0.5&left=mean">on the live page</a>, here set to the full tilt beside the mean.
+# <a href="../book/live.html#photo=lighthouse&t=1&lambda=0.5&left=mean">on the live page</a>, here set to the original's
+# tilt beside the mean.
 #
 # ## One position worked through
 #
@@ -111,7 +112,7 @@ shares.round(2)
 # %% [markdown]
 # The table sums the discs by hue; *grey* are the nine colours in the middle. At the open position
 # {glue:text}`open_grey:.2f` of the probability lies there and {glue:text}`open_hue_share:.2f` on
-# {glue:text}`open_hue:s`. The mean of such a distribution need not be among the colours that it holds likely. At the
+# {glue:text}`open_hue:s`. Where two far colours share the probability the mean lies between them. At the
 # certain position the middle has {glue:text}`certain_grey:.2f`. *Certain* is what the network is; whether it is right
 # is another matter, and the white cross shows it.
 #
@@ -131,8 +132,9 @@ costs.round(2)
 # the mean pays with squared error, whatever it gains. The last column is luck: it compares with the one colour that
 # this pixel happens to have. Dullness is no failure of the mean. It is what the question asks for.
 #
-# These images come from the network of `ce` that is at hand, of profile {glue:text}`shown_profile:s`. All that follows
-# is measured, on profile {glue:text}`profile_name:s`. The arms trained for it are {glue:text}`there:s`.
+# These images come from the network of `ce` that is at hand, of profile {glue:text}`shown_profile:s`. What follows is
+# measured, but for *Dose by dose*, on profile {glue:text}`profile_name:s`. The arms trained for it are
+# {glue:text}`there:s`.
 #
 # ## Two dials
 #
@@ -224,9 +226,10 @@ for arm, place in answers.THEORY.items():
 #   {glue:text}`ce_rebal_cool_auc_balanced:s`, chroma ratio {glue:text}`ce_rebal_cool_chroma_ratio:s`.
 #
 # **Equal averages could hide different images.** So the images of each pair are held against each other as well, here
-# on {glue:text}`apart_images:d` that may be shown, with the networks at hand, in CIEDE2000, of which about one is just
-# noticeable. `l2` and `ce` at its mean are {glue:text}`apart:.1f` from each other, and {glue:text}`apart_true:.1f` and
-# {glue:text}`apart_other:.1f` from the truth.
+# on {glue:text}`apart_images:d` that may be shown, with the networks at hand, in CIEDE2000 (H5 takes a little over two
+# for just noticeable). `l2` and `ce` at its mean are {glue:text}`apart:.1f` from each other, and
+# {glue:text}`apart_true:.1f` and {glue:text}`apart_other:.1f` from the truth: alike on average, and not the same
+# images.
 
 # %% tags=["hide-input"]
 pairs = answers.THEORY
@@ -289,10 +292,9 @@ glue("dose_seeds", len(given.index.unique("seed")), display=False)
 #
 # ## What can be had for nothing
 #
-# **Chroma alone proves nothing.** Multiply the $ab$ of any network by one factor, and it is as vivid as photographs
-# are: the *gain control*, with the factor that gives the truth's mean chroma on validation images. A tilt must show
-# more than that. Below stand, on test images, the gain controls and the constant colours beside all that was asked of
-# `ce`.
+# **Chroma alone proves nothing.** Multiply the $ab$ of any network by one factor, and its mean chroma is that of
+# photographs: the *gain control*, with the factor taken from validation images. A tilt must show more than that. Below
+# stand, on test images, the gain controls and the constant colours beside all that was asked of `ce`.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-controls", "caption": "The plane again, on test images, with what costs nothing: one colour for all pixels (crosses) and the gain controls (plus signs). The dots are means of plain cross entropy without a tilt at all temperatures and with one at two. Levels of the balanced AuC depend on the choice of images, so compare points within this figure, not with the figure of validation images."}, "image": {"alt": "Points in a plane of AuC and class-balanced AuC: trained arms, read-outs of cross entropy, gain controls as plus signs and constant colours as crosses"}}
 names = ["auc", "auc_balanced", "true_hue_ratio"]
@@ -356,7 +358,7 @@ for name, verdict in verdicts.items():
 answers.findings_table(verdicts)
 
 # %% [markdown]
-# - {ref}`P1 <claim-p1>`, `ce` at its mean and `l2` paint the same, because both ask for the mean:
+# - {ref}`P1 <claim-p1>`, `ce` at its mean and `l2` paint the same on average, because both ask for the mean:
 #   **{glue:text}`P1_so_far:s`**.
 # - {ref}`P2 <claim-p2>`, a tilt after training is not worse than rebalancing in training, because both change the
 #   prior: **{glue:text}`P2_so_far:s`**.
@@ -364,7 +366,7 @@ answers.findings_table(verdicts)
 #   **{glue:text}`P3_so_far:s`**.
 # - {ref}`P4 <claim-p4>`, the student's loss becomes vivid with the weights that the student left out, because the
 #   weights and not the loss decide: **{glue:text}`P4_so_far:s`**.
-# - {ref}`P5 <claim-p5>`, each answer wins at its own question: **{glue:text}`P5_so_far:s`**.
+# - {ref}`P5 <claim-p5>`, of mean, median and tilted mean each wins at its own question: **{glue:text}`P5_so_far:s`**.
 # - {ref}`P6 <claim-p6>`, a sample is as vivid as the truth, since the posterior is, where it is calibrated:
 #   **{glue:text}`P6_so_far:s`**.
 #
@@ -379,7 +381,8 @@ answers.findings_table(verdicts)
 #    through the network. The table has three criteria and what they choose here; another network chooses its own.
 # 4. **Hold every gain in vividness against a gain control.** If chroma is all that is wanted, multiply by a factor: any
 #    network can, `l2` too.
-# 5. **Report plain and balanced AuC together.** Along a dial one is paid with the other.
+# 5. **Report plain and balanced AuC together.** Along the tilt one is paid with the other; cooling a tilted
+#    distribution can cost both.
 
 # %% tags=["hide-input"]
 chosen = answers.choose(tried)
@@ -416,7 +419,7 @@ chosen.rename(columns=columns).reindex(columns=list(columns.values())).round(3)
 #   finds better: {glue:text}`tilt_finds:s`; that the gain does: {glue:text}`gain_finds:s`.
 # - **To show images**, the criterion chooses this temperature and lambda for the networks of this profile:
 #   {glue:text}`to_show:s`.
-# - **The predictions** stand
-#   at {glue:text}`P1:s`, {glue:text}`P2:s`, {glue:text}`P3:s`, {glue:text}`P4:s`, {glue:text}`P5:s` and
-#   {glue:text}`P6:s`, in their order. All numbers are from {glue:text}`pictures:,d` test images; the intervals cover
+# - **The predictions** stand at {glue:text}`P1:s`, {glue:text}`P2:s`, {glue:text}`P3:s`, {glue:text}`P4:s`,
+#   {glue:text}`P5:s` and {glue:text}`P6:s`, in their order. Differences between systems are from
+#   {glue:text}`pictures:,d` test images, dials, choices and doses from validation images; the intervals cover
 #   {glue:text}`covers:s`.

@@ -87,9 +87,9 @@ glue("tilt_gain", f"{gain:+.1f}", display=False)
 #
 # ## The loss, the decoder, the weights
 #
-# Three things distinguish the original from what the student paper built, a row each below: the *loss* (`ce` at its mean
-# less `l2`), the *decoder* ($T = 0.38$ less $T = 1$) and *rebalancing* in training (`ce_rebal` less `ce`). A fourth row
-# shows what can replace the last, the *tilt* after training.
+# Of what distinguishes the original from what the student paper built, three things have a row each below: the *loss*
+# (`ce` at its mean less `l2`), the *decoder* ($T = 0.38$ less $T = 1$) and *rebalancing* in training (`ce_rebal` less
+# `ce`). A fourth row shows what can replace the last, the *tilt* after training.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-ladder", "caption": "Each effect on every rung, with its 95 % interval. Form and colour are the rung, darker is wider; hollow marks are one network an arm. A solid line joins rungs of one width and the same photographs. Dashed is an extrapolation: the straight line through all rungs, to the images that the original's training saw; the grey bar there is what becomes of it if any one rung is left out."}, "image": {"alt": "Twelve panels against the number of images seen: the effects of loss, decoder, rebalanced training and tilt in rows, on colourfulness, AuC and class-balanced AuC in columns, each with a dashed straight line to the original's budget"}}
 ladder.plot_ladder(rungs, furthest=far)
@@ -130,14 +130,14 @@ for name, form in {"true_hue_ratio": "+.3f", "skill_mean": "+.3f"}.items():
 #
 # Three reservations. The last rung is one network an arm, at a constant rate with which some arms failed altogether,
 # and long past the best epoch (both under *Time*), so part of what is seen there is overfitting. It is wider, too;
-# where only the length changes, and the recipe a little (again one network an arm at the longer end), from {glue:text}`shared_views:s` images, the effect
-# {glue:text}`like_for_like:s`. And a few images with rare colours carry the class-balanced AuC, which therefore tells
-# least.
+# where width and photographs stay, though batch and rate do not (again one network an arm at the longer end), from
+# {glue:text}`shared_views:s` images, the effect {glue:text}`like_for_like:s`. And a few images with rare colours carry
+# the class-balanced AuC, which therefore tells least.
 #
 # The other rows, from the first rung to the last:
 #
-# - The **decoder**'s effect {glue:text}`decoder_course:s`. A classifier that has learned more bets more sharply, and
-#   then there is less for a temperature to sharpen.
+# - The **decoder**'s effect {glue:text}`decoder_course:s`. The long rungs have learned their photographs by heart and
+#   bet more boldly ({doc}`07_vibrancy`), which leaves a temperature less to sharpen.
 # - That of **rebalanced training** {glue:text}`rebalanced_training_course:s`.
 # - That of a **tilt after training** {glue:text}`tilt_after_training_course:s`.
 #
@@ -280,11 +280,12 @@ elsewhere = [title for title, rung in others.items() if ladder.collapsed(rung)]
 glue("failed_elsewhere", ", ".join(elsewhere) or "none", display=False)
 
 # %% [markdown]
-# On rung {glue:text}`last_rung:s`, which follows the student paper as far as it says what it did (else PyTorch's own
-# start, and one constant rate), networks that have hardly more chroma along the true hue than one constant colour:
-# {glue:text}`failed:s`. Other rungs with such networks: {glue:text}`failed_elsewhere:s`. {doc}`04_training` has their
-# curves, and their measures beside those of the constant colours. A curve that is flat from the first epochs on gives such a network away. **A failed training looks just like a
-# dull loss**, and who trains one network and looks at its images cannot tell them apart.
+# On rung {glue:text}`last_rung:s`, which has the student paper's width, batch, length, rate and betas,
+# and plain ReLUs (the start is PyTorch's own), networks that have hardly more chroma along the true hue than one constant
+# colour: {glue:text}`failed:s`. Other rungs with such networks: {glue:text}`failed_elsewhere:s`. {doc}`04_training` has
+# their curves, and their measures beside those of the constant colours. A curve that is flat from the first epochs on
+# gives such a network away. **A failed training looks just like a dull loss**, and who trains one network and looks at
+# its images cannot tell them apart.
 #
 # Short trials beside, which were not recorded and are no more than a hint, point to the start and the rate: another
 # seed, a lower rate and a better start each avoided it, a finer precision did not.
@@ -328,10 +329,10 @@ answers.findings_table(judged)
 #
 # ## Where to begin
 #
-# Suppose that `ce` learns better features and that only the last question of `l2` is at fault. Then a network asked
-# for the mean should do as well as `ce` once it stands on the trunk of `ce`; that is the second half of H2. Each arm went
-# on from the other's trunk with a new head, for a quarter of the steps, and `l2` also from that of `ce_rebal`, which is
-# the row *L2, fine-tuned* of {cite:t}`zhang2016colorful`.
+# Suppose that `ce` learns better features and that only the last question of `l2` is at fault. Then a network asked for
+# the mean should do as well as `ce` once it stands on the trunk of `ce`. The second half of H2 asks for more: two units
+# of colourfulness over plain `l2`. Each arm went on from the other's trunk with a new head, for a quarter of the steps,
+# and `l2` also from that of `ce_rebal`, which is the row *L2, fine-tuned* of {cite:t}`zhang2016colorful`.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-between", "caption": "Networks on the trunk of another arm, on the way from plain squared error (left dotted line) to plain cross entropy at its mean (right). If the trunk decides, the first mark lies at ce and the second at l2; if the question decides, it is the other way round. The last row, from a rebalanced classifier, is Zhang et al.'s own test."}, "image": {"alt": "Three panels, skill, true-hue chroma ratio and colourfulness, with three rows each: squared error on the trunk of cross entropy, cross entropy on that of squared error, and squared error on that of rebalanced cross entropy, between two dotted lines"}}
 names = ["skill_mean", "true_hue_ratio", "colourfulness"]
@@ -404,8 +405,8 @@ variants.table(settled)
 # **Would another rate, momentum or decay have taught more?** The student paper took Adam's usual settings and judged by
 # eye. Here four peak rates were tried with two second betas, Adam's own and the original's, without and with the
 # original's decay: {result}`ablation/passports/l2-s0-4d5b28c661/steps:,d` steps each, on the same photographs in the same
-# order. What counts is the error in ab on validation photographs, by which one would choose; test photographs were not
-# looked at for it.
+# order. What counts is the error in ab on validation photographs, by which one would choose; test photographs play no
+# part in the comparison.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-adam", "caption": "Error in ab on validation photographs, in per cent of that with the paper's setting, less it: a rate of 0.001, a second beta of 0.999 and no decay, which is the point at 0. Below the dotted line a setting counts as better. Points of one rate stand beside each other."}, "image": {"alt": "Two panels of differences with intervals against the learning rate, squared error and cross entropy, with a line for each second beta, solid without and dashed with weight decay"}}
 grid = variants.adam_grid(settled["H12"])

@@ -71,8 +71,8 @@ table.loc[telling]
 # nearest grid colours. Its best possible output for a class is the average of these labels. That is the posterior
 # from which all answers are read here, by the same code that reads a trained network.
 #
-# **One posterior has many answers, and they lie far apart.** In {numref}`fig-oracle-posteriors` mean, median, mode and
-# the others stand in different places for every object whose colour is open.
+# **One posterior has many answers, and they lie far apart.** In {numref}`fig-oracle-posteriors` mean and mode stand in
+# different places for each of the four classes, and the other answers at one of these places or elsewhere.
 
 # %% mystnb={"figure": {"name": "fig-oracle-posteriors", "caption": "Posterior of four classes on the ab plane, and every answer to it. The area of a disc is the probability of a grid colour. The mean lies between the discs, where mostly no colour occurs; the median moves to the side of the majority, on the leaves nearly all the way; mode and sample are always colours of the grid. The tilted mean, which counts rare colours more, turns the roof red: blue is common in these scenes, in the sky."}, "image": {"alt": "Four planes with clusters of coloured discs for car, ball, leaves and roof. On each stand six black marks, for mean, median, mode, sample, annealed mean and tilted mean"}}
 answers = oracle.answers(prior)
@@ -191,10 +191,10 @@ cost.loc[["sky", "cloud", "trunk", *telling, "flower"]].round(2)
 #
 # ## What a quarter of the resolution costs
 #
-# **In small images, labels at a quarter of the side cost as much as not knowing the colours.** All networks of this
-# book answer for every fourth pixel, and the answer is enlarged. The first column takes the true colours at these
-# positions, as a clairvoyant network would, the second the mean of each class; both are root mean squared errors at
-# full size.
+# **In small images, labels at a quarter of the side cost as much as not knowing the colours.** The networks of this
+# book, but for the later one of {ref}`H15 <claim-h15>`, answer for every fourth pixel, and the answer is enlarged. The
+# first column takes the true colours at these positions, as a clairvoyant network would, the second the mean of each
+# class; both are root mean squared errors at full size.
 
 # %%
 quarter = oracle.quarter_table(scenes)

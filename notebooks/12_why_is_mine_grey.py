@@ -171,9 +171,10 @@ figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
 # {glue:text}`decay decay:.0f` times here.
 #
 # What did it do? Beside a mean: skill {glue:text}`decay skill_mean:s`. Beside a sum: skill
-# {glue:text}`decay and sum skill_mean:s`. So in a training this short the trap is a small one; decay works slowly, and
-# what it does in long trainings is not recorded here. The doctor: *{glue:text}`decay says:s`* and
-# *{glue:text}`decay and sum says:s`*; decay comes late among the causes that it names, because of this very run.
+# {glue:text}`decay and sum skill_mean:s`. So in a training this short the trap is a small one;
+# {doc}`10_time_and_settings` has what decay does in longer ones, to squared error most of all. The doctor:
+# *{glue:text}`decay says:s`* and *{glue:text}`decay and sum says:s`*; decay comes late among the causes that it names,
+# because of this very run.
 #
 # The sum is also why users of a faithful re-implementation report a loss of ten thousand as a fault (Time0o, issue 40).
 # It is none.
@@ -196,11 +197,12 @@ faults.plot_lineup(found, rebalanced, columns=6)
 
 # %% [markdown]
 # Against the right prior, on test images at the mean, the wrong order: balanced AuC
-# {glue:text}`b before a auc_balanced:s`, colourfulness {glue:text}`b before a colourfulness:s`; smoothed along the list:
-# {glue:text}`along the list auc_balanced:s` and {glue:text}`along the list colourfulness:s`. Chroma ratio with the
-# original's decoder: right {glue:text}`rebalanced cool:.2f`, wrong order {glue:text}`b before a cool:.2f`, along the list
-# {glue:text}`along the list cool:.2f`. Nothing here is conspicuous: a network with a broken prior looks like a network, a
-# little duller, a little otherwise tinted. The doctor compares the prior in the file with that of MiniPlaces, and finds:
+# {glue:text}`b before a auc_balanced:s`, colourfulness {glue:text}`b before a colourfulness:s`; smoothed along the
+# list: {glue:text}`along the list auc_balanced:s` and {glue:text}`along the list colourfulness:s`. Chroma ratio with
+# the original's decoder: right {glue:text}`rebalanced cool:.2f`, wrong order {glue:text}`b before a cool:.2f`, along
+# the list {glue:text}`along the list cool:.2f`. At the mean nothing is conspicuous: a network with a broken prior looks
+# like a network, somewhat duller and otherwise tinted. The original's decoder shows more to those who know what to
+# expect of it. The doctor compares the prior in the file with that of MiniPlaces, and finds:
 # *{glue:text}`b before a says:s`*, *{glue:text}`along the list says:s`*. **Draw your weights on the plane before you
 # train.** It takes a minute.
 #
@@ -252,17 +254,18 @@ glue("gain", gain, display=False)
 faults.plot_decoded(faults.decoded(shipped, faults.SHOWN, asked, gain))
 
 # %% [markdown]
-# On test images the chroma ratio of this network is {glue:text}`shipped cool:.2f` at $T = 0.38$,
-# {glue:text}`shipped mean:.2f` at the mean, and {glue:text}`shipped tilted:.2f` with the tilt. The last
-# column multiplies by {glue:text}`gain:.1f`, which costs nothing and repairs no hue. {doc}`09_one_posterior` takes the
-# dials apart, and <a href="../book/live.html#photo=lighthouse&t=0.38&lambda=1&left=mean">the live page</a> lets you turn them. The published PyTorch port has no temperature in its forward pass, and the question why is open
+# On test images the chroma ratio of the networks trained like this one is {glue:text}`shipped cool:.2f` at $T = 0.38$,
+# {glue:text}`shipped mean:.2f` at the mean, and {glue:text}`shipped tilted:.2f` with the tilt. The last column
+# multiplies by {glue:text}`gain:.1f`, which costs nothing and repairs no hue. {doc}`09_one_posterior` takes the dials
+# apart, and <a href="../book/live.html#photo=lighthouse&t=0.38&lambda=1&left=mean">the live page</a> lets you turn
+# them. The published PyTorch port has no temperature in its forward pass, and the question why is open
 # (richzhang/colorization, issue 93); so check what your decoder does before you look for a fault in your loss.
 #
 # ## Too short, too few
 #
-# **Besides all else, every network on this page was trained briefly.** With {glue:text}`too short steps:,.0f` in place of
-# {glue:text}`steps:,d` steps: skill {glue:text}`too short skill_mean:s`; the doctor: *{glue:text}`too short says:s`*.
-# With {glue:text}`few images photos:,.0f` training images and all the steps: skill
+# **Besides all else, every network of the line-up was trained briefly.** With {glue:text}`too short steps:,.0f` in
+# place of {glue:text}`steps:,d` steps: skill {glue:text}`too short skill_mean:s`; the doctor:
+# *{glue:text}`too short says:s`*. With {glue:text}`few images photos:,.0f` training images and all the steps: skill
 # {glue:text}`few images skill_mean:s`; *{glue:text}`few images says:s`*. The healthy network itself:
 # *{glue:text}`healthy says:s`*.
 #
@@ -271,9 +274,9 @@ faults.plot_decoded(faults.decoded(shipped, faults.SHOWN, asked, gain))
 #
 # ## The collapse of the student's own recipe
 #
-# **And some trainings collapse in their first epochs.** Squared error on red, green and blue, a constant rate of `1e-3`, PyTorch's own
-# start, full width: the student paper's settings as far as they are told. One such run, seed 0, fell to something close
-# to one colour within its first epochs, and stayed there through all thirty.
+# **And some trainings collapse in their first epochs.** Squared error on red, green and blue, a constant rate of
+# `1e-3`, PyTorch's own start, full width: the student paper's budget and optimiser, with plain ReLUs. One such run,
+# seed 0, fell to something close to one colour within its first epochs, and stayed there through all thirty.
 
 # %% tags=["hide-input"]
 curves = faults.collapse()
@@ -342,9 +345,9 @@ for where in ("first", "also", "not"):
 # %% [markdown]
 # ## What we found
 #
-# - **Looks do not tell causes.** Of the plain classifiers the one that learnt least is *{glue:text}`worst:s`*; no better
-#   than one answer for everything are {glue:text}`blind:s`. The healthy network ends {glue:text}`healthy learnt:.1%`
-#   below that answer and looks *{glue:text}`healthy looks:s`* as well.
+# - **Looks do not tell causes.** Of the plain classifiers the one that learnt least is *{glue:text}`worst:s`*; hardly
+#   better than one answer for everything, or worse, are {glue:text}`blind:s`. The healthy network ends
+#   {glue:text}`healthy learnt:.1%` below that answer and looks *{glue:text}`healthy looks:s`* as well.
 # - **The start.** PyTorch's in place of He's: skill {glue:text}`default start skill_mean:s`.
 # - **The rate.** Far too high: skill {glue:text}`rate too high skill_mean:s`; far too low:
 #   {glue:text}`rate too low skill_mean:s`.
@@ -356,8 +359,8 @@ for where in ("first", "also", "not"):
 #   {glue:text}`b before a colourfulness:s`; along the list: {glue:text}`along the list auc_balanced:s` and
 #   {glue:text}`along the list colourfulness:s`. Weights of one take the chroma ratio of the mean from
 #   {glue:text}`rebalanced mean_ratio:.2f` to {glue:text}`no weights mean_ratio:.2f`.
-# - **The decoder** alone takes the shipped classifier from a chroma ratio of {glue:text}`shipped mean:.2f` to
-#   {glue:text}`shipped cool:.2f`, and a tilt to {glue:text}`shipped tilted:.2f`.
+# - **The decoder** alone takes a plain classifier like the shipped one from a chroma ratio of
+#   {glue:text}`shipped mean:.2f` to {glue:text}`shipped cool:.2f`, and a tilt to {glue:text}`shipped tilted:.2f`.
 # - **The student's recipe** collapsed in the one run of it that is recorded: colourfulness
 #   {glue:text}`collapsed colourfulness:.1f`.
 # - **The doctor** named first what had been done in these cases: {glue:text}`named first:s`; among other things in

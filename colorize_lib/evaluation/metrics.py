@@ -113,7 +113,7 @@ def ssim(rgb1: Tensor, rgb2: Tensor) -> Tensor:
 def colourfulness(rgb: Tensor) -> Tensor:
     """Colourfulness M3 of images [b, 3, h, w] in 0..255: [b]; 15 slightly, 45 averagely, 82 highly colourful.
 
-    Source: Hasler and Suesstrunk, SPIE 5007, 2003: of the opponents rg = R - G and yb = (R + G) / 2 - B, spread
+    Source: Hasler and Süsstrunk, SPIE 5007, 2003: of the opponents rg = R - G and yb = (R + G) / 2 - B, spread
     + 0.3 mean. Some public code takes |rg| and |yb| first, which gives another, much smaller number.
     """
     r, g, b = rgb.flatten(2).unbind(1)
