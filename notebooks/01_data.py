@@ -16,10 +16,10 @@
 # A grey photograph keeps how light everything was and drops the rest. **What exactly is dropped, how is it
 # distributed, and how much of it could anybody know from the grey image?**
 #
-# {cite:t}`zhang2016colorful` build their method on the uncertainty of the answer; {cite:t}`psacharopoulos` goes
-# straight from photographs to the network. We stay with the data for a chapter, because the quarrel about loss
-# functions in {doc}`03_losses` is, in the end, a quarrel about what to answer when several colours are possible and
-# one of them, grey, is far more common than the others.
+# {cite:t}`zhang2016colorful` build their method on the uncertainty of the answer; {cite:t}`psacharopoulos` names it at
+# the start and does not come back to it. We stay with the data for a chapter, because the quarrel about loss functions
+# in {doc}`03_losses` is, in the end, a quarrel about what to answer when several colours are possible and one of them,
+# grey, is far more common than the others.
 
 # %% tags=["parameters", "hide-input"]
 profile = "evening"
@@ -83,9 +83,10 @@ table = pd.Series(shares, name="share out of gamut").to_frame().round(3)
 table.rename_axis("chroma times")
 
 # %% [markdown]
-# Half as much chroma again puts {glue:text}`gamut_half_more:.0f` % of the pixels outside. Photographs use the room
-# they have. In this library nothing is clipped before an error is measured; the share of impossible pixels is a
-# metric of its own, and clipping happens only where an image is shown.
+# Half as much chroma again puts {glue:text}`gamut_half_more:.0f` % of the pixels outside. Photographs use the room they
+# have. In this library errors in $ab$ are measured before anything is clipped, and the share of impossible pixels is a
+# metric of its own; what an eye would judge, such as CIEDE2000 and colourfulness, is taken from the image as it is
+# shown, which is clipped.
 #
 # ## How often each colour occurs
 #
@@ -256,13 +257,15 @@ pd.DataFrame(kinds).T.rename_axis("kind").round(1)
 #
 # The student paper trained on MiniPlaces, a subset of Places {cite:p}`zhou2017places`: 100 kinds of places, 100,000
 # photographs for training and 10,000 with public labels for validation. It names 90,000 training samples, which is no
-# official split; most likely a tenth was held out. Our main results use all of its training photographs that
-# have colour, less a part held out, and variants a sixth of them, reduced to the same 64 by 64 pixels. Photographs of
-# the official validation set are the test images. No setting was tuned on them; the second version of the rules that
-# decide the claims was written when results of earlier networks, trained for less time, on them were known ({doc}`/book/claims`).
+# official split; most likely a tenth was held out. Our main results use all of its training photographs that have
+# colour, less a part held out, and variants a sixth of them, reduced to the same 64 by 64 pixels. Photographs of the
+# official validation set are the test images. No setting was tuned on them; the second version of the rules that decide
+# the claims was written when results of earlier networks, trained for less time, on them were known
+# ({doc}`/book/claims`).
 #
-# How many, the passports of the runs tell. A fingerprint is a hash over the pixels in their order: two runs with
-# equal fingerprints saw the very same images, whatever files they came from.
+# How many they are is told by the *passport* of each run, the record of its settings, images and machine. A fingerprint
+# is a hash over the pixels in their order: two runs with equal fingerprints saw the very same images, whatever files
+# they came from.
 
 # %%
 glue("n_train", card.images["training"], display=False)

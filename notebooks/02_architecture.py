@@ -154,9 +154,10 @@ figures.plot_receptive_field(fields)
 
 # %% [markdown]
 # After stage 7 an output depends on {glue:text}`field_conv7:d` pixels a side, after the last one on
-# {glue:text}`field_end:d`. The designers worked with 256 pixels, where such a field means *look at the whole scene*.
-# At 64 it means that and something else besides. Let us see the first part by experiment: change one pixel in the
-# corner of a random image, and count the outputs that notice.
+# {glue:text}`field_end:d`. At 256 pixels, the size of the original's images, such a field covers the scene for an
+# output in the middle and a part of it for one in a corner. At 64 every output sees everything, and something else
+# besides. Let us see the first part by experiment: change one pixel in the corner of a random image, and count the
+# outputs that notice.
 
 # %%
 probe = ColorNet(2, width=0.125).double().eval()
@@ -193,7 +194,7 @@ stages.rename_axis("stage").round(3)
 
 # %% [markdown]
 # In the dilated stages {glue:text}`padding_64:.0f` % of the readings are padding at 64 pixels, and
-# {glue:text}`padding_256:.0f` % at the 256 for which they were designed. A network at 64 pixels therefore works with
+# {glue:text}`padding_256:.0f` % at 256, the size of the original's images. A network at 64 pixels therefore works with
 # a good deal of nothing, whatever its loss. This may be a reason why small replications look worse than the original;
 # all our arms have it in common. It is also the kind of difference that a comparison between one's own small network
 # and somebody else's published images cannot separate from the loss.
@@ -246,7 +247,7 @@ pd.DataFrame(rows).T
 # | layers | table above | "almost exactly" those, kernels or strides changed by one | table above, for all arms |
 # | activation | ReLU | leaky ReLU | ReLU; leaky as an option |
 # | decoding | annealed mean | left out | per arm, both temperatures shown |
-# | rebalancing | in the loss | none | for each loss one arm without, one with |
+# | rebalancing | in the loss | none | for each loss on ab one arm without, one with |
 # | image | 256, crops of 176 | 64 | 64 |
 #
 # The changed kernels are explained in the paper by channels: MiniPlaces has three and the original, it says, four,
@@ -261,8 +262,8 @@ pd.DataFrame(rows).T
 #   {glue:text}`with_the_layer_of_colours:,d` with the extras of the PyTorch version.
 # - The recorded results use {glue:text}`our_parameters:,d` of them, at width {glue:text}`width:.3g` and
 #   {glue:text}`side:d` pixels.
-# - One output looks at {glue:text}`field_end:d` pixels a side. A small input lies inside that whole, and its deepest
-#   layers read {glue:text}`padding_64:.0f` % zeros, against {glue:text}`padding_256:.0f` % at the size of the
-#   original.
-# - Arms differ in the last layer, and `student_mse` in its grey input; the body is one. Next, {doc}`03_losses`: what
-#   the last layer is asked for.
+# - One output looks at {glue:text}`field_end:d` pixels a side. A small input lies wholly inside that field, and its
+#   deepest layers read {glue:text}`padding_64:.0f` % zeros, against {glue:text}`padding_256:.0f` % at the size of the
+#   original's images.
+# - Arms differ in the last layer or in the weight of rare colours, and `student_mse` in its grey input, start and rate,
+#   too; the body is one. Next, {doc}`03_losses`: what the last layer is asked for.

@@ -159,7 +159,8 @@ glue("ball_ratio", ball_ratio, display=False)
 #
 # $$ \ell(\hat Y, Y) = \tfrac{1}{2} \sum_{h, w} \lVert Y_{h,w} - \hat Y_{h,w} \rVert^2 . $$ (eq-l2)
 #
-# What does it say of a network that answers grey everywhere?
+# What does it say of a network that answers grey everywhere, on the bundled photographs? (The distance is the root of the
+# mean square.)
 
 # %%
 l2 = objectives.make_objective("l2", config)
@@ -213,8 +214,8 @@ figures.plot_soft_encoding(pixel[0].numpy(), near.numpy(), weight[0].numpy())
 # $$ \ell(\hat Z, Z) = - \sum_{h, w} v(Z_{h,w}) \sum_q Z_{h,w,q} \log \hat Z_{h,w,q} . $$ (eq-ce)
 #
 # The weight $v$ of a pixel belongs to rebalancing, which comes below. Plain cross entropy, the arm `ce`, has $v = 1$,
-# and we keep to that for now. Its least value is the entropy of the targets. We subtract it wherever a loss is shown:
-# what remains, the **nats above the floor**, is zero for a perfect prediction. Three answers on the bundled
+# and we keep to that for now. Its least value is the entropy of the targets. We subtract it where losses of classifiers
+# are judged: what remains, the **nats above the floor**, is zero for a perfect prediction. Three answers on the bundled
 # photographs, from ignorance to perfection:
 
 # %%
@@ -397,7 +398,7 @@ pd.DataFrame(compared).T.round(6)
 #
 # - The best answer under squared error is the conditional mean, without any regard to time or convergence. On scenes
 #   whose colours are a matter of known chance it keeps {glue:text}`best_ratio:.2f` of the chroma, and
-#   {glue:text}`ball_ratio:.2f` on objects of arbitrary colour.
+#   {glue:text}`ball_ratio:.2f` on the balls.
 # - The best answer under cross entropy is the conditional distribution. Decoded by its mean it differs from the
 #   answer of squared error by {glue:text}`mean_gap:.1f` units for a ball. The loss alone is thus not expected to
 #   bring much colour back, except as far as one network is better trained than the other.

@@ -102,7 +102,7 @@ settings_of.loc[shown].map(str)
 # %% [markdown]
 # (A zero for `steps` means that `epochs` counts, a zero for `train_photos` that all are taken.) The schedule
 # *one_cycle* lets the learning rate rise over the first part of the run and then fall along a cosine to nothing. A
-# constant rate, as in the student paper, stays as coarse at the end as it was in the middle.
+# constant rate, as in our reading of the student paper, stays as coarse at the end as it was in the middle.
 #
 # ## One rate and one beginning for all?
 #
@@ -162,7 +162,7 @@ compared.set_axis(pd.Index(rows, name="beginning, rate")).round(2)
 #
 # **A network that has learnt nothing is a good test of the plumbing, because one knows what it should say.** A
 # classifier with random weights holds all 313 colours for about equally likely, so that its cross entropy is close to
-# $\log 313$, and a regression answers with whatever small tint its last layer happens to hold:
+# $\log 313$, and a regression answers with whatever tint its last layer happens to hold:
 
 # %%
 store = open_data(live.data, live.side)
@@ -197,7 +197,7 @@ figures.plot_training(records.read_histories(folders))
 # **All arms learn, and what they are asked shows long before the end.** The same code, on photographs and with more
 # patience. A line is the mean over the seeds of an arm, the band around it reaches from the lowest seed to the highest.
 
-# %% mystnb={"figure": {"name": "fig-training", "caption": "Curves of the recorded runs. The colour error (lower left) of the three arms without weights falls fast and then slowly; that of the two with weights for rare colours stays higher, because they are asked for something else, and their colours are as vivid as real ones or more so (lower right). The chroma ratio jumps about until the learning rate falls. The second panel is above one, the dotted line, where a network does better on the images it is trained on. The dotted lines of the lower panels are what plain grey and one colour for all pixels reach on test images, and the chroma of the photographs themselves."}, "image": {"alt": "Four panels of curves against the epoch for the recorded networks: training loss, validation over training loss, ab error and chroma ratio"}}
+# %% mystnb={"figure": {"name": "fig-training", "caption": "Curves of the recorded runs. The colour error (lower left) of the three arms without weights falls fast and then slowly; that of the two with weights for rare colours stays higher, because they are asked for something else, and their mean chroma ends above that of the photographs (lower right). The chroma ratio jumps about until the learning rate falls. The second panel is above one, the dotted line, where a network does better on the images it is trained on. The dotted lines of the lower panels are what plain grey and one colour for all pixels reach on test images, and the chroma of the photographs themselves."}, "image": {"alt": "Four panels of curves against the epoch for the recorded networks: training loss, validation over training loss, ab error and chroma ratio"}}
 history = records.training_curves(config)
 measured = replace(config, arms=records.arms_there(config))
 levels = figures.training_levels(records.for_config(measured))
@@ -243,9 +243,9 @@ facts.rename(columns=titles).round(2)
 #
 # ## Full width, and two that collapsed
 #
-# **The paper's own budget is enough to learn the photographs by heart, and its own recipe is not safe.** Profile
-# `student` has the paper's width, batch, epochs, constant rate and PyTorch's own weights. Whatever profile this page
-# was made with, here are its recorded curves.
+# **The paper's own budget is enough to learn the photographs by heart, and its recipe, as we read it, is not safe.**
+# Profile `student` has the paper's width, batch, epochs and rate, held constant, and PyTorch's own weights. Whatever
+# profile this page was made with, here are its recorded curves.
 
 # %% mystnb={"figure": {"name": "fig-student-training", "caption": "The recorded runs of profile student, at full width. Second panel: from some epoch on, plain cross entropy and L2 on ab go on learning their training images and no others. First panel: two arms are where they were after the first stretch, and stay there. Dotted lines as in the figure before."}, "image": {"alt": "Four panels of curves against the epoch for networks of full width: training loss, validation over training loss, ab error and chroma ratio. Two of the arms are flat in all of them"}}
 five = ["student_mse", "l2", "l2_rebal", "ce", "ce_rebal"]
@@ -275,14 +275,14 @@ wide_found.table(names, fell)
 # {glue:text}`wide_l2_rise:.1f` % higher, both counted from their floors. At the end it is
 # {glue:text}`wide_ce_unseen:.2f` and {glue:text}`wide_l2_unseen:.2f` times the training loss.
 #
-# `student_mse`, the paper's own loss, and `l2_rebal` have hardly moved since their first stretch. The table, on test
-# photographs, says where they are: the first beside *mean colour*, which is what a constant can do at best under
-# squared error, the second beside *weighted mean colour*, the same with weights for rare colours. These networks have
-# stopped looking at the image. Short trials, of which only logs were kept, do not put it down to precision or to the
-# loss alone: `student_mse` falls in single precision just so, but not with another seed, nor at a fifth of the rate,
-# nor from He's beginning. Since {glue:text}`wide_networks:d` networks are recorded at this width, how often it happens
-# is open. Whoever gets such an image from a network should look at the loss of its first epochs before blaming
-# the kind of loss.
+# `student_mse`, the likelier reading of the paper's loss, and `l2_rebal` have hardly moved since their first stretch.
+# The table, on test photographs, says where they are: the first beside *mean colour*, which is what a constant can do
+# at best under squared error, the second beside *weighted mean colour*, the same with weights for rare colours. These
+# networks have stopped looking at the image. Short trials, of which only logs were kept, do not put it down to
+# precision or to the loss alone: `student_mse` falls in single precision just so, but not with another seed, nor at a
+# fifth of the rate, nor from He's beginning. Since {glue:text}`wide_networks:d` networks are recorded at this width,
+# how often it happens is open. Whoever gets such an image from a network should look at the loss of its first epochs
+# before blaming the kind of loss.
 #
 # ## What we found
 #
@@ -303,4 +303,5 @@ wide_found.table(names, fell)
 #   not, in a short trial.
 # - The numbers stand for {glue:text}`networks:d` networks of {glue:text}`steps:,d` steps.
 #
-# The networks are trained. What do they get wrong? {doc}`05_reds_yellows` begins with the colours that fade first.
+# The networks are trained. What do they get wrong? {doc}`05_reds_yellows` begins with those that the student paper
+# misses most.

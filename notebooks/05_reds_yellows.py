@@ -74,8 +74,8 @@ figures.image_grid(examples.colorize_systems(images, networks, columns, gains))
 # ## What the paper says
 #
 # Section 3.1 of {cite:t}`psacharopoulos` compares the network that it trained with squared error and the original one
-# without rebalancing. In our words: both show most reds and yellows as greys or blues; as both do it, the loss cannot
-# be the reason; the reason is the missing rebalancing, and adding it would be the direct cure.
+# without rebalancing. In our words: both show most reds and yellows as greys or blues; as both do it, the loss is
+# assumed not to be the reason; the reason is the missing rebalancing, and adding it would be the direct cure.
 #
 # The first is an observation made by eye. The second needs more than that: two networks may both fail and one of them
 # twice as badly, so "both" has to become "both, to the same extent". The third is a prediction, since the paper did not
@@ -100,7 +100,7 @@ figures.image_grid(examples.colorize_systems(images, networks, columns, gains))
 sectors = pd.Series(metrics.SECTORS, name="begins at (degrees)").to_frame()
 sectors.rename_axis("sector")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-hue-confusion", "caption": "What became of vivid pixels of the test photographs. Rows are true hues, columns what the pixels were shown as; each row sums to one. A cell has the colour of its column, the stronger the larger its share, so that the last column, grey, holds what has faded, and a confused hue stands off the diagonal: reds and purples are painted in orange and grey first of all, and of blue, which keeps its hue best, as much fades as stays. Above, without weights for rare colours: a gain takes weight out of the last column and leaves the hues. Below, with them: red is shown as red, and so are many oranges and yellows."}, "image": {"alt": "Six heat maps of true hue against shown hue, one for each network and read-out, with the share of pixels in each cell"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-hue-confusion", "caption": "What became of vivid pixels of the test photographs. Rows are true hues, columns what the pixels were shown as; each row sums to one. A cell has the colour of its column, the stronger the larger its share, so that the last column, grey, holds what has faded, and a confused hue stands off the diagonal: in the first two maps reds and purples are painted in orange and grey first of all, and of blue, which keeps its hue best there, about as much fades as stays. A gain takes weight out of the last column and leaves the hues. Below, with weights for rare colours: red is shown as red, and so are many oranges, yellows and purples."}, "image": {"alt": "Six heat maps of true hue against shown hue, one for each network and read-out, with the share of pixels in each cell"}}
 order = ["l2", "ce@1", "ce@1+gain", "l2_rebal", "ce_rebal@1", "ce@1~0.5"]
 shares = {s: found.confusion(s) for s in order if s in found.systems}
 figures.plot_confusion(shares)
@@ -153,11 +153,11 @@ answers.findings_table({"H4": h4})
 #
 # ## Recall can be bought
 #
-# **Recall says little without precision.** The **recall** of red is the share of
-# truly red pixels whose predicted colour lies within {glue:text}`hit:d` $ab$ units of the true one; its **precision**
-# the same share among the pixels that are *shown* as red. A touch of the right hue hits a pale red, so one colour for
-# every pixel of every image has a recall, too: the mean colour of the training labels, and the same with weights for
-# rare colours.
+# **Recall says little without precision.** The **recall** of red is the share of truly red pixels whose predicted
+# colour lies within {glue:text}`hit:d` $ab$ units of the true one; its **precision** the same share among the pixels
+# whose predicted hue is red and whose predicted chroma is above {glue:text}`vivid:d`, so that *shown* is stricter here
+# than in the maps above. A touch of the right hue hits a pale red, so one colour for every pixel of every image has a
+# recall, too: the mean colour of the training labels, and the same with weights for rare colours.
 
 # %% tags=["hide-input"]
 for system, name in {"weighted": "weighted", "ce@1": "ce"}.items():

@@ -117,9 +117,9 @@ for system, name in vivid.items():
 #
 # ## What colour elsewhere costs here
 #
-# **Whatever makes images vivid is paid for on neutral pixels.** The last panel is what is won, the chroma over all
-# pixels that points at the true hue; the others are the cost. (The student's loss is shown with the true lightness, as
-# an error of its own lightness would count in CIEDE2000.)
+# **A gain and weights for rare colours are paid for on neutral pixels.** The last panel is what is won, the chroma over
+# all pixels that points at the true hue; the others are the cost. (The student's loss is shown with the true lightness,
+# as an error of its own lightness would count in CIEDE2000.)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-neutrals", "caption": "Errors on neutral pixels and the chroma that they get there, beside the share of true chroma that is found over all pixels. Hollow points are means of a classifier, plus signs gain controls. Dotted: the grey baseline in the first panel, the true chroma of these pixels in the second, all of the true chroma in the third."}, "image": {"alt": "Three panels of points with intervals, a row for each system: CIEDE2000 error and chroma on neutral pixels, and true-hue chroma ratio of all pixels"}}
 order = ["grey", "mean", "weighted", "student_mse+L", "l2", "ce@0.38", "ce@1",
@@ -201,7 +201,7 @@ for system, sector in product(("l2", "ce@1"), ("orange", "yellow")):
 #
 # ## What we found
 #
-# - **A draw between the losses.** On neutral pixels the mean CIEDE2000 error is {glue:text}`l2_error:.2f` with squared
+# - **A draw within the margin.** On neutral pixels the mean CIEDE2000 error is {glue:text}`l2_error:.2f` with squared
 #   error and {glue:text}`ce_1_error:.2f` with cross entropy at its mean: {glue:text}`gap:s`.
 # - **Not as good as grey.** Plain grey is wrong by {glue:text}`grey_error:.2f`, one mean colour by
 #   {glue:text}`mean_error:.2f`. That neutrals are fine under both losses: **{glue:text}`h6:s`**.
@@ -209,8 +209,8 @@ for system, sector in product(("l2", "ce@1"), ("orange", "yellow")):
 #   {glue:text}`gain:s` with a gain and, trained with weights, {glue:text}`rebal:s`. Against the gain control the
 #   weights make it {glue:text}`rebal_gain:s`.
 # - **The cast** of `l2` along $b$ is {glue:text}`l2_tint:s`, that of `ce` {glue:text}`ce_1_tint:s`.
-# - **Tan** is not among the neutrals. Of the true chroma of orange and yellow, the sectors that it lies between, `l2`
-#   finds {glue:text}`l2_orange:.2f` and {glue:text}`l2_yellow:.2f`.
+# - **Tan** is not among the neutrals. Of the true chroma of yellow, the sector that it lies in, and of orange beside
+#   it, `l2` finds {glue:text}`l2_yellow:.2f` and {glue:text}`l2_orange:.2f`.
 # - All numbers are from {glue:text}`pictures:,d` test images, profile {glue:text}`profile_name:s`; the intervals cover
 #   {glue:text}`covers:s`. Differences are taken on the seeds that both arms have.
 #

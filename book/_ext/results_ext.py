@@ -363,9 +363,9 @@ class Rules(Source):
         first, second = (claims.read()[f"version{number}"] for number in (1, 2))
         fixed = (
             f"Rules have versions. Version 1 was written and committed on {first['committed']} as "
-            f"`{first['commit']}`, before any result; its verdicts stand as they came out, of networks "
-            f"trained for less time on fewer photographs, which are gone. Version 2 was written on {second['date']} and committed on {second['committed']} as "
-            f"`{second['commit']}`, before any "
+            f"`{first['commit']}`, before any result; its verdicts stand as they came out, of networks trained for "
+            "less time on fewer photographs, which are gone. Version 2 was written on "
+            f"{second['date']} and committed on {second['committed']} as `{second['commit']}`, before any "
             "network of profile `evening` had been measured on test photographs. Version 2 decides. Version 1 is shown "
             "beside it, with what was wrong with it."
         )
