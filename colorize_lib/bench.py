@@ -194,7 +194,7 @@ def switches(config: Config, store: Store, arm: str, compiled: bool = False) -> 
             step = _stepping(run)
             step()
         except Exception as error:  # a compiler that is missing, an operation without a deterministic form
-            rows[-1]["error"] = str(error).strip().splitlines()[0][:200]
+            rows[-1]["error"] = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             continue
         works[len(rows) - 1] = step
     times = _times(device, works, seconds=SECONDS)

@@ -116,7 +116,7 @@ def _explained(error: Exception) -> tuple[str, int] | None:
         return "out of memory", 1
     if isinstance(error, OSError):
         return f"{error.strerror}: {error.filename}" if error.filename else str(error), 1
-    if isinstance(error, ModuleNotFoundError) and not error.name.startswith(__package__):
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith(__package__):
         return f"the package {error.name} is needed; pip install 'colorize-lib[book]' brings all that are", 2
     return None
 

@@ -202,7 +202,6 @@ def load_config(profile: str = "smoke", **overrides) -> Config:
             raise ValueError(f"parameter {name!r} is unknown{hint} Allowed: {', '.join(sorted(FIELDS))}")
     values = {"profile": profile, **PROFILES[profile], **{k: _plain(k, v) for k, v in overrides.items()}}
     values.setdefault("recipe", not any(overrides.keys() & own for own in RECIPES.get(profile, {}).values()))
-    values["profile"] = profile
     if values.get("seeds") == () and values.get("data"):
         del values["seeds"]
     config = Config(**values)

@@ -49,7 +49,7 @@ LAYERS = [
     {"book.figures"},
     {"book.oracle", "book.faults"},
     {"book.answers", "book.eyes"},
-    {"book.ladder", "book.readers", "book.passports"},
+    {"book.ladder", "book.readers", "book.passports", "book.variants"},
     {"book.build"},
     {"bench"},
     {"cli"},

@@ -1,4 +1,4 @@
-"""Numbers, verdicts and tables in the pages, read from the result files through `colorize_lib.results`.
+"""Numbers, verdicts and tables in the pages, read from the result files through `evaluation.results`.
 
 The role `{result}` puts one number into a sentence. What follows the profile is a system and a metric, a difference
 of two systems and a metric, a kind of pictures with both, or any other place in the profile's summary (`n_seeds`

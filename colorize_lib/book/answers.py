@@ -89,7 +89,7 @@ class View:
     def spread(self) -> Tensor:
         """Root mean squared distance of the possible colours from their mean, [h, w]."""
         p, centers = distribution(self.logits)[0], ab_gamut_centers()
-        return torch.sqrt(p @ centers.square().sum(1) - (p @ centers).square().sum(-1))
+        return (p @ centers.square().sum(1) - (p @ centers).square().sum(-1)).clamp_min(0).sqrt()
 
     def at(self, place: tuple[int, int]) -> Tensor:
         """The distribution at one position, [313]."""

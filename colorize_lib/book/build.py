@@ -62,7 +62,7 @@ def run(names: list[str], values: dict) -> int:
     root, jobs = repository(), {}
     values = _from_root(root, values)
     _log(f"reading {len(names)} notebooks")
-    for name in (Path(name).stem for name in names):
+    for name in dict.fromkeys(Path(name).stem for name in names):
         defaults = defaults_of(root / f"notebooks/{name}.py")
         folder = root / "runs/notebooks" / str(values.get("profile", defaults.get("profile")))
         jobs.setdefault(folder, []).append((name, check_parameters(name, defaults, values)))
@@ -88,7 +88,8 @@ def book(values: dict) -> int:
         profiles[name] = given.get("profile", known.get("profile"))
         taken |= _taken(known)
     if unknown := set(values) - taken:
-        raise ValueError(f"no notebook has a parameter {', '.join(map(repr, unknown))}")
+        wrong, known = (", ".join(sorted(some)) for some in (map(repr, unknown), taken))
+        raise ValueError(f"no notebook has a parameter {wrong}; allowed: {known}")
     executed = root / "_build/run"
     if execute_all(root, jobs, executed):
         return 1

@@ -266,7 +266,9 @@ class Record:
         try:
             table = pq.read_table(path)
             about = json.loads(table.schema.metadata[b"about"])
-        except (pa.ArrowInvalid, KeyError, TypeError) as error:
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError, KeyError, TypeError) as error:
             raise ValueError(f"{path} is no record of a run: {error}") from None
         parts: dict[str, dict] = {}
         for name in table.column_names:

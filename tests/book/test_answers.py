@@ -48,6 +48,12 @@ def test_answers_to_two_colours_by_hand():
     assert {tuple(ab) for ab in found["sample"].tolist()} == {tuple(red.tolist()), tuple(blue.tolist())}
 
 
+def test_what_is_certain_has_no_spread_whatever_rounding_does():
+    logits = 20 * torch.randn(1, 313, 20, 20, generator=torch.Generator().manual_seed(0))
+    view = dataclasses.replace(two_colours(0.5), logits=logits)
+    assert torch.isfinite(view.spread).all() and (view.spread >= 0).all()
+
+
 def test_costs_of_two_colours_by_hand():
     table = answers.cost_table(two_colours(0.4), (1, 1))
     apart = float((CENTERS[RED] - CENTERS[BLUE]).norm())

@@ -242,6 +242,17 @@ def test_weights_alone_can_be_recorded(made, tmp_path):
         records.record(load_config("laptop"), made.store, [path], out, made.runs, log=None)
 
 
+def test_a_damaged_record_is_named(made, tmp_path):
+    whole = next(made.folder.glob("runs/l2-s0-*")).read_bytes()
+    path = tmp_path / "damaged.parquet"
+    for damaged in (b"", whole[:-9], whole[:400] + bytes(64) + whole[464:], b"PAR1" + bytes(40) + b"PAR1"):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="damaged.parquet is no record of a run"):
+            Record.read(path)
+    with pytest.raises(FileNotFoundError):
+        Record.read(tmp_path / "nothing.parquet")
+
+
 def test_curves_alone_are_recorded_without_measuring_and_replace_nothing(made, tmp_path, monkeypatch):
     shutil.copytree(made.runs, tmp_path / "runs")
     first, both = (dataclasses.replace(made.config, arms=("l2",), seeds=seeds) for seeds in ((0,), (0, 1)))

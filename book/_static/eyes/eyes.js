@@ -275,13 +275,14 @@
 
   /** Run one of the tests, one at a time; say so where an image cannot be loaded. */
   async function take(test, status) {
-    for (const id of ["start", "sheets-start"]) $(id).disabled = true;
+    const buttons = [$("start"), $("sheets-start"), ...document.querySelectorAll("[data-eyes=again]")];
+    for (const button of buttons) button.disabled = true;
     try {
       await test();
     } catch (error) {
       status.textContent = `The test cannot go on: ${error.message}`;
     }
-    for (const id of ["start", "sheets-start"]) $(id).disabled = false;
+    for (const button of buttons) button.disabled = false;
   }
 
   document.addEventListener("DOMContentLoaded", () => {
