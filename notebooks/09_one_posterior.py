@@ -283,12 +283,13 @@ glue("small_profile", small.profile, display=False)
 glue("dose_seeds", len(given.index.unique("seed")), display=False)
 
 # %% [markdown]
-# Weights in training less the tilt by as much, paired by seed, with intervals over the seeds alone:
+# **Colour comes with the dose, whichever way it is given; a tilt pays less AuC for it.** Weights in training less the
+# tilt by as much, paired by seed, with intervals over the seeds alone:
 #
-# - **`ce_rebal`.** Balanced AuC {glue:text}`dose_ce_rebal_auc_balanced:s`. AuC {glue:text}`dose_ce_rebal_auc:s`. True-hue
-#   ratio {glue:text}`dose_ce_rebal_true_hue_ratio:s`.
-# - **`l2_rebal`.** Balanced AuC {glue:text}`dose_l2_rebal_auc_balanced:s`. AuC {glue:text}`dose_l2_rebal_auc:s`. True-hue
-#   ratio {glue:text}`dose_l2_rebal_true_hue_ratio:s`.
+# - **`ce_rebal`.** Balanced AuC {glue:text}`dose_ce_rebal_auc_balanced:s`. AuC {glue:text}`dose_ce_rebal_auc:s`.
+#   Colourfulness {glue:text}`dose_ce_rebal_colourfulness:s`.
+# - **`l2_rebal`.** Balanced AuC {glue:text}`dose_l2_rebal_auc_balanced:s`. AuC {glue:text}`dose_l2_rebal_auc:s`.
+#   Colourfulness {glue:text}`dose_l2_rebal_colourfulness:s`.
 #
 # ## What can be had for nothing
 #
@@ -414,6 +415,8 @@ chosen.rename(columns=columns).reindex(columns=list(columns.values())).round(3)
 # - **The collapse.** `l2` less `ce` at its mean: AuC {glue:text}`l2_auc:s`, colourfulness
 #   {glue:text}`l2_colourfulness:s`. `l2_rebal` less the tilted `ce`: AuC {glue:text}`l2_rebal_auc:s`. `ce_rebal` less
 #   the tilted `ce`: AuC {glue:text}`ce_rebal_1_auc:s`.
+# - **Doses.** Weights in training less a tilt by as much, AuC: `ce_rebal` {glue:text}`dose_ce_rebal_auc:s`; `l2_rebal`
+#   {glue:text}`dose_l2_rebal_auc:s`.
 # - **The gain control.** Against it the tilted mean's AuC is {glue:text}`ce_gain_auc:s`, its balanced AuC
 #   {glue:text}`ce_gain_auc_balanced:s`, its CIEDE2000 {glue:text}`ce_gain_ciede2000:s`. Hues that the tilt
 #   finds better: {glue:text}`tilt_finds:s`; that the gain does: {glue:text}`gain_finds:s`.

@@ -286,9 +286,10 @@ def train_run(
     """Train one arm with one seed and return the run's folder; read it if finished, resume it if begun.
 
     log: called with lines of progress (None for silence). stop_after: leave after so many steps with a checkpoint
-    written. On Ctrl-C the step is finished and saved, and KeyboardInterrupt raised; called again, the run goes on
-    there. Raises ValueError where the machine cannot compute the run's precision or another process trains it,
-    FloatingPointError where loss or weights are no longer finite, and MemoryError where memory does not suffice.
+    written. On Ctrl-C the step is finished and saved, or after the last one the run finished, and KeyboardInterrupt
+    raised; called again, the run goes on there. Raises ValueError where the machine cannot compute the run's precision
+    or another process trains it, FloatingPointError where loss or weights are no longer finite, and MemoryError where
+    memory does not suffice.
     """
     run = Run(config, arm, seed, store, runs)
     if from_first(lambda: run.finished):
@@ -316,15 +317,16 @@ def complete(run: Run, log=print, stop_after: int | None = None) -> Path:
         if run.step < run.steps:
             run.save()
             barrier()  # the others must not leave while the first still writes
-    if interrupted and run.step < last:
-        if world().first:
+    folder = run.finish() if run.step == run.steps else run.folder
+    if interrupted:
+        if world().first and run.step < run.steps:
             print(f"interrupted and saved at step {run.step} of {run.steps}; the same command goes on from there")
         raise KeyboardInterrupt
-    return run.finish() if run.step == run.steps else run.folder
+    return folder
 
 
 def _train(run: Run, last: int, interrupt: _Interrupt, progress: Progress) -> bool:
-    """Take steps until `last` or an interruption; returns whether it was one."""
+    """Take steps until `last` or an interruption; returns whether one was asked for."""
     config, begun = run.config, clock() - run.seconds
     while run.step < last:
         if (run.step % ASKED_EVERY == 0 or world().size == 1) and any_rank(interrupt.asked):
@@ -340,7 +342,7 @@ def _train(run: Run, last: int, interrupt: _Interrupt, progress: Progress) -> bo
                 run.save()
             else:
                 run.write_history()
-    return False
+    return any_rank(interrupt.asked)
 
 
 def _take_step(run: Run) -> None:

@@ -29,7 +29,7 @@ from colorize_lib.quantize import ab_gamut_centers, densify, soft_encode
 from colorize_lib.training import loop as train
 from colorize_lib.training.batches import Batches, batch_order
 from colorize_lib.training.distributed import ALONE
-from colorize_lib.training.loop import Run, complete, learning_rate, total_steps, train_run
+from colorize_lib.training.loop import Run, complete, learning_rate, total_steps, train_all, train_run
 
 # ------------------------------------------------------------------------------------------------------ a whole run
 
@@ -100,6 +100,20 @@ def test_ctrl_c_finishes_the_step_and_saves_it(finished, store, tmp_path, monkey
     assert signal.getsignal(signal.SIGINT) == handler
     folder = train_run(TINY, "l2", 0, store, tmp_path, log=None)
     assert same_run(folder, finished["l2"])
+
+
+def test_ctrl_c_at_the_very_end_finishes_the_run_and_starts_no_other(finished, store, tmp_path, monkeypatch, capsys):
+    def asked(run, validate=Run.validate):
+        if run.step == run.steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return validate(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "validate", asked)
+        with pytest.raises(KeyboardInterrupt):
+            train_all(dataclasses.replace(TINY, arms=("l2", "ce"), seeds=(0,)), store, tmp_path, log=None)
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    assert same_run(folder, finished["l2"]) and "interrupted" not in capsys.readouterr().out
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(store, tmp_path, monkeypatch):
