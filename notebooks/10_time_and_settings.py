@@ -409,11 +409,11 @@ variants.table(settled)
 # part in the comparison.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-adam", "caption": "Error in ab on validation photographs, in per cent of that with the paper's setting, less it: a rate of 0.001, a second beta of 0.999 and no decay, which is the point at 0. Below the dotted line a setting counts as better. Points of one rate stand beside each other."}, "image": {"alt": "Two panels of differences with intervals against the learning rate, squared error and cross entropy, with a line for each second beta, solid without and dashed with weight decay"}}
-grid = variants.adam_grid(settled["H12"])
 margin = settled["H12"].hypothesis.checks[0].margin
-variants.plot_adam(grid, margin)
+variants.plot_adam(variants.adam_grid(settled["H12"]), margin)
 
 # %% tags=["hide-input"]
+grid = variants.adam_grid(settled["H12"])
 for system in ("l2", "ce@1"):
     best = variants.best_adam(grid, system)
     glue(f"adam_{system[:2]}", best, display=False)
