@@ -94,7 +94,7 @@ def plot_adam(grid: pd.DataFrame, margin: float) -> Figure:
     """Differences of `adam_grid` in per cent against the rate: a panel a loss, a line each second beta with each decay.
     Dotted is the margin below which a setting counts as better."""
     systems = list(dict.fromkeys(grid.system))
-    figure, axes = plt.subplots(1, max(1, len(systems)), figsize=(WIDTH, 3.6), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, max(1, len(systems)), figsize=(WIDTH, 3.0), sharey=True, squeeze=False)
     for axis, system in zip(axes[0], systems, strict=False):
         axis.axhline(100 * margin, color="#555555", lw=1.2, ls="dotted")
         lines = grid[grid.system == system].sort_values("lr").groupby(["decay", "beta2"])
