@@ -280,12 +280,12 @@ elsewhere = [title for title, rung in others.items() if ladder.collapsed(rung)]
 glue("failed_elsewhere", ", ".join(elsewhere) or "none", display=False)
 
 # %% [markdown]
-# On rung {glue:text}`last_rung:s`, which has the student paper's width, batch, length, rate and betas,
-# and plain ReLUs (the start is PyTorch's own), networks that have hardly more chroma along the true hue than one constant
-# colour: {glue:text}`failed:s`. Other rungs with such networks: {glue:text}`failed_elsewhere:s`. {doc}`04_training` has
-# their curves, and their measures beside those of the constant colours. A curve that is flat from the first epochs on
-# gives such a network away. **A failed training looks just like a dull loss**, and who trains one network and looks at
-# its images cannot tell them apart.
+# On rung {glue:text}`last_rung:s`, which has the student paper's width, batch, length, rate and betas, and plain ReLUs
+# (the start is PyTorch's own), networks that have hardly more chroma along the true hue than one constant colour:
+# {glue:text}`failed:s`. Other rungs with such networks: {glue:text}`failed_elsewhere:s`. {doc}`04_training` has their
+# curves, and their measures beside those of the constant colours. A curve that is flat from the first epochs on gives
+# such a network away. **A failed training looks just like a dull loss**, and who trains one network and looks at its
+# images cannot tell them apart.
 #
 # Short trials beside, which were not recorded and are no more than a hint, point to the start and the rate: another
 # seed, a lower rate and a better start each avoided it, a finer precision did not.
@@ -403,10 +403,10 @@ variants.table(settled)
 # ### Which Adam?
 #
 # **Would another rate, momentum or decay have taught more?** The student paper took Adam's usual settings and judged by
-# eye. Here four peak rates were tried with two second betas, Adam's own and the original's, without and with the
-# original's decay: {result}`ablation/passports/l2-s0-4d5b28c661/steps:,d` steps each, on the same photographs in the same
-# order. What counts is the error in ab on validation photographs, by which one would choose; test photographs play no
-# part in the comparison.
+# eye. The grid has four peak rates, each with two second betas, Adam's own and the original's, without and with the
+# original's decay; below is what of it is recorded: {result}`ablation/passports/l2-s0-4d5b28c661/steps:,d` steps each,
+# on the same photographs in the same order. What counts is the error in ab on validation photographs, by which one
+# would choose; test photographs play no part in the comparison.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-adam", "caption": "Error in ab on validation photographs, in per cent of that with the paper's setting, less it: a rate of 0.001, a second beta of 0.999 and no decay, which is the point at 0. Below the dotted line a setting counts as better. Points of one rate stand beside each other."}, "image": {"alt": "Two panels of differences with intervals against the learning rate, squared error and cross entropy, with a line for each second beta, solid without and dashed with weight decay"}}
 margin = settled["H12"].hypothesis.checks[0].margin

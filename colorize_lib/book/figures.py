@@ -1,8 +1,8 @@
 """Every figure of the book: one style, one colour an arm, one function a figure.
 
 Each `plot_*` function takes numbers or images, draws, and returns a closed figure, which a notebook shows as the
-value of its cell. Nothing is computed here that the prose quotes. Figures of single chapters stand
-in modules of their own.
+value of its cell. Nothing is computed here that the prose quotes. Figures of single chapters stand in modules of
+their own.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ def pairs(
     found: Results, settings: Iterable[str], systems: Iterable[str] = ("l2", "ce@1")
 ) -> dict[str, tuple[str, str]]:
     """Systems with other settings, as far as they are recorded, and the usual one that each is held against."""
-    pairs = {f"{system} {setting}": system for system in systems for setting in settings}
-    return {name: (name, usual) for name, usual in pairs.items() if name in found.systems}
+    usual_of = {f"{system} {setting}": system for system in systems for setting in settings}
+    return {name: (name, usual) for name, usual in usual_of.items() if name in found.systems}
 
 
 def table(verdicts: dict[str, Verdict]) -> pd.DataFrame:
@@ -61,21 +61,18 @@ def adam_grid(verdict: Verdict) -> pd.DataFrame:
     """What is recorded of the grid of H12, a row a setting: system, lr, beta2, decay and difference, the `Interval` of
     the relative difference in error from the paper's setting, which stands first and has none."""
     note("judged", runs=list(verdict.runs))
-    usual = load_config(verdict.hypothesis.profile)
-    own, rows = {"lr": usual.lr, "betas": "{:g}:{:g}".format(*usual.betas), "weight_decay": usual.weight_decay}, []
+    usual, rows = load_config(verdict.hypothesis.profile), {}
+    own = (usual.lr, usual.betas[1], usual.weight_decay)
     for finding in verdict.findings:
         system = System.parse(finding.check.effect.terms[0].system)
         changed = dict(setting.split("=") for setting in system.variant.split(","))
-        for values, difference in (
-            (own, Interval.of(0.0, 0.0, 1, finding.effect.seeds, 0)),
-            (own | changed, finding.effect),
-        ):
-            beta2 = float(values["betas"].split(":")[1])
-            rows.append(
-                (str(system.of_variant("")), float(values["lr"]), beta2, float(values["weight_decay"]), difference)
-            )
-    columns = ["system", "lr", "beta2", "decay", "difference"]
-    return pd.DataFrame(rows, columns=columns).drop_duplicates(columns[:-1], ignore_index=True)
+        beta2 = changed["betas"].split(":")[1] if "betas" in changed else own[1]
+        mine = float(changed.get("lr", own[0])), float(beta2), float(changed.get("weight_decay", own[2]))
+        name = str(system.of_variant(""))
+        rows.setdefault((name, *own), Interval.of(0.0, 0.0, 1, finding.effect.seeds, 0))
+        rows[name, *mine] = finding.effect
+    return pd.DataFrame([(*place, difference) for place, difference in rows.items()],
+                        columns=["system", "lr", "beta2", "decay", "difference"])  # fmt: skip
 
 
 def best_adam(grid: pd.DataFrame, system: str) -> str:

@@ -375,12 +375,10 @@ class ImageSet:
         Record(record.about | {"history": history}, record.tables).write(kept)
         return Record.read(kept)
 
-    def curve(self, folder: Path) -> Record:
+    def curve(self, folder: Path, truth: Record) -> Record:
         """How the run of a folder was trained, and nothing of its systems: for what is decided on validation images."""
-        about = {"key": self.key, "test_data": self.store.fingerprint(self.rows), "images": len(self.rows),
-                 "passport": read_passport(folder), "gains": {}, "validation": {},
-                 "history": pd.read_csv(folder / "history.csv").to_dict("list")} | _facts({})  # fmt: skip
-        return Record(about, {})
+        record = self._record(truth, read_passport(folder), {}, {}, {})
+        return Record(record.about | {"history": pd.read_csv(folder / "history.csv").to_dict("list")}, record.tables)
 
     def _measured_run(self, colorizer: Colorizer, truth: Record, readouts: tuple[Readout, ...], progress) -> Record:
         prior = torch.tensor(truth.about["prior"])
@@ -388,8 +386,13 @@ class ImageSet:
         gains = gain_factors(colorizer, validation, readouts)
         dialed = _dials(colorizer, validation, prior, readouts, gains, progress)
         measured = measure_systems(colorizer, self.images, prior, readouts, gains, progress)
+        return self._record(truth, colorizer.passport, gains, dialed, measured)
+
+    def _record(
+        self, truth: Record, passport: dict, gains: dict, validation: dict, measured: dict[str, metrics.Measured]
+    ) -> Record:
         about = {"key": self.key, "test_data": truth.about["test_data"], "images": len(self.rows),
-                 "passport": colorizer.passport, "gains": gains, "validation": dialed} | _facts(measured)  # fmt: skip
+                 "passport": passport, "gains": gains, "validation": validation} | _facts(measured)  # fmt: skip
         return Record(about, _kept(measured))
 
 

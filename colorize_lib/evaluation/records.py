@@ -340,7 +340,7 @@ def record(
         file = folder / "runs" / f"{read_passport(path)['run']}.parquet"
         if curves and file.exists():
             continue  # it may hold more
-        found = images.curve(path) if curves else images.run(path, truth, questions(path, usual), log)
+        found = images.curve(path, truth) if curves else images.run(path, truth, questions(path, usual), log)
         truth.write(folder / "truth.parquet")
         found.write(file)
     return load(config.profile, folder=folder)
