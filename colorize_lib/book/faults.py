@@ -151,9 +151,8 @@ class Lineup:
 
     def curve(self, case: str) -> pd.DataFrame:
         """The history of a case, a row a validation."""
-        history = pd.concat([self.found.history.assign(variant=""), self.found.other_history])
-        mine = (history.variant == self.variants[case]) & (history.arm == CASES[case].arm)
-        return history[mine & (history.seed == self.found.summary["seeds"][0])].sort_values("step")
+        mine = self.found.curves(self.variants[case], [CASES[case].arm])
+        return mine[mine.seed == self.found.summary["seeds"][0]]
 
 
 def lineup(config: Config, budget: float, runs: Path = RUNS, log=None) -> Lineup:

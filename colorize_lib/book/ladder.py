@@ -113,17 +113,12 @@ class Rung:
     @property
     def history(self) -> pd.DataFrame:
         """The curves of its runs."""
-        passports = self.found.summary["passports"].items()
-        self.found.note_runs(run for run, p in passports if p.get("variant", "") == self.variant)
-        if not self.variant:
-            return self.found.history
-        others = self.found.other_history
-        return others[others.variant == self.variant]
+        return self.found.curves(self.variant)
 
     @property
     def curves(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """The arm and the curve of each of its runs, one after another."""
-        for (arm, _), curve in self.history.sort_values("step").groupby(["arm", "seed"], sort=False):
+        for (arm, _), curve in self.history.groupby(["arm", "seed"], sort=False):
             yield arm, curve
 
 

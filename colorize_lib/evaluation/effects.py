@@ -161,8 +161,7 @@ class Effect:
         """Seed by seed from the curves, with an interval over seeds by Student's t."""
         if strange := [term.metric for term in self.terms if term.metric not in CURVES]:
             raise ValueError(f"effect {self.text!r} mixes {strange[0]} with what is read from curves")
-        history = pd.concat([found.history.assign(variant=""), found.other_history])
-        by_term = [_by_seed(history, term) for term in self.terms]
+        by_term = [_by_seed(found, term) for term in self.terms]
         seeds = sorted(set.intersection(*map(set, by_term)))
         if len(seeds) < 2:
             raise ValueError(f"{self.text} has {len(seeds)} seed(s) in common, but its interval is over seeds")
@@ -187,13 +186,13 @@ def _value(node: ast.expr, values: np.ndarray):
     return np.float64(node.value)
 
 
-def _by_seed(history: pd.DataFrame, term: Term) -> dict[int, float]:
+def _by_seed(found: Results, term: Term) -> dict[int, float]:
     """What a term reads from the curve of each seed; ValueError if there is no such run or column."""
     system = System.parse(term.system)
-    mine = history[(history.arm == system.arm) & (history.variant == system.variant)]
+    mine = found.curves(system.variant, [system.arm])
     if mine.empty:
         raise ValueError(f"no curve of {system.arm} {system.variant}".strip())
     try:
-        return {seed: CURVES[term.metric][1](part.sort_values("step")) for seed, part in mine.groupby("seed")}
+        return {seed: CURVES[term.metric][1](part) for seed, part in mine.groupby("seed")}
     except KeyError as error:
         raise ValueError(f"the curves of {system.arm} lack what {term.metric} needs: {error.args[0]}") from None

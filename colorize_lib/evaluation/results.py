@@ -228,6 +228,15 @@ class Results:
         self.note_runs(r for r, p in passports.items()
                        if (p["arm"], p["variant"]) == (asked.arm, asked.variant) and p["seed"] in seeds)  # fmt: skip
 
+    def curves(self, variant: str = "", arms: Iterable[str] = ARMS) -> pd.DataFrame:
+        """The history of some arms' runs with the profile's own settings, or with others, step by step."""
+        arms, history = set(arms), self.history
+        if variant:
+            history = self.other_history[self.other_history.variant == variant]
+        passports = self.summary["passports"].items()
+        self.note_runs(run for run, p in passports if p["arm"] in arms and p["variant"] == variant)
+        return history[history.arm.isin(arms)].sort_values("step")
+
     def usual_runs(self, arms: Iterable[str] = ARMS) -> list[str]:
         """Runs of some arms whose settings are the profile's own."""
         arms = set(arms)

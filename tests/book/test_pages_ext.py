@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pages_ext
 from PIL import Image
@@ -81,7 +82,24 @@ def test_light_images_keep_every_pixel(tmp_path):
     assert (tmp_path / "clear.png").read_bytes() == before["clear.png"]
     assert (tmp_path / "opaque.png").stat().st_size < len(before["opaque.png"])
     drawing[:20, :, 3] = 255
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "opaque.png")), drawing[:, :, :3])
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "opaque.png").convert("RGB")), drawing[:, :, :3])
+
+
+def test_line_figures_get_a_palette_and_planes_of_colour_keep_theirs(tmp_path):
+    figure, axes = plt.subplots()
+    for colour in ("#0072B2", "#E69F00"):
+        axes.plot(np.random.default_rng(len(axes.lines)).normal(size=40), color=colour)
+    figure.savefig(tmp_path / "lines.png")
+    plt.close(figure)
+    plane = np.dstack([*np.mgrid[:256, :256], np.full((256, 256), 128)]).astype(np.uint8)
+    Image.fromarray(plane).save(tmp_path / "plane.png", compress_level=1)
+    lines = np.asarray(Image.open(tmp_path / "lines.png").convert("RGB")).astype(int)
+    size = (tmp_path / "lines.png").stat().st_size
+    pages_ext.lighten(tmp_path)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "plane.png")), plane)
+    small = Image.open(tmp_path / "lines.png")
+    assert small.mode == "P" and (tmp_path / "lines.png").stat().st_size < size / 2
+    assert abs(np.asarray(small.convert("RGB")) - lines).max() <= pages_ext.PALETTE_MOST
 
 
 def test_names_of_images_change_in_the_pages_too(tmp_path):

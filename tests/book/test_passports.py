@@ -10,6 +10,7 @@ import pytest
 from colorize_lib import trace
 from colorize_lib.book import passports
 from colorize_lib.evaluation import results
+from colorize_lib.evaluation.effects import Effect
 
 CELLS = {
     1: "from lib import draw, load\nfound = load('evening')",
@@ -124,3 +125,14 @@ def test_results_tell_which_runs_a_number_is_of(tmp_path, monkeypatch):
     first, second = map(json.loads, (tmp_path / "trace").read_text().splitlines())
     assert first["line"] == 1 and all(re.match(r"l2-s\d-", run) for run in first["runs"]) and first["runs"]
     assert second["runs"] == {} and second["images"] == found.summary["pictures"]
+
+
+def test_what_is_read_from_curves_tells_its_runs(tmp_path, monkeypatch):
+    found = results.load("ablation")
+    monkeypatch.setenv(trace.VARIABLE, str(tmp_path / "trace"))
+    effect = Effect("val_ab_error(l2 steps=2000) - val_ab_error(ce@1)")
+    exec("effect.measure(found)", {"In": ["", "a"], "found": found, "effect": effect})
+    told = [json.loads(line)["runs"] for line in (tmp_path / "trace").read_text().splitlines()]
+    passports = found.summary["passports"]
+    read = {(passports[run]["arm"], passports[run]["variant"]) for runs in told for run in runs}
+    assert read == {("l2", "steps=2000"), ("ce", "")} and sum(map(len, told)) == 6

@@ -141,7 +141,8 @@ def curves(ends: dict, variant: str = "") -> pd.DataFrame:
 def of_curves(*parts: pd.DataFrame) -> Results:
     history = pd.concat(parts, ignore_index=True)
     usual = history.variant == ""
-    return Results({"profile": "ablation"}, history[usual].drop(columns="variant"), {}, history[~usual])
+    summary = {"profile": "ablation", "passports": {}, "test_data": "", "pictures": 0}
+    return Results(summary, history[usual].drop(columns="variant"), {}, history[~usual])
 
 
 def test_an_interval_over_seeds_is_students():
