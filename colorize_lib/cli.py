@@ -570,7 +570,7 @@ def book(options) -> int:
 @command(
     option("--epoch", action="store_true", help="train a whole epoch of every arm as well"),
     option("--compile", action="store_true", help="try torch.compile on a processor as well, which takes minutes"),
-    *(option("--json", help=f"file to write (default: {BENCH}, which is always replaced)"), OVERWRITE),
+    *(option("--json", help=f"file to write (without this and --record: {BENCH}, always replaced)"), OVERWRITE),
     option(
         "--record", type=_name, metavar="NAME", help="write it among the recorded results under this name, for the book"
     ),
@@ -578,20 +578,25 @@ def book(options) -> int:
 )
 def bench(options) -> None:
     """Measure what this machine makes of training: steps, their parts, every switch, beside what it can do at best."""
-    path = _new_file(options) if options.json else BENCH
     given, few = parameters(options), {"data": "synthetic", "train_photos": 512}
     config = load_config(**{"profile": "laptop", **({} if "data" in given else few), **given})
+    from .data.files import check_writable
+    from .evaluation import records
+
+    paths = [_new_file(options)] if options.json else []
     if options.record:
         _need_clone("bench --record")
+        paths.append(records.bench_file(options.record))
+    paths = paths or [BENCH]
+    check_writable(paths[-1].parent)
     store = _store(config)
     from .bench import as_text, measure
-    from .evaluation import records
 
     found = measure(config, store, options.epoch, options.compile, log=_log)
     print(as_text(found))
-    path = records.bench_file(options.record) if options.record else path
-    records.save_json(found, path)
-    print(f"wrote {path}")
+    for path in paths:
+        records.save_json(found, path)
+        print(f"wrote {path}")
 
 
 @command(

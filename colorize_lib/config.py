@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 ARMS = ("student_mse", "l2", "l2_rebal", "ce", "ce_rebal")
 """The objectives, from the student's to Zhang's full method; `l2_rebal`, which neither paper has, completes the square
@@ -245,7 +246,7 @@ def _check(config: Config) -> None:
 
     need(len(config.arms) > 0 and set(config.arms) <= set(ARMS), "arms", f"some of {', '.join(ARMS)}")
     need(len(set(config.arms)) == len(config.arms), "arms", "each arm once")
-    need(all(seed >= 0 for seed in config.seeds), "seeds", "integers from 0")
+    need(all(0 <= seed < 2**53 for seed in config.seeds), "seeds", "integers from 0, below 2**53")
     need(len(set(config.seeds)) == len(config.seeds), "seeds", "each seed once")
     need(config.side >= 16 and config.side % 8 == 0, "side", "a multiple of 8, at least 16")
     need(0 < config.width <= 4, "width", "above 0, at most 4")
@@ -262,6 +263,7 @@ def _check(config: Config) -> None:
         need(0 <= getattr(config, name) < math.inf, name, "0 or more")
     for name in ("batch", "eval_every"):
         need(getattr(config, name) >= 1, name, "1 or more")
+    need(all(a < b for a, b in pairwise((0, *config.lr_steps))), "lr_steps", "steps above 0, in order, each once")
     need(len(config.lr_values) in (0, len(config.lr_steps)), "lr_values", "none, or one for each of lr_steps")
     need(all(0 < value < math.inf for value in config.lr_values), "lr_values", "finite numbers above 0")
     need(len(config.betas) == 2 and all(0 <= b < 1 for b in config.betas), "betas", "two numbers in [0, 1)")

@@ -47,20 +47,23 @@ def device_name(device: torch.device) -> str:
 
 
 def multiplies_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 numbers itself: CUDA devices, and processors with AMX or AVX-512 BF16."""
-    return device.type == "cuda" or _bf16_units() != "none"
+    """Whether the device multiplies bf16 numbers itself: CUDA devices from Ampere on, and processors with AMX or
+    AVX-512 BF16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return _bf16_units() != "none"
 
 
 def check_precision(precision: str, device: torch.device) -> None:
     """Raise ValueError where `device` cannot compute in `precision`.
 
-    In "bf16" the network multiplies in bf16; weights, losses and the optimiser's state are fp32. Processors that
-    have no instructions for it would emulate bf16, hundreds of times slower than fp32.
+    In "bf16" the network multiplies in bf16; weights, losses and the optimiser's state are fp32. Devices that have
+    no instructions for it would emulate bf16, on processors hundreds of times slower than fp32.
     """
     if precision == "bf16" and not multiplies_bf16(device):
         raise ValueError(
-            f"precision='bf16' is not possible on {device_name(device)}, which has no instructions for it (AMX, "
-            "AVX-512 BF16); give `-p precision fp32`"
+            f"precision='bf16' is not possible on {device_name(device)}, which has no instructions for it; "
+            "give `-p precision fp32`"
         )
 
 
@@ -101,7 +104,8 @@ def peak_memory(device: torch.device) -> int:
     """Bytes since `reset_peak_memory`: of tensors on a CUDA device, else of this process with Python and libraries."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if platform.system() == "Darwin" else 1024  # of ru_maxrss, see getrusage(2)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def synchronize(device: torch.device) -> None:

@@ -12,10 +12,11 @@ import pytest
 import tiny
 from PIL import Image
 
-from colorize_lib import cli, photos
+from colorize_lib import bench, cli, photos
 from colorize_lib.book import build
 from colorize_lib.config import PROFILES, Config, load_config
 from colorize_lib.data import prepare as data
+from colorize_lib.evaluation import records
 from colorize_lib.training import loop
 
 
@@ -410,6 +411,17 @@ def test_photo_takes_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
     run = next(tiny.experiment().runs.glob("l2-s1-*"))
     assert cli.main(["photo", str(tmp_path / "x.png"), "-o", str(tmp_path / "out"), "--run", str(run)]) == 0
     assert seen[0]["run"] == run.name
+
+
+def test_a_benchmark_is_written_wherever_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench, "measure", lambda *_, **__: {"steps": 1})
+    monkeypatch.setattr(bench, "as_text", str)
+    monkeypatch.setattr(records, "bench_file", lambda name: tmp_path / "recorded" / f"{name}.json")
+    for files in ([], ["--json", "mine.json"], ["--json", "both.json", "--record", "cpu"]):
+        assert cli.main(["bench", *files]) == 0
+    written = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.json")}
+    assert written == {"runs/bench.json", "mine.json", "both.json", "recorded/cpu.json"}
 
 
 @pytest.mark.parametrize("command", [["record"], ["tune"], ["export"], ["bench", "--record", "x"]])

@@ -104,7 +104,7 @@ IMPOSSIBLE = [
     ("arms", [], "student_mse, l2, l2_rebal, ce, ce_rebal"),
     ("arms", ["l3"], "student_mse, l2, l2_rebal, ce, ce_rebal"),
     ("arms", ["l2", "l2"], "each arm once"),
-    ("seeds", [-1], "integers from 0"),
+    ("seeds", [-1], "integers from 0, below 2**53"),
     ("seeds", [1, 1], "each seed once"),
     ("side", 60, "a multiple of 8, at least 16"),
     ("side", 8, "a multiple of 8, at least 16"),
@@ -137,6 +137,9 @@ IMPOSSIBLE = [
     ("checkpoint_seconds", -1, "0 or more"),
     ("test_photos", -1, "0 or more"),
     ("init_part", "trunk", "whole where init_from is not given"),
+    ("seeds", [2**53], "integers from 0, below 2**53"),
+    ("lr_steps", [30, 20], "steps above 0, in order, each once"),
+    ("lr_steps", [0, 20], "steps above 0, in order, each once"),
     ("lr_values", [1e-5], "none, or one for each of lr_steps"),
     *((name, "other", ", ".join(choices)) for name, choices in CHOICES.items()),
 ]
@@ -173,7 +176,7 @@ def test_weights_of_another_network_are_not_scaled_by_data():
 
 
 def test_every_field_is_checked():
-    free = {"profile", "data", "lr_steps", "init_from", "prior"}  # own message, any text, any steps, looked at by a run
+    free = {"profile", "data", "init_from", "prior"}  # own message, any text, looked at by a run
     free |= {field.name for field in dataclasses.fields(Config) if isinstance(field.default, bool)}  # yes or no
     checked = {name for name, _, _ in IMPOSSIBLE}
     assert checked | free == {field.name for field in dataclasses.fields(Config)}

@@ -104,14 +104,19 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def list_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
-    """Image files among `paths`, folders searched through, sorted within each; ValueError if there are none."""
+    """Image files among `paths`, folders searched through, sorted within each; ValueError if there are none.
+
+    What is hidden in a folder, such as thumbnails of a photo program, is left out.
+    """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     found: list[Path] = []
     for path in map(Path, paths):
         if not path.exists():
             raise ValueError(f"no such file or folder: {path}")
-        inside = sorted(path.rglob("*"), key=lambda p: p.relative_to(path).as_posix()) if path.is_dir() else [path]
-        found += [p for p in inside if p.is_file() and p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+        inside = (p.relative_to(path) for p in path.rglob("*")) if path.is_dir() else [Path()]
+        shown = [name for name in inside if not any(part.startswith(".") for part in name.parts)]
+        files = [path / name for name in sorted(shown, key=Path.as_posix)]
+        found += [p for p in files if p.is_file() and p.suffix.lower() in SUFFIXES]
     if not found:
         raise ValueError(f"no images in {', '.join(map(str, paths))}; looked for {' '.join(sorted(SUFFIXES))}")
     return found

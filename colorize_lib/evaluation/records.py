@@ -103,13 +103,21 @@ def tune(configs: list[Config], store: Store, runs: Path = RUNS, folder: Path | 
 
     All arms get the same trials, on the same images; test images are not looked at. Writes tuning.csv into the recorded
     results of the profile, with columns arm, `TRIED` and `TUNED`; trials that stand in it already are kept, or replaced
-    by those of the same settings. Raises ValueError, before one is trained, for trials that differ in anything but
-    `TRIED` (and `epochs`, of which the steps are told): a row could not say which it is of.
+    by those of the same settings. Raises ValueError, before one is trained, for more than one seed, and for trials that
+    differ, from each other or from the profile, in anything but `TRIED` (and `epochs`, of which the steps are told): a
+    row could not say which it is of.
     """
-    for name in FIELDS:
-        if name not in (*TRIED, "epochs") and len({getattr(config, name) for config in configs}) > 1:
-            raise ValueError(f"trials cannot differ in {name}; they can in {', '.join(TRIED)} (see `colorize sweep`)")
     folder = folder or _folder(configs[0].profile)
+    first, usual = configs[0], load_config(configs[0].profile)
+    own, profiles = identity(first), identity(usual)
+    for name in [name for name in FIELDS if name not in (*TRIED, "epochs")]:
+        if len({getattr(config, name) for config in configs}) > 1:
+            raise ValueError(f"trials cannot differ in {name}; they can in {', '.join(TRIED)} (see `colorize sweep`)")
+        if own.get(name) != profiles.get(name):
+            raise ValueError(f"{name}={getattr(first, name)!r} is not possible in trials of profile {first.profile!r}; "
+                             f"allowed: its own, {getattr(usual, name)!r}")  # fmt: skip
+    if len(first.seeds) > 1:
+        raise ValueError(f"seeds={first.seeds!r} is not possible in trials; allowed: one seed")
     rows = []
     for config in configs:
         for arm in config.arms:

@@ -158,6 +158,7 @@ def test_other_sizes_are_cropped_and_shrunk():
 
 def test_list_images(tmp_path, scenes):
     write_folder(tmp_path / "p", scenes[:3], ["b/1.png", "a.PNG", "b/.hidden.png"])
+    write_folder(tmp_path / "p", scenes[:1], [".thumbnails/1.png"])
     assert [p.name for p in list_images(tmp_path / "p")] == ["a.PNG", "1.png"]
     single = tmp_path / "p" / "b" / "1.png"
     assert list_images([single, tmp_path / "p"])[0] == single

@@ -391,7 +391,8 @@ def test_json_has_no_nan_and_no_half_written_file(tmp_path):
     assert (tmp_path / "x.tmp").read_text() == "somebody's"
 
 
-def test_every_arm_gets_the_same_trials_and_they_add_up(made, tmp_path):
+def test_every_arm_gets_the_same_trials_and_they_add_up(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "load_config", lambda profile: made.config)  # which is smaller than its profile
     assert not len(records.load_tuning("smoke", tmp_path))
     config = dataclasses.replace(made.config, arms=("l2", "ce"), seeds=(0,))
     slower = dataclasses.replace(config, lr=config.lr / 2)
@@ -409,10 +410,17 @@ def test_every_arm_gets_the_same_trials_and_they_add_up(made, tmp_path):
 
 
 def test_trials_differ_in_nothing_that_their_table_does_not_tell(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "load_config", lambda profile: made.config)
     monkeypatch.setattr(records, "train_run", lambda *_: pytest.fail("trained before it was refused"))
     for other in ({"data": "elsewhere"}, {"weight_decay": 1e-3}, {"seeds": (1,)}, {"profile": "laptop"}):
         with pytest.raises(ValueError, match=f"trials cannot differ in {next(iter(other))}; they can in init, lr"):
             records.tune([made.config, dataclasses.replace(made.config, **other)], made.store, made.runs, tmp_path)
+    monkeypatch.setattr(records, "load_config", load_config)
+    with pytest.raises(ValueError, match="photos=32 is not possible in trials of profile 'smoke'; allowed: .* 512"):
+        records.tune([made.config], made.store, made.runs, tmp_path)
+    two = load_config("smoke", seeds=(0, 1))
+    with pytest.raises(ValueError, match=r"seeds=\(0, 1\) is not possible in trials; allowed: one seed"):
+        records.tune([two], made.store, made.runs, tmp_path)
 
 
 def test_curves_of_no_run_are_an_error():
