@@ -279,6 +279,11 @@ def identity(config: Config) -> dict:
     return {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY and v != default[k]}
 
 
+def settings_of(config: Config) -> dict:
+    """`identity` and the side as a passport holds them: plain values as JSON knows them, lists for tuples."""
+    return json.loads(json.dumps({**identity(config), "side": config.side}))
+
+
 def from_identity(values: dict, **more) -> Config:
     """The configuration that `identity` describes, whatever the profiles are now; for reading old runs."""
     config = dataclasses.replace(Config(), **{"steps": 1} | {k: _plain(k, v) for k, v in {**values, **more}.items()})

@@ -37,7 +37,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from colorize_lib import bench
 from colorize_lib.book.passports import anchor_of
-from colorize_lib.config import identity, load_config
+from colorize_lib.config import load_config, settings_of
 from colorize_lib.evaluation import claims, records, results
 from colorize_lib.evaluation.measuring import SUBSETS
 
@@ -426,8 +426,7 @@ def _runs_row(entry: dict, have: set[tuple]) -> dict:
 def wanted_variant(entry: dict, setting: dict, arm: str) -> str:
     """What `variant_of` calls a run of an entry of the run list."""
     config = load_config(entry["profile"], **setting).for_arm(arm)
-    values = json.loads(json.dumps({**identity(config), "side": config.side}))
-    passport = {"arm": arm, "profile": entry["profile"], "config": values, "prior": setting.get("prior")}
+    passport = {"arm": arm, "profile": entry["profile"], "config": settings_of(config), "prior": setting.get("prior")}
     if "trunk_of" in entry:
         passport["parent"] = {"arm": entry["trunk_of"], "part": "trunk"}
     return results.variant_of(passport)

@@ -7,7 +7,6 @@ that are recorded of a profile, or trains and measures those that are missing on
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
 from ..colorizer import Colorizer, load_run
-from ..config import Config, identity, load_config
+from ..config import Config, load_config, settings_of
 from ..data.files import atomic_file
 from ..data.images import fit_square
 from ..data.prepare import open_data
@@ -182,9 +181,7 @@ def lineup(config: Config, budget: float, runs: Path = RUNS, log=None) -> Lineup
 
 def _variant(config: Config, case: Case, usual: Config) -> str:
     """How results name a run with these settings."""
-    own = config.for_arm(case.arm)
-    about = {"profile": usual.profile, "arm": case.arm}
-    about["config"] = json.loads(json.dumps({**identity(own), "side": own.side}))
+    about = {"profile": usual.profile, "arm": case.arm, "config": settings_of(config.for_arm(case.arm))}
     if case.prior and case.arm in NEEDS_PRIOR:
         numbers = torch.from_numpy(broken_prior(case.prior)).float().numpy()
         about["prior"] = hashlib.sha256(numbers.tobytes()).hexdigest()

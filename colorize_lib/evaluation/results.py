@@ -6,7 +6,6 @@ interval is derived from these per-image sums when it is asked for.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..config import ARMS, FIELDS, Config, identity, load_config
+from ..config import ARMS, FIELDS, Config, load_config, settings_of
 from ..data.files import files_key
 from ..trace import about_runs, note, tracing
 from . import metrics
@@ -35,7 +34,7 @@ def variant_of(passport: dict, usual: Config | None = None) -> str:
     trunk alone "from=ce:trunk"; `assemble` adds "parent=1f0c2a9b" where runs differ in nothing else.
     """
     usual = (usual or load_config(passport["profile"])).for_arm(passport["arm"])
-    expected = json.loads(json.dumps({**identity(usual), "side": usual.side}))
+    expected = settings_of(usual)
     mine = {name: value for name, value in passport["config"].items() if name != "temperature"}
     changed = {name for name in expected.keys() | mine.keys() if expected.get(name) != mine.get(name)}
     parts = [f"{name}={_short(mine.get(name, FIELDS.get(name)))}" for name in sorted(changed)]

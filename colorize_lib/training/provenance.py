@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ..config import Config, identity
+from ..config import Config, settings_of
 from ..devices import device_name
 from .distributed import world
 
@@ -47,7 +47,7 @@ def passport(run: str, config: Config, arm: str, seed: int, fingerprint: str, de
         "arm": arm,
         "seed": seed,
         "profile": config.profile,
-        "config": {**identity(config), "side": config.side, "temperature": config.temperature},
+        "config": settings_of(config) | {"temperature": config.temperature},
         "data": fingerprint,
         "commit": commit(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__} | versions,

@@ -16,7 +16,7 @@ import pytest
 import tiny
 from scipy.stats import norm, t
 
-from colorize_lib.config import identity, load_config
+from colorize_lib.config import load_config, settings_of
 from colorize_lib.evaluation import claims, metrics, results
 from colorize_lib.evaluation.claims import Check, Hypothesis, load_hypotheses, verdict, wording
 from colorize_lib.evaluation.effects import Effect
@@ -696,7 +696,7 @@ def test_recorded_verdicts_have_a_sign(extension):
 
 
 def test_the_run_list_counts_what_is_recorded(extension, monkeypatch):
-    config = json.loads(json.dumps({**identity(load_config("ablation", lambda_=0.25)), "side": 64, "temperature": 0.5}))
+    config = settings_of(load_config("ablation", lambda_=0.25)) | {"temperature": 0.5}
     passport = {"arm": "ce_rebal", "profile": "ablation", "seed": 1, "config": config}
     recorded = type("R", (), {"summary": {"passports": {"a": passport, "b": {**passport, "seed": 77}}}})
     monkeypatch.setattr(extension.results, "recorded", lambda: ["ablation"])
@@ -716,7 +716,7 @@ def test_the_run_list_names_what_has_one_value_as_a_setting(extension):
 
 
 def test_the_run_list_tells_runs_apart_that_took_something_from_files(extension, monkeypatch):
-    config = json.loads(json.dumps({**identity(load_config("ablation")), "side": 64}))
+    config = settings_of(load_config("ablation"))
     plain = {"arm": "ce_rebal", "profile": "ablation", "seed": 1, "config": config}
     grown = plain | {"seed": 0, "parent": {"arm": "l2", "part": "whole"}}
     passports = {"a": plain, "b": plain | {"seed": 2, "prior": "imagenet"}, "c": grown}
@@ -729,7 +729,7 @@ def test_the_run_list_tells_runs_apart_that_took_something_from_files(extension,
 
 def test_the_run_list_knows_the_arms_that_have_settings_of_their_own(extension, monkeypatch):
     config = load_config("evening").for_arm("student_mse")
-    values = json.loads(json.dumps({**identity(config), "side": 64}))
+    values = settings_of(config)
     passport = {"arm": "student_mse", "profile": "evening", "seed": 0, "config": values}
     monkeypatch.setattr(extension.results, "recorded", lambda: ["evening"])
     recorded = type("R", (), {"summary": {"passports": {"a": passport}}})
