@@ -302,9 +302,8 @@ figures.plot_annealing(pixels, (1, 0.77, 0.58, 0.38, 0.29, 0.14, 0.05))
 # %% [markdown]
 # Sharpening favours the likeliest colour, whatever it is. {doc}`01_data` showed which colour is likeliest in
 # photographs. So for a classifier that reports honest probabilities, a lower temperature may well make images
-# *greyer*; it brings out colour where colour is in the majority. {doc}`07_vibrancy` shows the whole range of
-# temperatures on trained networks. What to do about the majority is the business of the
-# next step.
+# *greyer*; it brings out colour where colour is in the majority. {doc}`09_one_posterior` shows the whole range of
+# temperatures on trained networks. What to do about the majority is the business of the next step.
 #
 # ## Rebalancing: bending the distribution on purpose
 #

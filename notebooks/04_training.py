@@ -143,6 +143,12 @@ glue("inside", len(inside), display=False)
 glue(
     "student_at_common", float(excess.loc[common, "student_mse"]), display=False
 )
+by_init = table.drop(columns="student_mse").unstack("init").dropna()
+usual = by_init.xs(recipe.init, axis=1, level="init")
+for init in ("default", "data"):
+    ratio = (by_init.xs(init, axis=1, level="init") / usual).to_numpy()
+    said = f"{100 * ratio.min() - 100:.1f} to {100 * ratio.max() - 100:.1f} %"
+    glue(f"cost_of_{init}", said, display=False)
 compared = excess.reindex(columns=[arm for arm in arms if arm in excess])
 rows = [f"{init}, {rate:g}" for init, rate in compared.index]
 compared.set_axis(pd.Index(rows, name="beginning, rate")).round(2)
@@ -155,7 +161,12 @@ compared.set_axis(pd.Index(rows, name="beginning, rate")).round(2)
 # their best row. The two lowest rates were tried later, when `evening` had been trained: among the first three the
 # lowest had been the best of most arms, which left open whether a still lower one would have been better. With them the
 # best rate of {glue:text}`inside:d` of {glue:text}`tried:d` arms lies between others that were tried with its beginning.
-# The two other beginnings were tried at one rate only. What a rate, betas and decay are worth is taken up in
+# The two other beginnings were tried at one rate only.
+#
+# **What a beginning is worth depends on the loss.** At the one rate that all three were tried at, the loss of the four
+# arms on $ab$ ends above that from He's weights by {glue:text}`cost_of_default:s` from PyTorch's and by
+# {glue:text}`cost_of_data:s` from weights scaled on data; `student_mse` wants PyTorch's. {doc}`12_why_is_mine_grey`
+# has what is left of it after a longer training. What a rate, betas and decay are worth is taken up in
 # {doc}`10_time_and_settings`.
 #
 # ## A training, live

@@ -180,6 +180,40 @@ for step, pair in steps.items():
 # not win at its own question: it is read off a grid and soft labels. With a tilt the bulk may be coloured, and then the
 # same dial works the other way: compare the rows of the figure.
 #
+# ### Are the probabilities honest?
+#
+# **What is read from a distribution is worth as much as the distribution.** At how many of the places where the
+# classifier gives its likeliest colour a probability of, say, 0.4, is that colour the nearest to the true one?
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-honest", "caption": "How often the likeliest colour is the right one of the 313, against the probability that the classifier gives it, on test images, in tenths of that probability. On the dashed diagonal it is right as often as it says. At the dotted line a label says no more of its own colour, but at the edge of the gamut. A larger mark stands for more places; tenths with less than a thousandth of all are left out."}, "image": {"alt": "Curves of accuracy against confidence for cross entropy and its rebalanced form, above a dashed diagonal, with a dotted vertical line"}}
+honest = {
+    system: found.calibration(system)
+    for system in ("ce@1", "ce_rebal@1")
+    if system in found.systems
+}
+most, least = answers.label_shares()
+answers.plot_honesty(honest, most)
+
+# %% tags=["hide-input"]
+words = ("surer than right", "less sure than right", "as sure as right")
+for system in ("ce@1", "ce_rebal@1"):
+    apart = answers.MISSING
+    if system in honest:
+        apart = found.interval(system, "overconfidence")
+    name = system.partition("@")[0]
+    glue(f"{name}_sure", answers.said(apart, "+.3f", words), display=False)
+glue("label_most", most, display=False)
+glue("label_least", least, display=False)
+
+# %% [markdown]
+# Its probability less the share of places where it is right, over all places: `ce` is {glue:text}`ce_sure:s`, `ce_rebal`
+# {glue:text}`ce_rebal_sure:s`, whose distribution its weights flatten besides. The labels ask for this. A soft label gives its nearest colour
+# {glue:text}`label_most:.2f` if the true one lies on the grid and {glue:text}`label_least:.2f` if it lies midway between
+# four, and shares out the rest among the neighbours; who has learned such labels exactly is hardly ever surer. So some of the
+# width of a distribution is the labels' and not doubt, and a cooler one takes off some of that, too. That cooling leads
+# towards grey is no fault of the probabilities, either: of the true pixels {glue:text}`07_vibrancy.py::near_truth:.0f` %
+# lie within 15 units of it.
+#
 # ## Where the trained arms lie
 #
 # **A trained arm should lie on the point of the map that theory gives it.** Each was measured on the same

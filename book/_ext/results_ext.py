@@ -286,6 +286,7 @@ class Claim(Source):
             where = f" ({place})" if about.section != "-" else ""
             text += f"**Claim**{where}. {about.claim}\n\n"
         text += f"**Rule.** {about.rule}\n\n"
+        text += labelled("How its words were read", about.reading)
         if one.findings:
             missing = "**Provisional**, of what is recorded so far, and no verdict:\n\n" if one.missing else ""
             text += missing + findings([finding_cells(finding) for finding in one.findings], one.runs)
@@ -343,8 +344,12 @@ def first_version(about: claims.Hypothesis) -> str:
             [a, measured(*b.split(" ", 1)), c, f"{{verdict}}`{d}`" if d else "reported only"] for a, b, c, d in cells
         ]
         text += findings(rows, said["runs"])
-    wrong = f"**What was wrong with it.** {about.wrong[0].upper()}{about.wrong[1:]}.\n\n" if about.wrong else ""
-    return folded("Version 1 of the rule, and what it said", text + wrong)
+    return folded("Version 1 of the rule, and what it said", text + labelled("What was wrong with it", about.wrong))
+
+
+def labelled(label: str, text: str) -> str:
+    """A paragraph that a label opens; nothing where there is no text."""
+    return f"**{label}.** {text[0].upper()}{text[1:]}.\n\n" if text else ""
 
 
 def folded(title: str, text: str, ticks: int = 5) -> str:

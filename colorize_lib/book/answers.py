@@ -29,7 +29,7 @@ from ..evaluation.metrics import SECTORS, VIVID, hue_sector, metric
 from ..evaluation.results import Results
 from ..evaluation.systems import System, system_title
 from ..objectives import label_ab, subsample
-from ..quantize import ab_gamut_centers
+from ..quantize import GRID, ab_gamut_centers, soft_encode
 from ..readout import Readout, distribution
 from ..trace import note
 from .examples import book_photos, colorizers, shippable_images
@@ -453,6 +453,33 @@ def plot_doses(given: pd.DataFrame, names: Iterable[str], least: float = 0.25) -
         axis.set(xlabel="lambda (1: none)", xlim=(1.04, least - 0.04), xticks=(1, 0.75, 0.5, 0.25))
         axis.set_title(metric(name).title, fontsize=9)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(WAYS))
+    return _done(figure)
+
+
+# ------------------------------------------------------------------------------------------------------------ honesty
+
+
+def label_shares() -> tuple[float, float]:
+    """What a soft label gives its nearest colour, at most and at least where the grid is whole: of a colour that lies
+    on the grid, and of one midway between four."""
+    centers = ab_gamut_centers()
+    on, between = (soft_encode(centers + shift)[1][:, 0] for shift in (0.0, GRID / 2))
+    return float(on.median()), float(between.median())
+
+
+def plot_honesty(curves: dict[str, pd.DataFrame], most: float) -> Figure:
+    """How often the likeliest colour is right, against its probability: a line each of `Results.calibration`, by
+    system. The larger a mark, the more positions are behind it. most: what no label gives more than, dotted."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
+    axis.plot([0, 1], [0, 1], color="#999999", lw=1.2, ls="--")
+    axis.axvline(most, color="#555555", lw=1.2, ls="dotted")
+    for system, curve in curves.items():
+        told = curve[curve.positions > 0.001 * curve.positions.sum()]
+        colour = ARM_COLOURS[System.parse(system).arm]
+        axis.plot(told.confidence, told.accuracy, color=colour, lw=1.4, label=system_title(system))
+        axis.scatter(told.confidence, told.accuracy, 200 * told.positions / told.positions.sum(), color=colour)
+    axis.set(xlabel="probability of the likeliest colour", ylabel="how often it is right", xlim=(0, 1), ylim=(0, 1.02))
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return _done(figure)
 
 

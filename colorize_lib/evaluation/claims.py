@@ -103,8 +103,8 @@ class Hypothesis:
     """A claim with its rule: `claim` in our words, `section` of the paper, the rule in words and as `checks` on a
     recorded `profile`.
 
-    confirmed, refuted: the words of the rule; rule: both in one; wrong: what was wrong with version 1. chapter: the
-    notebook that takes it up, if any.
+    confirmed, refuted: the words of the rule; rule: both in one; wrong: what was wrong with version 1; reading: how the
+    words were read where that was changed or settled later. chapter: the notebook that takes it up, if any.
     """
 
     id: str
@@ -117,6 +117,7 @@ class Hypothesis:
     confirmed: str = ""
     refuted: str = ""
     wrong: str = ""
+    reading: str = ""
     combine: str = "all"
     checks: tuple[Check, ...] = ()
     remark: str = ""

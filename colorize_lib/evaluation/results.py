@@ -200,6 +200,11 @@ class Results:
         self._note(system)
         return pd.DataFrame(self.summary["confusion"][system]).T.astype(float)
 
+    def calibration(self, system: str) -> pd.DataFrame:
+        """How often a classifier's likeliest colour is right, see `metrics.calibration`; all seeds together."""
+        self._note(system)
+        return pd.DataFrame(self.summary["calibration"][system])
+
     def only(self, arms) -> Results:
         """The part that concerns some arms, with the baselines."""
         arm_of = {name: System.parse(name).arm for name in self.summary["systems"]}
