@@ -18,9 +18,10 @@ ADDRESSED = re.compile(r'<meta property="og:(?:url|image)[^>]*>\n?')
 
 
 def _configure(_, config) -> None:
-    """Take the address from the environment."""
+    """Take the address from the environment, and the name of the site from the book's title."""
     address = os.environ.get("SITE_URL") or config.html_baseurl or ""
     config.html_baseurl = config.ogp_site_url = address and address.rstrip("/") + "/"
+    config.ogp_site_name = config.html_title  # or it would be `project`, which Jupyter Book leaves unset
     config.ogp_image = f"{CARDS}/card.jpg"  # of which `_finish` makes the page's own
     config.ogp_image_alt = "A photograph in two halves: grey on the left, colorized by a network on the right"
     config.ogp_custom_meta_tags = ['<meta name="twitter:card" content="summary_large_image" />'] * bool(address)

@@ -25,7 +25,7 @@ def pages(tmp_path, monkeypatch):
         (out / "_static/front").mkdir(parents=True)
         for name, color in (("given", "grey"), ("shown", "red")):
             Image.new("RGB", (96, 64), color).save(out / f"_static/front/{name}.jpg")
-        settings = {"extensions": ["cards_ext"], "html_theme": "basic"}
+        settings = {"extensions": ["cards_ext"], "html_theme": "basic", "html_title": "The book"}
         Sphinx(source, None, out, tmp_path / "trees", "html", settings, status=None, warning=io.StringIO()).build()
         return {name: (out / f"{name}.html").read_text() for name in ("index", "part/one")}
 
@@ -46,5 +46,8 @@ def test_a_page_that_has_an_address_names_an_image_of_its_own(pages, tmp_path):
 
 def test_a_page_without_an_address_names_no_image(pages, tmp_path):
     for text in pages("").values():
+        assert '<meta property="og:site_name" content="The book"' in text, (
+            "`project` is not what a Jupyter Book is called by"
+        )
         assert "og:description" in text and "og:image" not in text and "og:url" not in text
     assert not (tmp_path / "out/_static/cards").exists()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 
 import pytest
+import yaml
 from built import PAGES, ROOT, SITE
 
 CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
@@ -44,11 +46,13 @@ def test_a_chapter_lies_beside_its_page_as_notebook_and_script(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_describes_itself_and_names_no_address_that_is_not_known(page):
+def test_a_page_describes_itself_and_its_book_and_names_no_address_that_is_not_known(page):
     text = (SITE / page).read_text()
     if "search" in page or "genindex" in page:
         return
     (described,) = re.findall(r'<meta property="og:description" content="([^"]*)"', text)
     assert len(described) > 40
+    (site,) = re.findall(r'<meta property="og:site_name" content="([^"]*)"', text)
+    assert html.unescape(site) == yaml.safe_load((ROOT / "_config.yml").read_text())["title"]
     for address in re.findall(r'<meta property="og:(?:url|image)" content="([^"]*)"', text):
         assert address.startswith("https://")
