@@ -58,6 +58,15 @@ def test_the_first_screen_shows_colour_and_the_answer(chromium, address):
     assert max(chromium.ask(bottom.format(part)) for part in (".front", ".front-answer")) <= 800
 
 
+def test_the_answer_of_the_front_page_is_four_sentences_with_numbers(chromium, address):
+    """Short enough to be read before anything else."""
+    chromium.open(address + "book/intro.html")
+    answer = chromium.ask("document.querySelector('.front-answer p').innerText")
+    sentences = re.split(r"(?<=[.?!])\s+", answer.strip())
+    assert len(sentences) == 4, sentences
+    assert all(re.search(r"\d", sentence) for sentence in sentences[1:]), "claims without their numbers"
+
+
 def test_pages_are_light(opened):
     assert opened.weight(apart="_static/live/weights") < WEIGHT
 
