@@ -72,6 +72,7 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
         self.call("Network.setCacheDisabled", cacheDisabled=True)  # so that each page is weighed whole
+        self.call("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=False, flatten=True)
 
     def close(self) -> None:
         """End the browser."""
@@ -84,12 +85,17 @@ class Browser:
 
     def call(self, method: str, **params) -> dict:
         """Send a command and wait for its answer."""
+        number = self._send(method, self._session, params)
+        return self._until(lambda m: m.get("id") == number, method)["result"]
+
+    def _send(self, method: str, session: str | None, params: dict) -> int:
+        """Send a command to the page or to one of its Workers; the number that its answer will have."""
         self._count += 1
         message = {"id": self._count, "method": method, "params": params}
-        if self._session:
-            message["sessionId"] = self._session
+        if session:
+            message["sessionId"] = session
         os.write(self._write, json.dumps(message).encode() + b"\0")
-        return self._until(lambda m: m.get("id") == self._count, method)["result"]
+        return self._count
 
     def _until(self, wanted, what: str) -> dict:
         until = time.monotonic() + self.seconds
@@ -97,11 +103,12 @@ class Browser:
             while b"\0" in self._buffer:
                 text, _, self._buffer = self._buffer.partition(b"\0")
                 message = json.loads(text)
-                if "error" in message:
-                    raise RuntimeError(f"{what}: {message['error']}")
                 if "method" in message:
                     self.events.append(message)
+                    self._follow(message)
                 if wanted(message):
+                    if "error" in message:
+                        raise RuntimeError(f"{what}: {message['error']}")
                     return message
             if not select.select([self._read], [], [], max(0, until - time.monotonic()))[0]:
                 raise TimeoutError(f"{what}: no answer within {self.seconds} s")
@@ -109,6 +116,11 @@ class Browser:
             if not chunk:
                 raise RuntimeError(f"{what}: the browser ended")
             self._buffer += chunk
+
+    def _follow(self, message: dict) -> None:
+        """Hear what a Worker of the page asks for, too: its requests are not among those of the page."""
+        if message["method"] == "Target.attachedToTarget" and message["params"]["targetInfo"]["type"] == "worker":
+            self._send("Network.enable", message["params"]["sessionId"], {})
 
     def resize(self, width: int, height: int = 900) -> None:
         """Set the size of the view in CSS pixels."""
@@ -135,8 +147,10 @@ class Browser:
         self.ask(f"{file.read_text()}\n;0")
 
     def requests(self) -> list[str]:
-        """Addresses that the page has asked for."""
-        return [m["params"]["request"]["url"] for m in self.events if m["method"] == "Network.requestWillBeSent"]
+        """Addresses that the page and its Workers have asked for, sockets among them."""
+        sent = {"Network.requestWillBeSent", "Network.webSocketCreated"}
+        asked = [m["params"] for m in self.events if m["method"] in sent]
+        return [params["request"]["url"] if "request" in params else params["url"] for params in asked]
 
     def weight(self, apart: str = "\0") -> int:
         """Bytes of all that the page has loaded, except from addresses that contain `apart`."""
@@ -145,17 +159,17 @@ class Browser:
         loaded = [m["params"] for m in self.events if m["method"] == "Network.loadingFinished"]
         return sum(int(p["encodedDataLength"]) for p in loaded if p["requestId"] not in left)
 
-    def errors(self) -> list[str]:
-        """Errors and warnings in the page's console."""
+    def messages(self) -> list[str]:
+        """All that stands in the page's console, of any level: what is thrown, what the browser and scripts say."""
         found = []
         for m in self.events:
             params = m["params"]
             if m["method"] == "Runtime.exceptionThrown":
                 details = params["exceptionDetails"]
                 found.append(details.get("exception", {}).get("description", details["text"]))
-            elif m["method"] == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+            elif m["method"] == "Log.entryAdded":
                 found.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
-            elif m["method"] == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
+            elif m["method"] == "Runtime.consoleAPICalled":
                 found.append(" ".join(str(a.get("value", a.get("description"))) for a in params["args"]))
         return found
 

@@ -22,6 +22,8 @@ MENDS = [
     (r"<th([^>]*)>\s*(<p></p>)?\s*</th>", r"<td\1></td>"),
     # a role that is no longer one, and that a list may not hold
     (r'role="doc-biblioentry"', 'role="listitem"'),
+    # what the search page tells the console, as the scripts of `CHATTY` do
+    (r'console\.log\("\[PST\][^"]*"\);', ""),
     # a hyphen before a number, outside of code, formulas, drawings and tags
     (
         r"(?s)<(pre|code|script|style|svg|dt)\b.*?</\1>|<[^>]*>|\\\(.*?\\\)|\\\[.*?\\\]|(?<![\w-])-(?=\.?\d)",
@@ -34,6 +36,9 @@ HEADS = re.compile(rf"<thead>\s*{ROW}\s*{ROW}\s*</thead>", re.S)
 SAID = re.compile(r'<strong>(?:(?!</strong>).)*</strong>|<span class="pasted-text">[^<]*</span>', re.S)
 """What is said aloud, or put into a sentence from results."""
 INTERVAL = re.compile(r"\[[-+\u2212]?[\d.,]+, [-+\u2212]?[\d.,]+\]")
+CHATTY = ("scripts/*.js", "togglebutton.js")
+"""Scripts of the theme in `_static` that tell the console what they do. Silent, they leave it to what is amiss."""
+TOLD = re.compile(r"(?<![\w.])console\.(?:log|info|debug)(?=\()")
 HEAVY = 200_000
 """PNG files above so many bytes hold photographs, for which JPEG is made; it is taken if it halves the file."""
 PALETTE_MEAN, PALETTE_MOST = 0.5, 16
@@ -88,8 +93,15 @@ def _tight(image: Image.Image) -> Image.Image:
     return few if off.mean() <= PALETTE_MEAN and off.max() <= PALETTE_MOST else image
 
 
+def silence(folder: Path) -> None:
+    """Let the theme's scripts in a folder `_static` write nothing into the console but warnings and errors."""
+    for path in (path for pattern in CHATTY for path in folder.glob(pattern)):
+        path.write_text(TOLD.sub("void (() => {})", path.read_text()))
+
+
 def mend(folder: Path) -> None:
     """Mend every page of a built book."""
+    silence(folder / "_static")
     names = lighten(folder / "_images")
     for path in folder.rglob("*.html"):
         if "_static" in path.relative_to(folder).parts:

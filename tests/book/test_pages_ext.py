@@ -110,3 +110,23 @@ def test_names_of_images_change_in_the_pages_too(tmp_path):
     pages_ext.mend(tmp_path)
     (image,) = (tmp_path / "_images").iterdir()
     assert (tmp_path / "page.html").read_text() == f'<img alt="noise" src="_images/{image.name}">'
+
+
+def test_scripts_of_the_theme_say_what_is_amiss_and_no_more(tmp_path):
+    (tmp_path / "_static/scripts").mkdir(parents=True)
+    theme, toggle = tmp_path / "_static/scripts/theme.js", tmp_path / "_static/togglebutton.js"
+    theme.write_text(
+        "f(),console.log(`[PST]: ${mode}.`);return void console.info(a,b);console.warn(c);my.console.log(d)"
+    )
+    toggle.write_text("var on = 1\nconsole.log(\n  on,\n);\n")
+    (tmp_path / "search.html").write_text('<script>\ninput.focus();\nconsole.log("[PST]: Set focus.");\n</script>')
+    pages_ext.mend(tmp_path)
+    none = "void (() => {})"
+    assert (
+        theme.read_text()
+        == f"f(),{none}(`[PST]: ${{mode}}.`);return void {none}(a,b);console.warn(c);my.console.log(d)"
+    )
+    assert toggle.read_text() == f"var on = 1\n{none}(\n  on,\n);\n", (
+        "which begins a statement after a line without end"
+    )
+    assert "console" not in (tmp_path / "search.html").read_text()

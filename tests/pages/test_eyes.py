@@ -79,7 +79,7 @@ def test_what_is_answered_is_what_is_saved(chromium, address, keys):
         assert (pairs, wrong) == (len(mine), mine.wrong.sum()) and pairs == (4 if system else 20)
         assert (low, high) == pytest.approx(wilson(wrong, pairs), abs=1e-6)
     assert not [url for url in chromium.requests() if not url.startswith((address, "data:", "blob:"))]
-    assert not chromium.errors()
+    assert not chromium.messages()
 
 
 def test_a_plan_is_balanced_and_follows_its_seed(chromium, address):
@@ -160,7 +160,7 @@ def test_it_works_from_a_folder_of_files_and_weighs_little(chromium):
     chromium.open(f"{(SITE / PAGE).as_uri()}#seed=6")
     press(chromium, "enter")
     until(chromium, "document.querySelectorAll('#eyes-stage .eyes-frame img').length === 2")
-    assert not [error for error in chromium.errors() if "woff2" not in error], "fonts of the theme may be refused"
+    assert not [line for line in chromium.messages() if "woff2" not in line], "fonts of the theme may be refused"
     assert sum(path.stat().st_size for path in (SITE / "_static/eyes").iterdir()) < 3_000_000
 
 

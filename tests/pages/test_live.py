@@ -152,7 +152,7 @@ def test_an_impossible_state_becomes_the_usual_one(chromium, address):
     assert float(chromium.ask(VALUE.format("t"))) == chromium.ask("LIVE_DATA.readout[0]")
     grid = chromium.ask("live.state.photo.grid")
     assert chromium.ask("live.state.point") == [grid["w"] - 1, 0]
-    assert not chromium.errors()
+    assert not chromium.messages()
 
 
 def test_a_place_of_the_page_is_no_state(chromium, address):
@@ -251,7 +251,5 @@ def test_who_wants_no_motion_gets_none(chromium, address):
 
 def test_the_page_works_from_a_folder(chromium):
     visit(chromium, f"{SITE.as_uri()}/", "photo=caps&left=l2", ("ce", "l2"))
-    assert not [error for error in chromium.errors() if "/vendor/" not in error], (
-        "the theme's letters cannot be read so"
-    )
+    assert not [line for line in chromium.messages() if "/vendor/" not in line], "the theme's letters cannot be read so"
     assert saved(chromium).size == (384, 256)

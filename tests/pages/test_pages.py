@@ -48,7 +48,28 @@ def opened(chromium, address, request):
 def test_pages_ask_nobody_and_complain_of_nothing(opened, address):
     away = [url for url in opened.requests() if not url.startswith((address, "data:", "blob:", "about:"))]
     assert not away, f"requests that leave this machine: {away}"
-    assert not opened.errors()
+    assert not opened.messages()
+
+
+def test_whatever_a_page_writes_into_its_console_is_seen(chromium):
+    levels = ["debug", "log", "info", "warn", "error"]
+    chromium.open("about:blank")
+    chromium.ask(f"{json.dumps(levels)}.forEach(level => console[level](level))")
+    chromium.ask("setTimeout(() => { throw new Error('thrown') }), new Promise(done => setTimeout(done, 50))")
+    *written, thrown = chromium.messages()
+    assert written == levels and thrown.startswith("Error: thrown")
+
+
+def test_whatever_a_page_and_its_workers_ask_for_is_seen(chromium, address):
+    chromium.open(address + "search.html")
+    ask = "postMessage(0); onmessage = ({ data }) => fetch(data).then(() => postMessage(1))"
+    chromium.ask(f"""new Promise(done => {{
+        window.worker = new Worker(URL.createObjectURL(new Blob([{json.dumps(ask)}])));
+        worker.onmessage = () => done(1);
+    }})""")
+    chromium.ask(f"new Promise(done => {{ worker.onmessage = () => done(1); worker.postMessage('{address}gone') }})")
+    chromium.ask(f"new Promise(done => {{ new WebSocket('{address.replace('http', 'ws')}').onerror = () => done(1) }})")
+    assert chromium.requests()[-2:] == [f"{address}gone", address.replace("http", "ws")]
 
 
 def test_the_first_screen_shows_colour_and_the_answer(chromium, address):
