@@ -242,51 +242,52 @@ const readout = {
   },
   /** Geometric median: a colour of the list if the pull of all others on it is at most its own share, else by steps. */
   median(p, centers) {
-    let [a, b] = readout.mean(p, centers);
+    let at = readout.pull(p, centers, ...readout.mean(p, centers)), refused = -1;
     for (let step = 0; step < 100; step++) {
-      const near = readout.nearest(a, b, centers), [u, v] = [centers[2 * near], centers[2 * near + 1]];
-      const there = readout.pull(p, centers, u, v);
-      if (Math.hypot(there.a, there.b) <= p[near]) return [u, v];
-      const [x, y] = readout.step(p, centers, a, b);
-      [a, b] = [a + x, b + y];
-      if (Math.hypot(x, y) < 1e-6) break;
+      const near = readout.nearest(at.x, at.y, centers);
+      if (near !== refused) {
+        const there = readout.pull(p, centers, centers[2 * near], centers[2 * near + 1]);
+        if (Math.hypot(there.a, there.b) <= p[near]) return [there.x, there.y];
+        refused = near;
+      }
+      const next = readout.step(p, centers, at), far = Math.hypot(next.x - at.x, next.y - at.y);
+      at = next;
+      if (far < 1e-6) break;
     }
-    return [a, b];
+    return [at.x, at.y];
   },
-  /** What draws a, b towards the colours: the sum of p times unit vectors, its weights p / distance, and derivatives. */
-  pull(p, centers, a, b) {
-    const out = { a: 0, b: 0, near: 0, aa: 0, ab: 0, bb: 0 };
+  /** What draws x, y towards the colours: the sum of p times unit vectors, its weights p / distance, and derivatives; and
+   * the mean distance, in the same pass, because a median takes as long as its passes do.
+   */
+  pull(p, centers, x, y) {
+    let a = 0, b = 0, near = 0, aa = 0, ab = 0, bb = 0, distance = 0;
     for (let q = 0; q < p.length; q++) {
-      const x = centers[2 * q] - a, y = centers[2 * q + 1] - b, far = Math.sqrt(x * x + y * y);
+      const u = centers[2 * q] - x, v = centers[2 * q + 1] - y, squared = u * u + v * v, far = Math.sqrt(squared);
       if (far < 1e-9) continue;
-      const near = p[q] / far, cubed = near / (far * far);
-      out.a += near * x; out.b += near * y; out.near += near;
-      out.aa += cubed * y * y; out.bb += cubed * x * x; out.ab -= cubed * x * y;
+      const share = p[q] / far, cubed = share / squared;
+      a += share * u; b += share * v; near += share; distance += p[q] * far;
+      aa += cubed * v * v; bb += cubed * u * u; ab -= cubed * u * v;
     }
-    return out;
+    return { x, y, a, b, near, aa, ab, bb, distance };
   },
-  distance(p, centers, a, b) {
-    let sum = 0;
-    for (let q = 0; q < p.length; q++) {
-      const x = centers[2 * q] - a, y = centers[2 * q + 1] - b;
-      sum += p[q] * Math.sqrt(x * x + y * y);
+  /** From a place that `pull` gave to one of less mean distance: Newton's step, shorter ones along it, or Weiszfeld's. */
+  step(p, centers, at) {
+    const size = at.aa * at.bb - at.ab * at.ab;
+    const x = (at.bb * at.a - at.ab * at.b) / size, y = (at.aa * at.b - at.ab * at.a) / size;
+    if (size > 1e-12) {
+      if (Math.hypot(x, y) < 1e-6) return at;
+      for (const share of [1, 1 / 3, 1 / 10]) {
+        const next = readout.pull(p, centers, at.x + share * x, at.y + share * y);
+        if (next.distance < at.distance) return next;
+      }
     }
-    return sum;
-  },
-  /** A step from a, b that lowers the mean distance: Newton's, shorter ones along it, or Weiszfeld's, which always does. */
-  step(p, centers, a, b) {
-    const g = readout.pull(p, centers, a, b), size = g.aa * g.bb - g.ab * g.ab, now = readout.distance(p, centers, a, b);
-    const x = (g.bb * g.a - g.ab * g.b) / size, y = (g.aa * g.b - g.ab * g.a) / size;
-    if (size > 1e-12)
-      for (const share of [1, 1 / 3, 1 / 10])
-        if (readout.distance(p, centers, a + share * x, b + share * y) < now) return [share * x, share * y];
-    return [g.a / g.near, g.b / g.near];
+    return readout.pull(p, centers, at.x + at.a / at.near, at.y + at.b / at.near);
   },
   nearest(a, b, centers) {
     let best = 0, least = Infinity;
     for (let q = 0; 2 * q < centers.length; q++) {
-      const far = Math.hypot(centers[2 * q] - a, centers[2 * q + 1] - b);
-      if (far < least) [least, best] = [far, q];
+      const u = centers[2 * q] - a, v = centers[2 * q + 1] - b, squared = u * u + v * v;
+      if (squared < least) { least = squared; best = q; }
     }
     return best;
   },
