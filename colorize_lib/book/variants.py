@@ -82,9 +82,20 @@ def best_adam(grid: pd.DataFrame, system: str) -> str:
         return UNKNOWN
     best = min(tried.itertuples(), key=lambda row: row.difference.value)
     decay = f"a decay of {best.decay:g}" if best.decay else "no decay"
-    low, value, high = (100 * x for x in (best.difference.low, best.difference.value, best.difference.high))
-    said = f" ({value:+.1f} % [{low:+.1f}, {high:+.1f}])" if value else ", the paper's"
+    said = f" ({_per_cent(best.difference)})" if best.difference.value else ", the paper's"
     return f"a rate of {best.lr:g}, a second beta of {best.beta2:g} and {decay}{said}"
+
+
+def adam_cost(grid: pd.DataFrame, system: str, lr: float, decay: float, beta2: float = 0.999) -> str:
+    """The difference in error of one setting of `adam_grid`, in per cent with its interval, or `UNKNOWN`."""
+    asked = {"system": system, "lr": lr, "decay": decay, "beta2": beta2}
+    found = grid[(grid[list(asked)] == list(asked.values())).all(axis=1)]
+    return _per_cent(found.difference.iloc[0]) if len(found) else UNKNOWN
+
+
+def _per_cent(effect: Interval) -> str:
+    low, value, high = (100 * x for x in (effect.low, effect.value, effect.high))
+    return f"{value:+.1f} % [{low:+.1f}, {high:+.1f}]"
 
 
 def plot_adam(grid: pd.DataFrame, margin: float) -> Figure:

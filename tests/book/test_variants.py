@@ -65,6 +65,8 @@ def test_the_grid_of_adam_is_what_is_recorded_of_h12(found):
     )
     assert variants.best_adam(grid[grid.lr < 0.003], "l2").endswith("of 0.999 and no decay, the paper's")
     assert variants.best_adam(grid, "ce@1") == answers.UNKNOWN
+    assert variants.adam_cost(grid, "l2", 1e-4, 0, 0.99).startswith("+10.0 % [+")
+    assert variants.adam_cost(grid, "l2", 1e-4, 0) == answers.UNKNOWN, "with this beta it was not tried"
     axis = variants.plot_adam(grid, -0.01).axes[0]
     drawn = {line.get_label(): list(line.get_ydata()) for line in axis.lines if line.get_marker() == "o"}
     assert drawn["second beta 0.999"] == pytest.approx([0, -10]) and drawn["second beta 0.99"] == pytest.approx([10])
