@@ -23,10 +23,11 @@ def tracing() -> bool:
 def note(kind: str, **about) -> None:
     """Write down that the statement of a notebook that is running has read something.
 
-    kind: "runs" (profile, runs: {run: its data, photos and seed}, test_data, images), "profile" (the same, of all that
-    was loaded, not all of which need be used), "network" (the same, of a network that was loaded), "asked" (what: a run
-    whose network answered), "judged" (runs: those behind verdicts that are shown), "images" (what: images loaded),
-    "shown" (what: those of them that were taken), "live" (runs trained meanwhile) or "file" (what: a path).
+    kind: "runs" (profile, runs: {run: its data, photos and seed}, and of what was measured test_data and images, or
+    validation: True), "profile" (the same, of all that was loaded, not all of which need be used), "network" (the same,
+    of a network that was loaded), "asked" (what: a run whose network answered), "judged" (runs: those behind verdicts
+    that are shown), "images" (what: images loaded), "shown" (what: those of them that were taken), "live" (runs trained
+    meanwhile) or "file" (what: a path).
     """
     if not tracing():
         return

@@ -270,7 +270,7 @@ def validated(found: Results) -> pd.DataFrame:
     tried, arms = found.summary.get("validation", {}), {System.parse(name).arm for name in found.systems}
     usual = set(found.usual_runs(arms))
     usual = [run for run in tried if run in usual]
-    found.note_runs(usual)
+    found.note_runs(usual, split="val")
     tables = [pd.DataFrame(tried[run]).T for run in usual]
     return pd.concat(tables).groupby(level=0, sort=False).mean() if tables else pd.DataFrame()
 
@@ -423,7 +423,7 @@ def doses(found: Results) -> pd.DataFrame:
         named |= {("ce tilted", tilt): str(System("ce", Readout(1.0, tilt))) for tilt in DIALS["lambda_"]}
         mine = {(*place, passport["seed"]): tried[name] for place, name in named.items() if name in tried}
         rows |= mine
-        found.note_runs([run] if mine else [])
+        found.note_runs([run] if mine else [], split="val")
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(DIALED))
     index = pd.MultiIndex.from_tuples(table.index, names=["way", "lambda_", "seed"])
     return table.set_axis(index).sort_index()

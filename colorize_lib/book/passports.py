@@ -18,6 +18,9 @@ COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 BLOCKS = ast.For | ast.While | ast.If | ast.Try
 """Statements whose bodies may not run."""
 
+NOTHING = {"test_data": "", "images": 0, "validation": False}
+"""What is known of the images that runs were measured on, before a note tells of any."""
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -140,11 +143,12 @@ def behind(found: list[Statement], cell: int) -> list[Statement]:
 
 
 def passport(kept: list[Statement], notes: list[dict]) -> dict:
-    """What was read by some statements: {"profiles": {profile: {"runs": {run: about}, "test_data": .., "images": ..}},
-    "images": [..], "live": [..], "files": [..]}.
+    """What was read by some statements: {"profiles": {profile: {"runs": {run: about}, "test_data": .., "images": ..,
+    "validation": whether of validation images}}, "images": [..], "live": [..], "files": [..]}.
 
     All runs of a profile that was loaded count only where nothing says which runs were used; likewise of networks and
-    images. Where the last statement shows verdicts, their runs count and not those of others decided along with them.
+    images. Where the last statement shows verdicts, their runs count, with the images that these were measured on, and
+    not those of others decided along with them.
     """
     out = {"profiles": {}, "images": [], "live": [], "files": []}
     mine = [[n for n in notes if n["cell"] == s.cell and s.first <= n["line"] <= s.last] for s in kept]
@@ -156,9 +160,12 @@ def passport(kept: list[Statement], notes: list[dict]) -> dict:
         chosen = any(n["kind"] == "shown" for n in part)
         loaded = {n["profile"]: n for n in part if n["kind"] == "profile" and not used}  # the last
         for n in [*(n for n in part if n["kind"] in ("runs", "network")), *loaded.values()]:
-            about = out["profiles"].setdefault(n["profile"], {"runs": {}, "test_data": "", "images": 0})
-            about["runs"] |= {run: told for run, told in n["runs"].items() if not judged or run in judged}
-            about |= {key: n[key] for key in ("test_data", "images") if n.get(key)}
+            runs = {run: told for run, told in n["runs"].items() if not judged or run in judged}
+            if n["runs"] and not runs:
+                continue
+            about = out["profiles"].setdefault(n["profile"], {"runs": {}, **NOTHING})
+            about["runs"] |= runs
+            about |= {key: n[key] for key in NOTHING if n.get(key)}
         for n in part:
             if n["kind"] == "shown" or (n["kind"] == "images" and not chosen):
                 out["images"].append(n["what"])
@@ -191,8 +198,11 @@ def line(about: dict, cell: int, title: str, notebook: str) -> str:
         parts.append(f"seed{'s' * (len(seeds) > 1)} {listed(seeds)}")
     if marks := sorted({run["data"][:8] for _, runs in with_runs for run in runs.values()}):
         parts.append(f"training data {listed(marks)}")
-    if tests := sorted({(p["images"], p["test_data"][:8]) for _, p in profiles if p["images"]}):
-        parts.append(listed([f"{n:,} test images ({mark})" for n, mark in tests]))
+    tests = sorted({(p["images"], p["test_data"][:8]) for _, p in profiles if p["images"]})
+    measured = [f"{n:,} test images ({mark})" for n, mark in tests]
+    measured += ["validation images"] * any(p["validation"] for _, p in profiles)
+    if measured:
+        parts.append(listed(measured))
     if about["live"]:
         parts.append(f"{len(about['live'])} runs trained while this page was made")
     if about["images"]:

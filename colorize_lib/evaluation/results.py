@@ -238,7 +238,7 @@ class Results:
         if variant:
             history = self.other_history[self.other_history.variant == variant]
         passports = self.summary["passports"].items()
-        self.note_runs(run for run, p in passports if p["arm"] in arms and p["variant"] == variant)
+        self.note_runs((run for run, p in passports if p["arm"] in arms and p["variant"] == variant), split="val")
         return history[history.arm.isin(arms)].sort_values("step")
 
     def usual_runs(self, arms: Iterable[str] = ARMS) -> list[str]:
@@ -246,11 +246,15 @@ class Results:
         arms = set(arms)
         return [run for run, p in self.summary["passports"].items() if p["arm"] in arms and not p["variant"]]
 
-    def note_runs(self, runs: Iterable[str], kind: str = "runs") -> None:
-        """Tell `trace` that these runs were read."""
+    def note_runs(self, runs: Iterable[str], kind: str = "runs", split: str = "test") -> None:
+        """Tell `trace` that these runs were read. split: of the images that what was read is about, "test" or "val", or
+        "" where it is about none, such as an image that a run painted. Raises ValueError for another."""
+        images = {"test": {"test_data": self.summary["test_data"], "images": self.summary["pictures"]},
+                  "val": {"validation": True}, "": {}}  # fmt: skip
+        if split not in images:
+            raise ValueError(f"split={split!r} is unknown; there are: {', '.join(map(repr, images))}")
         about = about_runs({run: self.summary["passports"][run] for run in runs})
-        note(kind, profile=self.profile, runs=about, test_data=self.summary["test_data"],
-             images=self.summary["pictures"])  # fmt: skip
+        note(kind, profile=self.profile, runs=about, **images[split])
 
     def _rows(self, name: str) -> np.ndarray:
         if name not in SUBSETS:

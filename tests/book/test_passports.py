@@ -8,8 +8,9 @@ import re
 import pytest
 
 from colorize_lib import trace
-from colorize_lib.book import passports
-from colorize_lib.evaluation import results
+from colorize_lib.book import answers, passports
+from colorize_lib.config import load_config
+from colorize_lib.evaluation import records, results
 from colorize_lib.evaluation.effects import Effect
 
 CELLS = {
@@ -82,6 +83,9 @@ def test_a_table_of_a_verdict_names_the_runs_behind_that_verdict():
     other = run_note("runs", ["l2-s1"], 1) | {"profile": "ablation"}
     told = passports.passport(kept, [*read, other, {"cell": 2, "line": 1, "kind": "judged", "runs": ["ce-s0"]}])
     assert list(told["profiles"]) == ["evening"], "nor the images of another profile"
+    curves = run_note("runs", ["l2-s2"], 1, validation=True)
+    told = passports.passport(kept, [*read, curves, {"cell": 2, "line": 1, "kind": "judged", "runs": ["ce-s0"]}])
+    assert not told["profiles"]["evening"]["validation"], "nor those that only others were measured on"
 
 
 def test_of_images_those_that_were_taken_count():
@@ -104,6 +108,19 @@ def test_a_line_names_runs_data_and_records():
     assert f"<li>{link}</li>" in text and "<li>runs/ce-s9</li>" in text, "only what is recorded has a row there"
     nothing = passports.line(passports.passport(kept, []), 3, "Table", "07.ipynb")
     assert "Table of cell 3" in nothing and "no image, no run" in nothing and "<details" not in nothing
+
+
+def test_a_line_says_on_which_images_runs_were_measured():
+    kept = passports.statements({1: "draw(2)"})
+
+    def told(*notes):
+        return passports.line(passports.passport(kept, list(notes)), 1, "Figure", "07.ipynb")
+
+    tested = run_note("runs", ["ce-s0"], 1, test_data="1d86e29a9f5338f8", images=4000)
+    validated, painted = run_note("runs", ["ce-s0"], 1, validation=True), run_note("runs", ["ce-s0"], 1)
+    assert "4,000 test images (1d86e29a) and validation images" in told(tested, validated)
+    assert " · validation images" in told(validated) and "test images" not in told(validated)
+    assert "test images" not in told(painted) and "validation" not in told(painted) and "1 run" in told(painted)
 
 
 def test_a_note_says_which_statement_reads(tmp_path, monkeypatch):
@@ -136,3 +153,24 @@ def test_what_is_read_from_curves_tells_its_runs(tmp_path, monkeypatch):
     passports = found.summary["passports"]
     read = {(passports[run]["arm"], passports[run]["variant"]) for runs in told for run in runs}
     assert read == {("l2", "steps=2000"), ("ce", "")} and sum(map(len, told)) == 6
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "found.curves()", "answers.validated(found)", "answers.doses(found)", "records.training_curves(config)",
+    ],
+)  # fmt: skip
+def test_what_is_read_of_validation_images_says_so(source, tmp_path, monkeypatch):
+    found, config = results.load("ablation"), load_config("ablation", seeds=[])
+    monkeypatch.setenv(trace.VARIABLE, str(tmp_path / "trace"))
+    monkeypatch.setattr(trace, "_noted", set())  # else the same line is written once a process
+    exec(source, {"In": ["", "a"], "found": found, "config": config, "answers": answers, "records": records})
+    told = [json.loads(line) for line in (tmp_path / "trace").read_text().splitlines()]
+    told = [note for note in told if note["kind"] == "runs" and note["runs"]]
+    assert told and all(note["validation"] and "images" not in note and "test_data" not in note for note in told)
+
+
+def test_images_of_an_unknown_kind_are_refused():
+    with pytest.raises(ValueError, match="split='train' is unknown; there are: 'test', 'val', ''"):
+        results.load("ablation").note_runs([], split="train")
