@@ -1,13 +1,14 @@
 """Networks made bad on purpose: what was changed, how they paint, and what the doctor says of each.
 
-A case is one run of a short training, with one thing wrong or, for comparison, with nothing. `lineup` reads the cases
-that are recorded of a profile, or trains and measures those that are missing on data that are named.
+A case is one run of a short training, with one thing wrong or, for comparison, with nothing; one case is the run with
+nothing wrong, asked wrongly. `lineup` reads the cases that are recorded of a profile, or trains and measures those that
+are missing on data that are named.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,8 +66,9 @@ def broken_prior(kind: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Case:
-    """One training. done: what was done, for the reader. rule: what the doctor should name, "" where nothing is wrong.
-    change: the settings that make it bad, from those of the profile with its budget. prior: one of `BROKEN_PRIORS`."""
+    """One training. done: what was done, for the reader. rule: what the doctor should name, "" where it has no rule for
+    it. change: the settings that make it bad, from those of the profile with its budget. prior: one of `BROKEN_PRIORS`.
+    readout: what is asked of the network. remedy: what undoes it, "" where the rule has that."""
 
     name: str
     arm: str
@@ -74,6 +76,13 @@ class Case:
     rule: str = ""
     change: Callable[[Config], dict] = lambda config: {}
     prior: str = ""
+    readout: str = "@1"
+    remedy: str = ""
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has a run of its own; else it is that of the case to compare with, asked otherwise."""
+        return self.readout == "@1"
 
     @property
     def than(self) -> str:
@@ -94,9 +103,10 @@ CASES = {case.name: case for case in (
     Case("rate too low", "ce", "a hundredth of the learning rate", "rate too low", lambda c: {"lr": c.lr / 100}),
     Case("decay", "ce", "the original's weight decay, beside a mean", "decay", lambda c: {"weight_decay": 1e-3}),
     Case("decay and sum", "ce", "the same, beside a sum as in the original",
-         change=lambda c: {"weight_decay": 1e-3, "reduction": "sum"}),
+         change=lambda c: {"weight_decay": 1e-3, "reduction": "sum"}, remedy="Train with weight_decay=0."),
     Case("too short", "ce", "5/12 of the steps", "too short", lambda c: {"steps": max(1, c.steps * 5 // 12)}),
     Case("few images", "ce", "500 training images", "few images", lambda c: {"train_photos": 500}),
+    Case("decoder", "ce", "nothing in training; asked with T = 0.38", "decoder", readout="@0.38"),
     Case("rebalanced", "ce_rebal", "nothing: the reference of those below"),
     Case("b before a", "ce_rebal", "prior in the wrong order", "prior", prior="b before a"),
     Case("along the list", "ce_rebal", "prior smoothed along the list", "prior", prior="smoothed along the list"),
@@ -107,25 +117,31 @@ CASES = {case.name: case for case in (
 
 @dataclass(frozen=True)
 class Lineup:
-    """The cases of one profile: what was measured, diagnosed (`Diagnosis.plain`) and painted, by case; variants: how
-    results name each."""
+    """The cases of one profile: what was measured, diagnosed (`Diagnosis.plain`) and, where it was trained, painted, by
+    case; variants: how results name each."""
 
     found: Results
     variants: dict[str, str]
     diagnoses: dict[str, dict]
     painted: dict[str, np.ndarray]
 
-    def system(self, case: str, readout: str = "@1") -> str:
-        """The name of a case's system, of the mean unless another read-out is named."""
-        return f"{CASES[case].arm}{readout} {self.variants[case]}".strip()
+    def system(self, case: str, readout: str = "") -> str:
+        """The name of a case's system, of its own read-out unless another is named."""
+        return f"{CASES[case].arm}{readout or CASES[case].readout} {self.variants[case]}".strip()
 
-    def interval(self, case: str, metric: str, readout: str = "@1") -> Interval:
-        """A metric on test images, of the mean unless another read-out is named."""
+    def interval(self, case: str, metric: str, readout: str = "") -> Interval:
+        """A metric on test images, of the case's own read-out unless another is named."""
         return self.found.interval(self.system(case, readout), metric)
 
-    def against(self, case: str, metric: str, readout: str = "@1") -> Interval:
+    def against(self, case: str, metric: str) -> Interval:
         """The difference to the case that has nothing wrong."""
-        return self.found.difference(self.system(case, readout), self.system(CASES[case].than, readout), metric)
+        return self.found.difference(self.system(case), self.system(CASES[case].than), metric)
+
+    def note(self, cases: Iterable[str], split: str) -> None:
+        """Tell `trace` that these cases were read; split: see `Results.note_runs`."""
+        mine = {(CASES[case].arm, self.variants[case]) for case in cases}
+        passports = self.found.summary["passports"].items()
+        self.found.note_runs((run for run, p in passports if (p["arm"], p["variant"]) in mine), split=split)
 
     def said(self, case: str) -> str:
         """The rule that names the reason, and the first cause where the reason is little learning."""
@@ -139,6 +155,22 @@ class Lineup:
         if rule in self.said(case).split(": "):
             return "first"
         return "also" if rule in (*told["causes"], *told["also"]) else "not"
+
+    def also(self, case: str) -> str:
+        """The reasons that hold beside the first, or "none"."""
+        return ", ".join(self.diagnoses[case]["also"]) or "none"
+
+    def looks(self, case: str) -> str:
+        """The `symptom` of its read-out."""
+        return symptom(self.diagnoses[case]["facts"], CASES[case].readout)
+
+    def remedy(self, case: str) -> str:
+        """What undoes what was done, in the doctor's words where it has a rule for that, named or not; where nothing
+        was done, its remedy against what it did name."""
+        told, about = self.diagnoses[case], CASES[case]
+        rules = {rule.name: rule.remedy for rule in (*diagnosis.REASONS, *diagnosis.CAUSES)}
+        known = rules[about.rule].format_map(diagnosis.Facts(told["facts"])) if about.rule else told["remedy"]
+        return about.remedy or known
 
     def words(self, case: str) -> str:
         """Sentence and remedy of the doctor."""
@@ -176,7 +208,7 @@ def lineup(config: Config, budget: float, runs: Path = RUNS, log=None) -> Lineup
         raise ValueError(f"{what} is not recorded in {config.profile!r}; name a data set to train it on")
     found.note_runs(mine.values(), "profile")
     told = {name: diagnosis.diagnose(diagnosis.Facts(kept[run][0])).plain() for name, run in mine.items()}
-    return Lineup(found, variants, told, {name: kept[run][1] for name, run in mine.items()})
+    return Lineup(found, variants, told, {name: kept[run][1] for name, run in mine.items() if CASES[name].trained})
 
 
 def _variant(config: Config, case: Case, usual: Config) -> str:
@@ -194,9 +226,11 @@ def _trained(config: Config, configs: dict, variants: dict, seed: int, runs: Pat
         own = replace(configs[name], prior=str(write_prior(case.prior, runs)) if case.prior else "")
         folders[name] = train_run(own, case.arm, seed, store, runs, log)
     limit, few = (SYNTHETIC, SYNTHETIC) if config.data == "synthetic" else (0, VALIDATION_PHOTOS)
-    found = records.collect(replace(config, seeds=(seed,)), store, runs, limit, weights=folders.values())
-    told = {name: diagnosed(folder, store, few) for name, folder in folders.items()}
-    return Lineup(found, variants, told, {name: paint(load_run(folder)) for name, folder in folders.items()})
+    weights = dict.fromkeys(folders.values())
+    found = records.collect(replace(config, seeds=(seed,)), store, runs, limit, weights=weights)
+    told = {folder: diagnosed(folder, store, few) for folder in weights}
+    painted = {name: paint(load_run(folder)) for name, folder in folders.items() if CASES[name].trained}
+    return Lineup(found, variants, {name: told[folder] for name, folder in folders.items()}, painted)
 
 
 def write_prior(kind: str, runs: Path = RUNS) -> Path:
@@ -233,11 +267,12 @@ GREY = 0.2
 """Chroma ratio of a mean below which an image looks grey."""
 
 
-def symptom(facts: dict) -> str:
-    """How images painted with a network's mean look, by measures on validation images: `Diagnosis.plain()["facts"]`."""
+def symptom(facts: dict, readout: str = "@1") -> str:
+    """How images look that a classifier paints, with its mean unless another read-out is named, by measures on
+    validation images: `Diagnosis.plain()["facts"]`."""
     systems = facts["systems"]
-    mean = next(values for name, values in systems.items() if name in ("ce@1", "ce_rebal@1", facts["arm"]))
-    ratio, hue = mean["chroma_ratio"], mean["true_hue_ratio"] / max(mean["chroma_ratio"], 1e-9)
+    mine = systems[facts["arm"] + readout]
+    ratio, hue = mine["chroma_ratio"], mine["true_hue_ratio"] / max(mine["chroma_ratio"], 1e-9)
     one = hue < 1.1 * systems["constant"]["true_hue_ratio"] / systems["constant"]["chroma_ratio"]
     if ratio < GREY:
         return "grey"
@@ -248,19 +283,22 @@ def symptom(facts: dict) -> str:
 
 def summary(found: Lineup) -> pd.DataFrame:
     """The chapter's table: a row a case with symptom, measure (how far the loss is below that of the best constant
-    answer), cause as the doctor names it, and its remedy."""
+    answer), what was done, what the doctor says first, and the remedy against what was done."""
+    found.note(CASES, "val")
     rows = {}
-    for name in CASES:
-        told = found.diagnoses[name]
-        rows[name] = {"symptom": symptom(told["facts"]), "measure": f"{found.fact(name, 'learnt'):.1%}",
-                      "cause": found.said(name), "remedy": told["remedy"]}  # fmt: skip
-    return pd.DataFrame(rows).T.rename_axis("case")
+    for name, case in CASES.items():
+        rows[f"{name} ({case.done})"] = {
+            "symptom": found.looks(name), "measure": f"{found.fact(name, 'learnt'):.1%}",
+            "the doctor": found.said(name), "remedy": found.remedy(name).replace("`", ""),
+        }  # fmt: skip
+    return pd.DataFrame(rows).T.rename_axis("case (what was done)")
 
 
 def plot_lineup(found: Lineup, names: list[str], columns: int = 7) -> Figure:
     """Grey, truth and cases, each a column of the photographs of `SHOWN`."""
     photos = squares()
-    plain = colorize_all(Images(photos, ""), {})
+    found.note(names, "")
+    plain = colorize_all(Images({name: photos[name] for name in SHOWN}, ""), {})
     there = {column: {name: row[column] for name, row in plain.items()} for column in ("input", "truth")}
     for case in names:
         parts = np.split(found.painted[case], len(photos), 1)
@@ -313,12 +351,18 @@ def plot_weights(kinds: tuple[str, ...] = BROKEN_PRIORS, lambda_: float = 0.5) -
 
 def decoded(network: Colorizer, photos: tuple[str, ...], readouts: dict[str, Readout], gain: float) -> dict:
     """Photographs of the book as one classifier paints them with several read-outs, and its mean with a gain."""
-    rows = {}
-    for name in photos:
-        image = book_photos()[name]
+    there, rows = book_photos(), {}
+    for name, image in Images({name: there[name] for name in photos}, "").items.items():
         rows[name] = {title: network.photo(image, readout) for title, readout in readouts.items()}
         rows[name][f"mean times {gain:.1f}"] = network.photo(image, Readout(1.0), gain)
     return rows
+
+
+def mean_gain(network: Colorizer) -> float:
+    """The factor recorded for a classifier's own run, with which its mean has the chroma of validation images."""
+    run, found = network.passport["run"], load(network.passport["profile"])
+    found.note_runs([run], split="val")
+    return float(found.summary["gains"][run][f"{network.arm}@1"])
 
 
 def plot_decoded(rows: dict[str, dict[str, np.ndarray]]) -> Figure:
@@ -327,15 +371,13 @@ def plot_decoded(rows: dict[str, dict[str, np.ndarray]]) -> Figure:
 
 
 def collapse() -> dict[str, pd.DataFrame]:
-    """Histories of squared error on red, green and blue, seed 0: by the student's recipe, which collapsed, and in the
-    profile evening; with a column views."""
+    """Histories of squared error on red, green and blue, seed 0: by the student's recipe as we read it, which collapsed
+    there, and in the profile evening; with a column views."""
     curves = {}
     for profile in ("student", "evening"):
         found = load(profile, (0,))
-        mine = found.history[found.history.arm == "student_mse"].sort_values("step")
-        about = next(p for p in found.summary["passports"].values() if p["arm"] == "student_mse" and not p["variant"])
-        found.note_runs(r for r, p in found.summary["passports"].items() if p is about)
-        curves[profile] = mine.assign(views=mine.epoch * about["photos"])
+        mine, (run,) = found.curves(arms=["student_mse"]), found.usual_runs(["student_mse"])
+        curves[profile] = mine.assign(views=mine.epoch * found.summary["passports"][run]["photos"])
     return curves
 
 

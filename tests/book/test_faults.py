@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import tiny
 import torch
 
-from colorize_lib import cli
+from colorize_lib import cli, trace
 from colorize_lib.book import faults
 from colorize_lib.book.faults import CASES
-from colorize_lib.colorizer import load_run
+from colorize_lib.colorizer import load_colorizer, load_run
 from colorize_lib.config import identity, load_config
 from colorize_lib.evaluation import diagnosis, records
-from colorize_lib.evaluation.results import variant_of
+from colorize_lib.evaluation.results import load, variant_of
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +47,78 @@ def test_a_case_differs_from_its_reference_in_what_it_says_alone():
     for case in CASES.values():
         own, good = (identity(c.config(usual, 0.15)) for c in (case, CASES[case.than]))
         changed = {name for name in own.keys() | good.keys() if own.get(name) != good.get(name)}
-        assert len(changed) == {"decay and sum": 2}.get(case.name, bool(case.rule and not case.prior)), case.name
+        alone = bool(case.rule and case.trained and not case.prior)
+        assert len(changed) == {"decay and sum": 2}.get(case.name, alone), case.name
+        assert case.than in CASES and (not case.rule or case.name != case.than)
     assert CASES["too short"].config(usual, 0.15).steps == 250
     assert CASES["rate too high"].config(usual, 0.15).lr == 0.03, "as the run is called"
 
 
 def test_every_case_is_found_among_the_results_under_the_name_of_its_run(found):
     assert found.variants["healthy"] == found.variants["rebalanced"] == "init=he", "smoke itself has another start"
-    assert len(set(found.variants.values())) == len(CASES) - 1, "all but the two references differ"
+    assert len(set(found.variants.values())) == sum(case.trained for case in CASES.values()) - 1, "but two references"
     for name, case in CASES.items():
         assert np.isfinite(found.interval(name, "chroma_ratio").value)
         assert len(found.curve(name)) and set(found.curve(name).arm) == {case.arm}
         about = found.diagnoses[name]["facts"]
         assert about["run"] in found.found.summary["passports"] and about["arm"] == case.arm
     assert found.against("healthy", "true_hue_ratio").value == 0
+
+
+def test_the_decoder_is_the_healthy_network_asked_otherwise(found):
+    assert [name for name, case in CASES.items() if not case.trained] == ["decoder"]
+    assert found.diagnoses["decoder"] == found.diagnoses["healthy"] and "decoder" not in found.painted
+    assert found.system("decoder") == "ce@0.38 init=he" and found.system("healthy") == "ce@1 init=he"
+    apart = found.against("decoder", "chroma_ratio").value
+    cool, mean = (found.interval("healthy", "chroma_ratio", readout).value for readout in ("@0.38", "@1"))
+    assert apart == pytest.approx(cool - mean) and apart != 0
+    facts = found.diagnoses["decoder"]["facts"]
+    assert found.looks("decoder") == faults.symptom(facts, "@0.38") and found.looks("healthy") == faults.symptom(facts)
+
+
+def test_the_doctor_names_the_recorded_decoder_and_how_to_do_without():
+    kept = faults.lineup(load_config("ablation", seeds=[]), 0.15)
+    assert kept.named("decoder") != "not" and "decoder" in f"{kept.said('decoder')}, {kept.also('decoder')}"
+    assert kept.remedy("decoder").startswith("Nothing has to be trained")
+    assert kept.fact("decoder", "learnt") == kept.fact("healthy", "learnt")
+
+
+def read(tmp_path, monkeypatch, source: str, names: dict) -> tuple[list[set[str]], list[dict]]:
+    """The sets of runs that a statement notes, with all its notes of runs."""
+    monkeypatch.setenv(trace.VARIABLE, str(tmp_path / "trace"))
+    monkeypatch.setattr(trace, "_noted", set())  # else the same line is written once a process
+    exec(source, {"In": ["", "a"], **names})
+    notes = [json.loads(line) for line in (tmp_path / "trace").read_text().splitlines()]
+    mine = [n for n in notes if n["kind"] == "runs"]
+    return [set(n["runs"]) for n in mine], mine
+
+
+def test_figures_and_the_table_tell_the_runs_and_images_that_they_show(found, tmp_path, monkeypatch):
+    run = {name: told["facts"]["run"] for name, told in found.diagnoses.items()}
+    about, here = {"faults": faults, "found": found}, iter("abcd")
+
+    def told(source):
+        folder = tmp_path / next(here)
+        folder.mkdir()
+        return read(folder, monkeypatch, source, about)
+
+    runs, notes = told("faults.plot_lineup(found, ['healthy', 'decay'], columns=4)")
+    assert runs == [{run["healthy"], run["decay"]}]
+    assert not {"images", "validation"} & set(notes[0]), "what is shown was painted, not measured"
+    runs, notes = told("faults.plot_curves(found, ['healthy', 'too short'])")
+    assert set.union(*runs) == {run["healthy"], run["too short"]}
+    assert all(n.get("validation") and "images" not in n for n in notes)
+    runs, notes = told("faults.summary(found)")
+    assert runs == [set(run.values())] and notes[0]["validation"] and "images" not in notes[0]
+
+
+def test_the_gain_of_a_mean_is_its_own_runs(tmp_path, monkeypatch):
+    network = load_colorizer("ce")
+    runs, (note,) = read(tmp_path, monkeypatch, "gain = mean_gain(network)",
+                         {"mean_gain": faults.mean_gain, "network": network})  # fmt: skip
+    assert runs == [{network.passport["run"]}] and note["validation"]
+    ratio = load("evening").values_by_seed("ce@1", "chroma_ratio")[network.passport["seed"]]
+    assert faults.mean_gain(network) == pytest.approx(1 / ratio, rel=0.05), "on other images of one kind"
 
 
 def test_the_names_of_runs_with_broken_priors_need_no_file(made, found):
@@ -84,8 +143,15 @@ def test_the_doctor_names_what_settings_tell(found):
 
 def test_the_table_has_a_row_a_case_and_at_most_five_columns(found):
     table = faults.summary(found)
-    assert list(table.index) == list(CASES) and len(table.reset_index().columns) <= 5
-    assert table.remedy["b before a"].startswith("Train again with the data's own prior")
+    assert len(table.reset_index().columns) <= 5
+    done = [f"{name} ({case.done})" for name, case in CASES.items()]
+    assert list(table.index) == done, "the true cause, whatever the doctor says"
+    remedy = dict(zip(CASES, table.remedy, strict=True))
+    assert remedy["b before a"].startswith("Train again with the data's own prior")
+    assert remedy["default start"] == "Train with init=he.", "though the doctor says only that it is too short"
+    assert remedy["decay"] == "Train with weight_decay=0, or with reduction=sum."
+    assert remedy["decay and sum"] == "Train with weight_decay=0."
+    assert remedy["healthy"] == found.diagnoses["healthy"]["remedy"]
 
 
 @pytest.mark.parametrize(
