@@ -636,7 +636,7 @@ for other in others:
 # {result}`ablation/ce@1 - l2/skill_mean:ci+.3f`. H15 asks that neither change move the skill by more than a fifth, or the
 # colourfulness by more than two units. Comparisons measured: {glue:text}`H15_done:s`. Its verdict: {verdict}`H15`. *Too
 # weak to tell* is said where the skill of the faithful network is not certainly above a twentieth, which for `l2` is
-# {result}`ablation/l2/skill_mean:ci.3f`. Judged by their intervals alone, these lie beyond their margins:
+# {result}`ablation/l2/skill_mean:ci.3f`. Judged by their 95 % intervals alone, these lie beyond their margins:
 # {glue:text}`H15_outside:s`.
 #
 # ## What we found
