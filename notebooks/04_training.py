@@ -165,8 +165,8 @@ compared.set_axis(pd.Index(rows, name="beginning, rate")).round(2)
 #
 # **What a beginning is worth depends on the loss.** At the one rate that all three were tried at, the loss of the four
 # arms on $ab$ ends above that from He's weights by {glue:text}`cost_of_default:s` from PyTorch's and by
-# {glue:text}`cost_of_data:s` from weights scaled on data; `student_mse` wants PyTorch's. {doc}`12_why_is_mine_grey`
-# has what is left of it after a longer training. What a rate, betas and decay are worth is taken up in
+# {glue:text}`cost_of_data:s` from weights scaled on data; `student_mse` wants PyTorch's. What is left of that
+# after a long training was not tried. What a rate, betas and decay are worth is taken up in
 # {doc}`10_time_and_settings`.
 #
 # ## A training, live
