@@ -183,7 +183,7 @@ for step, pair in steps.items():
 # ### Are the probabilities honest?
 #
 # **What is read from a distribution is worth as much as the distribution.** At how many of the places where the
-# classifier gives its likeliest colour a probability of, say, 0.4, is that colour the nearest to the true one?
+# classifier gives its likeliest colour a probability of, say, two fifths, is that colour the nearest to the true one?
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-honest", "caption": "How often the likeliest colour is the right one of the 313, against the probability that the classifier gives it, on test images, in tenths of that probability. On the dashed diagonal it is right as often as it says. At the dotted line a label says no more of its own colour, but at the edge of the gamut. A larger mark stands for more places; tenths with less than a thousandth of all are left out."}, "image": {"alt": "Curves of accuracy against confidence for cross entropy and its rebalanced form, above a dashed diagonal, with a dotted vertical line"}}
 honest = {

@@ -481,7 +481,7 @@ answers.findings_table({"H19": settled["H19"]})
 # H19 asks that no skill rise by more than a fifth: {verdict}`H19`. Measured: {glue:text}`H19_done:s`. The gain is
 # counted in skills at 64 pixels, and from {result}`ablation-128/passports/l2-s0-f7b77c0aaa/photos:,d` photographs `l2`
 # learns hardly more there than one constant colour ({result}`ablation-128/l2/skill_mean:ci.3f`): a multiple of almost
-# nothing says nothing. Judged by their 95 % intervals alone, beyond the fifth: {glue:text}`H19_outside:s`.
+# nothing says nothing. Judged by their two-sided intervals alone, beyond the fifth: {glue:text}`H19_outside:s`.
 #
 # What of it is the finer answer, what the finer image, and what the fourfold number of positions that each step learns
 # from, these networks do not tell apart.
@@ -636,7 +636,7 @@ for other in others:
 # {result}`ablation/ce@1 - l2/skill_mean:ci+.3f`. H15 asks that neither change move the skill by more than a fifth, or the
 # colourfulness by more than two units. Comparisons measured: {glue:text}`H15_done:s`. Its verdict: {verdict}`H15`. *Too
 # weak to tell* is said where the skill of the faithful network is not certainly above a twentieth, which for `l2` is
-# {result}`ablation/l2/skill_mean:ci.3f`. Judged by their 95 % intervals alone, these lie beyond their margins:
+# {result}`ablation/l2/skill_mean:ci.3f`. Judged by their two-sided intervals alone, these lie beyond their margins:
 # {glue:text}`H15_outside:s`.
 #
 # ## What we found
