@@ -40,6 +40,7 @@ from colorize_lib.book.passports import anchor_of
 from colorize_lib.config import load_config, settings_of
 from colorize_lib.evaluation import claims, records, results
 from colorize_lib.evaluation.measuring import SUBSETS
+from colorize_lib.evaluation.systems import variant_title
 
 logger = logging.getLogger(__name__)
 MISSING = (AttributeError, IndexError, KeyError, TypeError, ValueError, FileNotFoundError)
@@ -381,7 +382,8 @@ class Rules(Source):
 
 
 class Passports(Source):
-    """`{passports} [profile]`: each run with what it cost and where it ran; `others`: those of all other profiles."""
+    """`{passports} [profile]`: each run with its settings, where they are not the profile's own, how well it ended, what
+    it cost and where it ran; `others`: those of all other profiles."""
 
     def source(self, argument: str) -> str:
         """A table a profile."""
@@ -391,15 +393,21 @@ class Passports(Source):
         return "\n".join(f"Profile `{name}`:\n\n{self._table(name)}" for name in others)
 
     def _table(self, profile: str) -> str:
-        columns = {"Run": 28, "Steps": 16, "Minutes": 12, "Peak memory": 14, "Device": 30}
-        passports = load(profile).summary["passports"]
-        return table(columns, [self._row(profile, run, passport) for run, passport in passports.items()])
+        columns = {"Run": 32, "Steps": 16, "Validation error": 12, "Minutes": 12, "Device": 28}
+        found = load(profile)
+        history = pd.concat([found.history.assign(variant=""), found.other_history]).sort_values("step")
+        ends = history.groupby(["arm", "variant", "seed"]).val_ab_error.last()
+        rows = [self._row(profile, run, p, ends.get((p["arm"], p["variant"], p["seed"])))
+                for run, p in found.summary["passports"].items()]  # fmt: skip
+        return table(columns, rows)
 
-    def _row(self, profile: str, run: str, p: dict) -> list[str]:
+    def _row(self, profile: str, run: str, p: dict, error: float | None) -> list[str]:
+        other = f" {{quiet}}`{variant_title(p['variant'])}`" if p["variant"] else ""
+        named = f"{{run}}`{profile}/{run}`{other} {{quiet}}`commit {p['commit']}`"
         steps = f"{p['steps']:,} {{quiet}}`{p['photos']:,} photographs`"
-        cost = [steps, f"{p['seconds'] / 60:.1f}", f"{p['peak_memory_mb'] / 1024:.1f} GB"]
-        named = f"{{run}}`{profile}/{run}` {{quiet}}`commit {p['commit']}`"
-        return [named, *cost, f"{p['device']} {{quiet}}`{p['precision']}`"]
+        cost = f"{p['seconds'] / 60:.1f} {{quiet}}`{p['peak_memory_mb'] / 1024:.1f} GB`"
+        ended = "" if error is None else f"{error:.2f}"
+        return [named, steps, ended, cost, f"{p['device']} {{quiet}}`{p['precision']}`"]
 
 
 # -------------------------------------------------------------------------------------------------------- runs to make

@@ -751,7 +751,15 @@ def test_commands_of_the_run_list_are_understood_by_the_command_line(extension):
 
 
 def test_tables_of_runs_are_complete(extension):
-    assert extension.Passports.source(bare(extension.Passports), "laptop").count("* - {run}`laptop/") == 8
+    made = extension.Passports.source(bare(extension.Passports), "laptop")
+    assert made.count("* - {run}`laptop/") == 8
+    found = tiny.experiment().results
+    last = found.history.query("arm == 'l2' and seed == 1").sort_values("step").val_ab_error.iloc[-1]
+    passports = found.summary["passports"]
+    (run,) = (run for run, p in passports.items() if (p["arm"], p["seed"]) == ("l2", 1))
+    assert f"\n  - {last:.2f}\n" in made.partition(run)[2].partition("* - ")[0]
+    other = bare(extension.Passports)._row("laptop", run, passports[run] | {"variant": "lr=0.1"}, None)
+    assert "{quiet}`lr=0.1`" in other[0] and not other[2]
     assert extension.Runs.source(bare(extension.Runs), "").count("* - ") == len(extension.run_list()) + 1
 
 
