@@ -382,7 +382,7 @@ class Rules(Source):
 
 
 class Passports(Source):
-    """`{passports} [profile]`: each run with its settings, where they are not the profile's own, how well it ended, what
+    """`{passports} [profile]`: each run with its settings where they are not the profile's own, how well it ended, what
     it cost and where it ran; `others`: those of all other profiles."""
 
     def source(self, argument: str) -> str:
