@@ -206,13 +206,13 @@ glue("label_most", most, display=False)
 glue("label_least", least, display=False)
 
 # %% [markdown]
-# Its probability less the share of places where it is right, over all places: `ce` is {glue:text}`ce_sure:s`, `ce_rebal`
-# {glue:text}`ce_rebal_sure:s`, whose distribution its weights flatten besides. The labels ask for this. A soft label gives its nearest colour
-# {glue:text}`label_most:.2f` if the true one lies on the grid and {glue:text}`label_least:.2f` if it lies midway between
-# four, and shares out the rest among the neighbours; who has learned such labels exactly is hardly ever surer. So some of the
-# width of a distribution is the labels' and not doubt, and a cooler one takes off some of that, too. That cooling leads
-# towards grey is no fault of the probabilities, either: of the true pixels {glue:text}`07_vibrancy.py::near_truth:.0f` %
-# lie within 15 units of it.
+# Its probability less the share of places where it is right, over all places: `ce` is {glue:text}`ce_sure:s`,
+# `ce_rebal` {glue:text}`ce_rebal_sure:s`, whose distribution its weights flatten besides. The labels ask for this. A
+# soft label gives its nearest colour {glue:text}`label_most:.2f` if the true one lies on the grid and
+# {glue:text}`label_least:.2f` if it lies midway between four, and shares out the rest among the neighbours; who has
+# learned such labels exactly is hardly ever surer. So some of the width of a distribution is the labels' and not
+# doubt, and a cooler one takes off some of that, too. That cooling leads towards grey is no fault of the
+# probabilities, either: of the true pixels {glue:text}`07_vibrancy.py::near_truth:.0f` % lie within 15 units of it.
 #
 # ## Where the trained arms lie
 #

@@ -402,11 +402,11 @@ variants.table(settled)
 #
 # ### Which Adam?
 #
-# **Would another rate, momentum or decay have taught more?** The student paper took Adam's usual settings and judged by
-# eye. The grid has four peak rates, each with two second betas, Adam's own and the original's, without and with the
-# original's decay: {result}`ablation/passports/l2-s0-4d5b28c661/steps:,d` steps each,
-# on the same photographs in the same order. What counts is the error in ab on validation photographs, by which one
-# would choose; test photographs play no part in the comparison.
+# **Would another rate, momentum or decay have taught more?** The student paper took Adam's usual settings and judged
+# by eye. The grid has four peak rates, each with two second betas, Adam's own and the original's, without and with
+# the original's decay: {result}`ablation/passports/l2-s0-4d5b28c661/steps:,d` steps each, on the same photographs in
+# the same order. What counts is the error in ab on validation photographs, by which one would choose; test
+# photographs play no part in the comparison.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-adam", "caption": "Error in ab on validation photographs, in per cent of that with the paper's setting, less it: a rate of 0.001, a second beta of 0.999 and no decay, which is the point at 0. Below the dotted line a setting counts as better. Points of one rate stand beside each other."}, "image": {"alt": "Two panels of differences with intervals against the learning rate, squared error and cross entropy, with a line for each second beta, solid without and dashed with weight decay"}}
 margin = settled["H12"].hypothesis.checks[0].margin
@@ -431,11 +431,12 @@ for system in ("l2", "ce@1"):
 # - **Thrice the rate:** {glue:text}`adam_high_l2:s` and {glue:text}`adam_high_ce:s`; with decay
 #   {glue:text}`adam_high_decay_l2:s` and {glue:text}`adam_high_decay_ce:s`.
 #
-# `l2` has its least error with {glue:text}`adam_l2:s`, `ce` with {glue:text}`adam_ce:s`. {ref}`H12 <claim-h12>` asks that no setting beat the paper's
-# by more than a hundredth, with either loss. Comparisons measured: {glue:text}`H12_done:s`. Certainly beyond the
-# hundredth: {glue:text}`H12_outside:s`. Its verdict: {verdict}`H12`. (*Too weak to tell* is said, as everywhere, where
-# the network with the paper's setting has no skill to speak of; that another is certainly better stands all the same.)
-# That a training with the paper's rate can fail outright stands above.
+# `l2` has its least error with {glue:text}`adam_l2:s`, `ce` with {glue:text}`adam_ce:s`. {ref}`H12 <claim-h12>` asks
+# that no setting beat the paper's by more than a hundredth, with either loss. Comparisons measured:
+# {glue:text}`H12_done:s`. Certainly beyond the hundredth: {glue:text}`H12_outside:s`. Its verdict: {verdict}`H12`.
+# (*Too weak to tell* is said, as everywhere, where the network with the paper's setting has no skill to speak of;
+# that another is certainly better stands all the same.) That a training with the paper's rate can fail outright
+# stands above.
 #
 # ### 64 pixels or 128?
 #

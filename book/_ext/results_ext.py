@@ -394,11 +394,11 @@ class Passports(Source):
 
     def _table(self, profile: str) -> str:
         columns = {"Run": 32, "Steps": 16, "Validation error": 12, "Minutes": 12, "Device": 28}
-        found = load(profile)
-        history = pd.concat([found.history.assign(variant=""), found.other_history]).sort_values("step")
-        ends = history.groupby(["arm", "variant", "seed"]).val_ab_error.last()
-        rows = [self._row(profile, run, p, ends.get((p["arm"], p["variant"], p["seed"])))
-                for run, p in found.summary["passports"].items()]  # fmt: skip
+        found, rows = load(profile), []
+        for run, p in found.summary["passports"].items():
+            curves = found.curves(p["variant"], [p["arm"]])
+            errors = curves.val_ab_error[curves.seed == p["seed"]]
+            rows.append(self._row(profile, run, p, errors.iloc[-1] if len(errors) else None))
         return table(columns, rows)
 
     def _row(self, profile: str, run: str, p: dict, error: float | None) -> list[str]:

@@ -469,7 +469,7 @@ def label_shares() -> tuple[float, float]:
 
 def plot_honesty(curves: dict[str, pd.DataFrame], most: float) -> Figure:
     """How often the likeliest colour is right, against its probability: a line each of `Results.calibration`, by
-    system. The larger a mark, the more positions are behind it. most: what no label gives more than, dotted."""
+    system. The larger a mark, the more positions are behind it. most: of `label_shares`, dotted."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.6))
     axis.plot([0, 1], [0, 1], color="#999999", lw=1.2, ls="--")
     axis.axvline(most, color="#555555", lw=1.2, ls="dotted")

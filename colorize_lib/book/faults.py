@@ -139,9 +139,8 @@ class Lineup:
 
     def note(self, cases: Iterable[str], split: str) -> None:
         """Tell `trace` that these cases were read; split: see `Results.note_runs`."""
-        mine = {(CASES[case].arm, self.variants[case]) for case in cases}
-        passports = self.found.summary["passports"].items()
-        self.found.note_runs((run for run, p in passports if (p["arm"], p["variant"]) in mine), split=split)
+        runs = [run for case in cases for run in self.found.runs_of(self.variants[case], [CASES[case].arm])]
+        self.found.note_runs(runs, split=split)
 
     def said(self, case: str) -> str:
         """The rule that names the reason, and the first cause where the reason is little learning."""

@@ -74,9 +74,7 @@ def training_curves(config: Config, runs: Path = RUNS) -> pd.DataFrame:
     measured, so it is quick.
     """
     if not config.data:
-        found = load(config.profile, config.seeds)
-        found.note_runs(found.usual_runs(config.arms), split="val")
-        return found.history[found.history.arm.isin(config.arms)]
+        return load(config.profile, config.seeds).curves(arms=config.arms)
     return read_histories(finished_runs(config, open_data(config.data, config.side), runs))
 
 

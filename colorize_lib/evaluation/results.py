@@ -227,24 +227,25 @@ class Results:
     def _note(self, system: str) -> None:
         if not tracing():  # this is asked for thousands of numbers
             return
-        asked, seeds = System.parse(system), self.seeds(system)
-        passports = self.summary["passports"]
-        self.note_runs(r for r, p in passports.items()
-                       if (p["arm"], p["variant"]) == (asked.arm, asked.variant) and p["seed"] in seeds)  # fmt: skip
+        asked, seeds, passports = System.parse(system), self.seeds(system), self.summary["passports"]
+        self.note_runs(r for r in self.runs_of(asked.variant, [asked.arm]) if passports[r]["seed"] in seeds)
 
     def curves(self, variant: str = "", arms: Iterable[str] = ARMS) -> pd.DataFrame:
         """The history of some arms' runs with the profile's own settings, or with others, step by step."""
         arms, history = set(arms), self.history
         if variant:
             history = self.other_history[self.other_history.variant == variant]
-        passports = self.summary["passports"].items()
-        self.note_runs((run for run, p in passports if p["arm"] in arms and p["variant"] == variant), split="val")
-        return history[history.arm.isin(arms)].sort_values("step")
+        self.note_runs(self.runs_of(variant, arms), split="val")
+        return history[history.arm.isin(arms)].sort_values("step", kind="stable")
 
     def usual_runs(self, arms: Iterable[str] = ARMS) -> list[str]:
         """Runs of some arms whose settings are the profile's own."""
+        return self.runs_of("", arms)
+
+    def runs_of(self, variant: str, arms: Iterable[str]) -> list[str]:
+        """Runs of some arms with the profile's own settings (""), or with others."""
         arms = set(arms)
-        return [run for run, p in self.summary["passports"].items() if p["arm"] in arms and not p["variant"]]
+        return [run for run, p in self.summary["passports"].items() if p["arm"] in arms and p["variant"] == variant]
 
     def note_runs(self, runs: Iterable[str], kind: str = "runs", split: str = "test") -> None:
         """Tell `trace` that these runs were read. split: of the images that what was read is about, "test" or "val", or
