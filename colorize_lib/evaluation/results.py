@@ -236,7 +236,7 @@ class Results:
         if variant:
             history = self.other_history[self.other_history.variant == variant]
         self.note_runs(self.runs_of(variant, arms), split="val")
-        return history[history.arm.isin(arms)].sort_values("step", kind="stable")
+        return history[history.arm.isin(arms)].sort_values("step")
 
     def usual_runs(self, arms: Iterable[str] = ARMS) -> list[str]:
         """Runs of some arms whose settings are the profile's own."""
