@@ -67,11 +67,11 @@ figures.plot_architecture(side=64)
 #
 # In the library the body is a table as well, and the code that builds it is a loop over its rows. A stride belongs to
 # the last convolution of its stage. The last stage has none: its first convolution, with a kernel of four, is transposed
-# and doubles the side.
+# and doubles the side. All other kernels of the body have three by three taps.
 
 # %%
 stages = pd.DataFrame(STAGES).set_index("name").rename_axis("stage")
-stages[["channels", "convolutions", "kernel", "stride", "dilation"]]
+stages[["channels", "convolutions", "stride", "dilation"]]
 
 # %% [markdown]
 # Unrolled, one row a convolution, it can be compared with the released training file. A convolution of $k \times k$
@@ -80,7 +80,7 @@ stages[["channels", "convolutions", "kernel", "stride", "dilation"]]
 
 # %%
 table = pd.DataFrame(layer_table(network, side=64)).set_index("layer")
-shown = ["kernel", "out", "side", "parameters", "multiply_adds"]
+shown = ["out", "side", "parameters", "multiply_adds"]
 shown = table[shown].rename(columns=lambda name: name.replace("_", "-"))
 shown.map("{:,}".format)
 
