@@ -31,6 +31,7 @@ from .data.prior import load_prior
 from .data.store import Store
 from .devices import cuda_modes, machine, multiplies_bf16, peak_memory, pick_device, synchronize
 from .evaluation import measuring as judge
+from .evaluation.systems import CLASSIFIERS
 from .networks import training_flop
 from .objectives import HEADS, CrossEntropy, label_ab
 from .quantize import ab_gamut_centers, soft_encode
@@ -345,14 +346,14 @@ class _Energy:
 
 
 def tables(found: dict) -> dict[str, pd.DataFrame]:
-    """What `measure` found as tables of text, by title."""
+    """What `measure` found as tables of text, by title; none has more than five columns."""
     batch, arms = found["setup"]["batch"], found["arms"]
-    made = {"Steps": pd.DataFrame([_step_row(found, arm, row) for arm, row in arms.items()])}
-    parts = {arm: {part: f"{1e3 * s:.2f} ms, {batch / s:,.0f}/s" for part, s in row.items()}
-             for arm, row in found["stages"].items()}  # fmt: skip
-    made["Parts of a step, and pictures a second of each"] = (
-        pd.DataFrame(parts).fillna("").rename_axis("part").reset_index()
-    )
+    made = {"Steps": pd.DataFrame([_step_row(arm, row) for arm, row in arms.items()])}
+    paces = [{"arm": arm, **_pace(found, arm, batch, row["full"])} for arm, row in arms.items()]
+    made["Pace of the whole steps"] = pd.DataFrame(paces)
+    for kind, some in _by_kind(found["stages"]).items():
+        title = f"Parts of a step of {kind}, and pictures a second of each"
+        made[title] = pd.DataFrame(_part_row(batch, part, some) for part in next(iter(some.values())))
     made["One setting changed at a time"] = pd.DataFrame([_switch_row(row) for row in found["switches"]])
     ways = {way: s for way, s in found["encoding"].items() if isinstance(s, float)}
     made[f"Soft encoding of {found['encoding']['colours']:,} colours"] = pd.DataFrame(
@@ -361,9 +362,23 @@ def tables(found: dict) -> dict[str, pd.DataFrame]:
     made["Preparing a store"] = pd.DataFrame([_prepared_row(row) for row in found["preparing"]])
     if row := found.get("measuring"):  # older files have none
         made["Measuring a classifier"] = pd.DataFrame([_measured_row(row)])
-    if found["epoch"]:
-        made["A whole epoch"] = pd.DataFrame([_epoch_row(found, arm, row) for arm, row in found["epoch"].items()])
+    if epochs := found["epoch"]:
+        made["A whole epoch"] = pd.DataFrame([_epoch_row(found, arm, row) for arm, row in epochs.items()])
+        setups = [{"arm": arm, "setup": f"{row['setup']:.1f} s"} for arm, row in epochs.items()]
+        made["Setup, once a run"] = pd.DataFrame(setups)
     return made
+
+
+def _by_kind(stages: dict) -> dict[str, dict]:
+    """The arms of the kinds that are there; those of a kind have the same parts."""
+    kinds = {"a regression": {}, "a classifier": {}}
+    for arm, row in stages.items():
+        kinds["a classifier" if arm in CLASSIFIERS else "a regression"][arm] = row
+    return {kind: some for kind, some in kinds.items() if some}
+
+
+def _part_row(batch: int, part: str, arms: dict) -> dict:
+    return {"part": part} | {arm: f"{1e3 * row[part]:.2f} ms, {batch / row[part]:,.0f}/s" for arm, row in arms.items()}
 
 
 def _pace(found: dict, arm: str, pictures: float, seconds: float) -> dict:
@@ -379,17 +394,15 @@ def _measured_row(row: dict) -> dict:
     return {"side": f"{row['side']} px", **{name: f"{1e3 * s:.1f} ms an image" for name, s in times.items()}}
 
 
-def _step_row(found: dict, arm: str, row: dict) -> dict:
+def _step_row(arm: str, row: dict) -> dict:
     times = {"bare": f"{1e3 * row['bare']:.1f} ms", "whole": f"{1e3 * row['full']:.1f} ms"}
-    pace = _pace(found, arm, found["setup"]["batch"], row["full"])
-    return {"arm": arm, **times, "above bare": f"{row['overhead']:+.1%}", **pace}
+    return {"arm": arm, **times, "above bare": f"{row['overhead']:+.1%}"}
 
 
 def _epoch_row(found: dict, arm: str, row: dict) -> dict:
     joules = f"{row['joules']:,.0f}" if "joules" in row else "not told"
     pace = _pace(found, arm, row["pictures"], row["seconds"])
-    times = {"setup": f"{row['setup']:.1f} s", "epoch": f"{row['seconds']:.1f} s"}
-    return {"arm": arm, **times, **pace, "joules": joules}
+    return {"arm": arm, "epoch": f"{row['seconds']:.1f} s", **pace, "joules": joules}
 
 
 def _switch_row(row: dict) -> dict:
