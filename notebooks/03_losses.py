@@ -189,14 +189,14 @@ pixel = torch.tensor([[3.0, -7.0]])
 index, weight = quantize.soft_encode(pixel)
 near = centers[index[0]]
 by_hand = torch.exp(-(near - pixel).square().sum(1) / (2 * 5**2))
+named = pd.Index([f"{a:.0f}, {b:.0f}" for a, b in near], name="a, b")
 table = {
-    "a": near[:, 0],
-    "b": near[:, 1],
     "distance": (near - pixel).norm(dim=1),
     "by hand": by_hand / by_hand.sum(),
+    "weight": weight[0],
 }
 glue("pixel_entropy", float(quantize.soft_entropy(weight)[0]), display=False)
-pd.DataFrame({**table, "weight": weight[0]}).round(4)
+pd.DataFrame(table, named).round(4)
 
 # %% mystnb={"figure": {"name": "fig-soft-encoding", "caption": "The colour (3, -7), marked by a cross, shared among five grid colours; the area of a disc is its weight. Their weighted mean lies close to the cross, so little is lost by the coarse grid."}, "image": {"alt": "A grid of muted colour squares with a cross and five white discs of different sizes, the largest nearest to the cross"}}
 figures.plot_soft_encoding(pixel[0].numpy(), near.numpy(), weight[0].numpy())
