@@ -66,7 +66,7 @@ figures.image_grid(painted)
 
 # %% tags=["hide-input"]
 errors = examples.ab_errors(painted).rename(columns=system_title)
-errors.rename(columns={"input": "plain grey"}).round(1)
+errors.rename(columns={"input": "plain grey"}).T.round(1)
 
 # %% [markdown]
 # A small error is not yet an achievement: on one of these images plain grey may have the smallest, and
