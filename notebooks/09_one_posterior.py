@@ -413,7 +413,8 @@ answers.findings_table(verdicts)
 #    mean for the least error; a tilt where rare colours count; a sample to show what is possible, spotted as it is,
 #    for its positions are drawn one by one.
 # 3. **Choose $T$ and $\lambda$ on validation images by a criterion that is fixed first.** The dials cost one pass
-#    through the network. The table has three criteria and what they choose here; another network chooses its own.
+#    through the network. The table has a column for each of three criteria, with what it chooses here and what that
+#    reaches; another network chooses its own.
 # 4. **Hold every gain in vividness against a gain control.** If chroma is all that is wanted, multiply by a factor: any
 #    network can, `l2` too.
 # 5. **Report plain and balanced AuC together.** Along the tilt one is paid with the other; cooling a tilted
@@ -432,7 +433,7 @@ columns = {
 glue("criteria", "; ".join(criteria), display=False)
 last = [f"{row.temperature:g}, {row.lambda_:g}" for row in chosen.itertuples()]
 glue("to_show", last[-1] if last else answers.UNKNOWN, display=False)
-chosen.rename(columns=columns).reindex(columns=list(columns.values())).round(3)
+chosen.reindex(columns=list(columns)).rename(columns=columns).T.round(3)
 
 # %% [markdown]
 # The criteria: {glue:text}`criteria:s`. The last is the one by which the shipped network's own read-out is chosen when
