@@ -120,15 +120,22 @@ oracle.plot_painted(shown, answers, prior)
 #
 # **No answer wins everywhere, because the questions differ.** Let the truth be drawn from the posterior, over whole
 # scenes. Then the root mean squared error is least for the mean, the mean distance for the median, the share of hits
-# on the grid for the mode; the tilted mean has the least squared error if pixels are weighted as in rebalanced
-# training; and the sample has the chroma of the truth. Errors are in $ab$ units, the chroma is a ratio to the truth's.
+# on the grid for the mode; and the tilted mean has the least squared error if pixels are weighted as in rebalanced
+# training. Errors are in $ab$ units.
 
 # %%
 scores = oracle.score_table(prior, shares)
 price = float(scores.RMS["sample"] / scores.RMS["mean"])
 glue("price_of_sample", price, display=False)
 glue("chroma_of_mean", float(scores.chroma["mean"]), display=False)
-scores.round(2)
+scores.drop(columns="chroma").round(2)
+
+# %% [markdown]
+# **How much colour there should be is a question of its own,** and to it the sample is the answer. The mean chroma of
+# each answer, as a ratio to that of the truth:
+
+# %%
+scores[["chroma"]].round(2)
 
 # %% [markdown]
 # The sample pays for its chroma with {glue:text}`price_of_sample:.2f` times the error of the mean, which is
@@ -144,7 +151,7 @@ scores.round(2)
 real = oracle.score_table(prior, shares, truth="colours")
 glue("real_median", float(real.distance["median"]), display=False)
 glue("real_mean", float(real.distance["mean"]), display=False)
-real.round(2)
+real.drop(columns="chroma").round(2)
 
 # %% [markdown]
 # The mean of a soft label falls back onto the colour it was made of, between the grid points. The median and the mode
