@@ -206,3 +206,23 @@ def test_pages_show_no_leftovers(page):
     assert "Traceback (most recent call last)" not in body
     assert not re.search(r"<td>\s*<(blockquote|ul|ol|h\d)\b", body), "a cell whose first sign was taken for markup"
     assert not re.search(r"\{(glue|result|numref|doc|ref|cite)\b[^}]*\}`", body)
+
+
+CELL = re.compile(r'<t[hd]\b[^>]*?(?:colspan="(\d+)"[^>]*)?>')
+
+
+def columns(row: str) -> int:
+    """How many columns a row of a table takes."""
+    return sum(int(span or 1) for span in CELL.findall(row))
+
+
+def test_columns_are_counted():
+    assert columns('<tr class="a"><th scope="row">1</th><td class="b" colspan="2" id="c">2</td><td>3</td></tr>') == 4
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tables_have_at_most_five_columns(page):
+    """With that of the names of rows, and folded tables, too."""
+    body = re.sub(r"<script.*?</script>", "", (SITE / page).read_text(), flags=re.S)
+    wide = [row for row in re.findall(r"<tr\b.*?</tr>", body, re.S) if columns(row) > 5]
+    assert not wide, re.sub(r"<[^>]*>|\s+", " ", wide[0])
