@@ -440,9 +440,7 @@ def wanted_variant(entry: dict, setting: dict, arm: str) -> str:
     """What `variant_of` calls a run of an entry of the run list."""
     config = load_config(entry["profile"], **setting).for_arm(arm)
     passport = {"arm": arm, "profile": entry["profile"], "config": settings_of(config), "prior": setting.get("prior")}
-    if "trunk_of" in entry:
-        passport["parent"] = {"arm": entry["trunk_of"], "part": "trunk"}
-    return results.variant_of(passport)
+    return results.variant_of(passport | {"parent": entry.get("from")})
 
 
 def _command(entry: dict) -> str:
@@ -454,7 +452,7 @@ def _command(entry: dict) -> str:
     for name, values in vary.items():
         texts = [value if isinstance(value, str) else json.dumps(value, separators=(",", ":")) for value in values]
         command += ["--vary" if len(values) > 1 else "-p", name, *texts]
-    command += ["-p", "init_from", "RUN", "-p", "init_part", "trunk"] if "trunk_of" in entry else []
+    command += ["-p", "init_from", "RUN", "-p", "init_part", entry["from"]["part"]] if "from" in entry else []
     return shlex.join(command)
 
 
