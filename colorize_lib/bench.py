@@ -60,7 +60,7 @@ def measure(config: Config, store: Store, epoch: bool = False, compiled: bool = 
     device, log = pick_device(config.device), log or (lambda line: None)
     found = {"machine": machine(device), "setup": setup(config, store)}
     log("multiplying large matrices")
-    found["matrix_rate"] = matrix_rate(config, device)
+    found["matrix_rate"] = matrix_rate(device)
     with cuda_modes(config.deterministic):
         found["arms"], found["stages"], found["epoch"], found["peak_memory_mb"] = {}, {}, {}, 0
         for arm in config.arms:
@@ -88,7 +88,7 @@ def setup(config: Config, store: Store) -> dict:
     return about | {"pictures": len(run.rows)}
 
 
-def matrix_rate(config: Config, device: torch.device) -> dict[str, float]:
+def matrix_rate(device: torch.device) -> dict[str, float]:
     """Floating point operations a second in products of large square matrices: what no training can exceed."""
     n = 8192 if device.type == "cuda" else 2048
     kinds = {"fp32": torch.float32}

@@ -257,9 +257,9 @@ def parameters(options) -> dict:
     return values
 
 
-def _config(options, need_data: bool = True) -> Config:
+def _config(options) -> Config:
     config = load_config(**parameters(options))
-    if need_data and not config.data:
+    if not config.data:
         raise ValueError(f"profile {config.profile} needs images: give --data (see `colorize train --help`)")
     return config
 

@@ -554,6 +554,21 @@ def _quiet(cell) -> str:
     return html.escape(first) + "".join(f'<span class="quiet">{html.escape(part)}</span>' for part in more if part)
 
 
+def with_intervals(found: Results, systems: Iterable[str], forms: dict[str, str]) -> Quiet:
+    """Values on test images with their intervals beneath: systems in rows, metrics in columns; what is not there is
+    left out or empty. forms: {metric: format of its numbers}."""
+    names = {m: metric(m).title for m in forms}
+    rows = {
+        system_title(s): {
+            names[m]: f"{found.interval(s, m):{form}}".replace(" [", "\n[") if m in found.available(s) else ""
+            for m, form in forms.items()
+        }
+        for s in systems
+        if s in found.systems
+    }
+    return Quiet(pd.DataFrame.from_dict(rows, orient="index", columns=list(names.values())))
+
+
 def findings_table(verdicts: dict[str, Verdict]) -> Quiet:
     """`Verdict.table` of several claims under each other, by id; a row that says so where nothing was measured."""
     note("judged", runs=[run for one in verdicts.values() for run in one.runs])

@@ -319,7 +319,7 @@ def _annotate(notebook, name: str, trace: list[dict] | None, profiles: dict[str,
 
 def _shows(cell) -> str:
     """ "Figure" or "Table" for a cell whose output is one, else nothing."""
-    if cell.cell_type != "code" or {"hide-output", "remove-output"} & set(cell.metadata.get("tags", [])):
+    if cell.cell_type != "code" or "remove-output" in cell.metadata.get("tags", []):
         return ""
     shown = [o.get("data", {}) for o in cell.outputs]
     if any("image/png" in data or "<input" in "".join(data.get("text/html", "")) for data in shown):

@@ -54,13 +54,13 @@ class _Lines:
         """Each line is written at once."""
 
 
-def told(unit: str = " images") -> Callable[[int, int], None]:
+def told() -> Callable[[int, int], None]:
     """What long work calls with the number done and of all: a bar each, in a file lines."""
     bar = None
 
     def tell(done: int, n: int) -> None:
         nonlocal bar
-        bar = bar or progress_bar(n, unit, True)
+        bar = bar or progress_bar(n, " images", True)
         bar.update(done - bar.n)
         if done == n:
             bar.close()

@@ -395,6 +395,6 @@ def counts(verdicts: list[Verdict]) -> dict[str, int]:
     return {word: found[word] for word in WORDS if found[word]}
 
 
-def wording(effect: Interval, margin: float = 0.0, words=("higher", "lower", "not told apart")) -> str:
-    """The word for an effect in a sentence: words[0] if its interval lies above `margin`, words[1] if below -margin."""
-    return words[0] if effect.low > margin else words[1] if effect.high < -margin else words[2]
+def wording(effect: Interval, words=("higher", "lower", "not told apart")) -> str:
+    """The word for an effect in a sentence: words[0] if its interval lies above zero, words[1] if below."""
+    return words[0] if effect.low > 0 else words[1] if effect.high < 0 else words[2]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -47,10 +47,6 @@ class Interval:
     def __str__(self) -> str:
         over = "images only, one seed" if self.seeds == 1 else f"images and {self.seeds} seeds"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] (95% over {over})"
-
-    def __sub__(self, number: float) -> Interval:
-        """The interval of the value less a fixed number, for example of a ratio less 1."""
-        return replace(self, value=self.value - number, low=self.low - number, high=self.high - number)
 
     def __format__(self, form: str) -> str:
         """`f"{interval:+.2f}"` is "+0.12 [+0.10, +0.14]"; without a format it is `str`."""
@@ -179,9 +175,9 @@ class Estimator:
         """One metric of one system."""
         return self.effect(lambda x: x, [(system, name)], rows)
 
-    def difference(self, a: str, b: str, name: str, other: str = "", rows: np.ndarray | None = None) -> Interval:
-        """A metric of system a less the same (or the metric `other`) of system b."""
-        return self.effect(lambda x, y: x - y, [(a, name), (b, other or name)], rows)
+    def difference(self, a: str, b: str, name: str) -> Interval:
+        """A metric of system a less the same of system b."""
+        return self.effect(lambda x, y: x - y, [(a, name), (b, name)])
 
     def effect(self, f: Callable, terms: Sequence[tuple], rows: np.ndarray | None = None) -> Interval:
         """A smooth function f(value, value, ...) of several metrics, given as (system, metric), or as (system, metric,

@@ -1,4 +1,4 @@
-"""The files that the book reads: written by `record`, `tune` and `bench`, and asked by notebooks.
+"""The files that the book reads: written by `record`, `tune`, `bench` and `doctor --record`, and asked by notebooks.
 
 `record` writes a file for each run into `book/results/<profile>/runs/`, and one for truth and baselines beside; a run
 that is recorded again replaces its file. `results` reads them.

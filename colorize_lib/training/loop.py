@@ -73,7 +73,8 @@ def learning_rate(config: Config, step: int, steps: int) -> float:
 class Run:
     """One training in progress: network, objective, optimiser and history, on disk in `folder`.
 
-    Making one costs nothing and asks for no device, so that runs of other machines can be looked up; `prepare` builds.
+    Making one asks for no device and builds no network, so that runs of other machines can be looked up; `prepare`
+    does. Only a parent (`init_from`) is read, whose hash is part of the name.
     """
 
     def __init__(self, config: Config, arm: str, seed: int, store: Store, runs: Path = RUNS):

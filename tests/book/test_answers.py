@@ -283,6 +283,15 @@ def test_intervals_stand_quietly_beneath_their_values(cell, expected):
     assert f"<td>{expected}</td>" in answers.Quiet({"measured": [cell]})._repr_html_()
 
 
+def test_a_table_shows_intervals_quietly_beneath_values(found):
+    table = answers.with_intervals(found, ["grey", "ce@1", "l2 lr=7"], {"auc": ".3f", "nll": ".2f"})
+    assert list(table.index) == ["grey baseline", "cross entropy, T = 1"], "what is not recorded is left out"
+    value, interval = table.loc["cross entropy, T = 1", "AuC"].split("\n")
+    assert value == f"{found.value('ce@1', 'auc'):.3f}" and interval.startswith("[")
+    assert table.iloc[0, 1] == "", "plain grey has no distribution"
+    assert '<span class="quiet">[' in table._repr_html_()
+
+
 def test_verdicts_say_what_they_wait_for(found):
     verdicts = {name: claims.decide(name, found) for name in ("P3", "P6")}
     assert answers.standing(verdicts["P3"]).startswith("open (findings so far: none; missing: smoke/l2_rebal")

@@ -437,12 +437,9 @@ def test_verdicts_are_counted_in_order():
     assert list(claims.counts(found).items()) == [("confirmed", 1), ("refuted", 1), ("open", 2)]
 
 
-@pytest.mark.parametrize(
-    ("interval", "margin", "word"),
-    [(UP, 0, "higher"), (DOWN, 0, "lower"), (FLAT, 0, "not told apart"), (UP, 1.5, "not told apart")],
-)
-def test_words_for_prose(interval, margin, word):
-    assert wording(interval, margin) == word
+@pytest.mark.parametrize(("interval", "word"), [(UP, "higher"), (DOWN, "lower"), (FLAT, "not told apart")])
+def test_words_for_prose(interval, word):
+    assert wording(interval) == word
     assert wording(UP, words=("better", "worse", "equal")) == "better"
 
 

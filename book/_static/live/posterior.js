@@ -81,5 +81,5 @@ const posterior = (function () {
     body.insertAdjacentHTML("beforeend", table(found, L));
     return found;
   }
-  return { draw, answers };
+  return { draw };
 })();
