@@ -219,8 +219,8 @@ glue("label_least", least, display=False)
 # **A trained arm should lie on the point of the map that theory gives it.** Each was measured on the same
 # validation images, and so has a place between AuC and balanced AuC.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-plane", "caption": "The two accuracies against each other, on validation images; better is up and to the right. Each grey line is one lambda, from T = 1 (largest dot) to the coolest; the colour of a dot is its vividness. Large discs are the trained arms, and a dotted line leads from each to the setting that theory gives it. The shorter the line, the better the collapse. The line of lambda 0 leaves the picture."}, "image": {"alt": "Curves of dots in a plane of AuC and class-balanced AuC, one for each lambda, which run from the lower right, dull, to the upper left, vivid. Large discs for trained arms, joined to dots by dotted lines"}}
-answers.plot_plane(tried, answers.THEORY)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-plane", "caption": "The two accuracies against each other, on validation images; better is up and to the right. Each grey line is one lambda, from T = 1 (largest dot) to the coolest; the colour of a dot is its vividness. Large discs are the trained arms, and a dotted line leads from each to the setting that theory gives it. The shorter the line, the better the collapse; the student's loss has no line, for theory gives it no setting. The line of lambda 0 leaves the picture."}, "image": {"alt": "Curves of dots in a plane of AuC and class-balanced AuC, one for each lambda, which run from the lower right, dull, to the upper left, vivid. Large discs for trained arms, joined to dots by dotted lines"}}
+answers.plot_plane(tried, [*answers.THEORY, "student_mse"])
 
 # %% [markdown]
 # The same comparison on test images, with intervals. Every row should be zero.
@@ -405,6 +405,30 @@ answers.findings_table(verdicts)
 # - {ref}`P6 <claim-p6>`, a sample is as vivid as the truth, since the posterior is, where it is calibrated:
 #   **{glue:text}`P6_so_far:s`**.
 #
+# ### Every answer in numbers
+#
+# The same measures of all answers that this book speaks of, with the baselines, on the test images; beneath each number
+# its interval. It is that of a level; two levels with overlapping intervals may well be told apart, image by image.
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show the errors of every answer"}
+answers_all = ["grey", "mean", "weighted", "student_mse", "l2"]
+answers_all += ["ce@1", "ce@1:median", "ce@0.38", "ce@1:mode"]
+answers_all += ["ce@1:sample", "ce@1~0.5", "ce@1~0.5:median", "ce@0.38~0.5"]
+answers_all += ["l2_rebal", "ce_rebal@1", "ce_rebal@0.38"]
+errors = {"auc": ".3f", "auc_balanced": ".3f"}
+errors |= {"ab_rmse": ".2f", "ciede2000": ".2f"}
+answers.with_intervals(found, answers_all, errors)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show how vivid every answer is"}
+vivid = {"chroma_ratio": ".2f", "true_hue_ratio": ".2f"}
+vivid |= {"wrong_hue": ".3f", "colourfulness": ".1f"}
+answers.with_intervals(found, answers_all, vivid)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Show what every answer finds of four hues"}
+hues = [f"recall_{hue}" for hue in ("red", "yellow", "green", "blue")]
+answers.with_intervals(found, answers_all, dict.fromkeys(hues, ".2f"))
+
+# %% [markdown]
 # ## What to do with it
 #
 # 1. **Train plain cross entropy.** No weights, no temperature, no decision about vividness. From it the other answers
