@@ -370,7 +370,7 @@ def plot_plane(values: pd.DataFrame, points: Iterable[str], vividness: str = "tr
         _point(axis, name, values)
     axis.set(xlim=(low.auc, high.auc), ylim=(low.auc_balanced, high.auc_balanced))
     handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2 if len(labels) > 5 else 4)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 if len(labels) > 4 else 4)
     return _done(figure)
 
 
