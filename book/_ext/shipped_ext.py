@@ -6,10 +6,12 @@ http. `data.js` is what it begins with: names and thumbnails of the photographs 
 have a photograph each and what every network answers to it at quarter resolution, `weights-*.js` the weights of a
 network as shipped. Bytes are in base64. `still-*.jpg` stand in for the page where there is no JavaScript.
 
-`_static/front/*.jpg` are the images of the front page: `given` and `shown` lie over each other under a slider, the grey
-photograph and what `colorize photo` makes of it; the others are the same one as each arm of `evening` paints it.
+`_static/front/*.jpg` lie over each other under a slider on the front page: the grey photograph and what
+`colorize photo` makes of it. `_static/strip/*.jpg` are the same one in truth and as each arm of `evening` paints it,
+`_static/sheet/*.jpg` the contact sheet of `your-photos`: each photograph as painted and in truth.
 
-`_static/sheet/*.jpg` are the contact sheet of `your-photos`: each photograph of the book as painted and in truth.
+The directive `{behind} front_images` is the quiet line below images that a function of this file draws: networks,
+photographs and records. `{behind} KEY` with `:doc:` is that of a figure or table glued in a notebook.
 """
 
 import base64
@@ -21,9 +23,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from docutils import nodes
+from docutils.parsers.rst import directives
 from PIL import Image
+from results_ext import passport_of
+from sphinx.util.docutils import SphinxDirective
 
 from colorize_lib.book.examples import Images, book_photos, colorize_all, colorize_systems, colorizers
+from colorize_lib.book.passports import NOTHING, line, listed
 from colorize_lib.color import to_unit
 from colorize_lib.colorizer import Colorizer, load_colorizer
 from colorize_lib.config import ARMS, load_config
@@ -32,12 +39,14 @@ from colorize_lib.networks import STAGES
 from colorize_lib.objectives import AB_SCALE
 from colorize_lib.quantize import ab_gamut_centers
 from colorize_lib.readout import Readout
+from colorize_lib.trace import about_runs
 
 PHOTOS = Path(__file__).parents[1] / "photos"
 FIRST = "lighthouse"
 """The photograph of the front page, with which the live page begins."""
 STRIP = {"rgb": "student_mse", "ab": "l2", "mean": "ce@1", "tilted": "ce@1~0.5", "rebalanced": "ce_rebal@0.38"}
 """File names of the front page's strip, and the systems that paint them."""
+STRIP_ARMS = tuple(dict.fromkeys(System.parse(name).arm for name in STRIP.values()))
 LIVE = ("ce", "l2")
 """Networks that run in the live page; of the other arms it has the answers to the photographs that come with it."""
 STILL = {
@@ -114,19 +123,28 @@ def weights_of(arm: str) -> bytes:
     return (resources.files("colorize_lib") / "weights" / f"{arm}.safetensors").read_bytes()
 
 
+def first_photo() -> Images:
+    """The photograph `FIRST`."""
+    return Images({FIRST: book_photos()[FIRST]}, "")
+
+
 def front_images(chosen: Colorizer) -> dict[str, np.ndarray]:
-    """The images of the front page by file name, uint8 [h, w, 3]; chosen: the network that `colorize photo` takes."""
-    photo = Images({FIRST: book_photos()[FIRST]}, "")
-    arms = list(dict.fromkeys(System.parse(name).arm for name in STRIP.values()))
-    strip = colorize_systems(photo, colorizers(load_config("evening", arms=arms)), list(STRIP.values()))[FIRST]
-    shown = colorize_all(photo, {"shown": chosen})[FIRST]
-    own = {"given": shown["input"], "true": shown["truth"], "shown": shown["shown"]}
-    return own | {name: strip[system] for name, system in STRIP.items()}
+    """The front page's large images by file name, uint8 [h, w, 3]; chosen: the network that `colorize photo` takes."""
+    images = colorize_all(first_photo(), {"shown": chosen})[FIRST]
+    return {"given": images["input"], "shown": images["shown"]}
+
+
+def strip_images(_) -> dict[str, np.ndarray]:
+    """The front page's row of small images by file name, uint8 [h, w, 3]."""
+    networks = colorizers(load_config("evening", arms=list(STRIP_ARMS)))
+    images = colorize_systems(first_photo(), networks, list(STRIP.values()))[FIRST]
+    return {name: images[system] for name, system in ({"true": "truth"} | STRIP).items()}
 
 
 def still_images(chosen: Colorizer) -> dict[str, np.ndarray]:
     """The live page's first photograph at some settings, uint8 [h, w, 3] by file name."""
-    return {f"still-{name}": chosen.photo(book_photos()[FIRST], readout) for name, readout in STILL.items()}
+    photo = first_photo().items[FIRST]
+    return {f"still-{name}": chosen.photo(photo, readout) for name, readout in STILL.items()}
 
 
 def sheet_images(chosen: Colorizer) -> dict[str, np.ndarray]:
@@ -134,15 +152,51 @@ def sheet_images(chosen: Colorizer) -> dict[str, np.ndarray]:
     return {name: np.hstack([chosen.photo(image), image]) for name, image in book_photos().items()}
 
 
+ALL = f"{len(list(PHOTOS.glob('*.jpg')))} photographs"
+IMAGES = {"front": front_images, "strip": strip_images, "live": still_images, "sheet": sheet_images}
+"""What draws images, by the folder in `_static` that they go to."""
+BEHIND = {
+    front_images: (("ce",), FIRST),
+    strip_images: (STRIP_ARMS, FIRST),
+    still_images: (("ce",), FIRST),
+    sheet_images: (("ce",), ALL),
+    live_scripts: (ARMS, ALL),
+}
+"""Of which arms the networks that ship are used, and of the photographs of the book which."""
+
+
+def line_below(name: str) -> str:
+    """HTML of what is behind the images of a function in `BEHIND`, given by name. KeyError for another one."""
+    arms, shown = {draw.__name__: used for draw, used in BEHIND.items()}[name]
+    about = {"profiles": {}, "images": [f"{shown} (Kodak)"], "live": [], "files": []}
+    for told in (load_colorizer(arm, "cpu").passport for arm in arms):
+        profile = about["profiles"].setdefault(told["profile"], {"runs": {}, **NOTHING})
+        profile["runs"] |= about_runs({told["run"]: told})
+    return line(about, f"Figure of {name} in book/_ext/shipped_ext.py · weights that ship: {listed(arms)}")
+
+
+class Behind(SphinxDirective):
+    """`{behind}`, see the top of this file."""
+
+    required_arguments = 1
+    option_spec = {"doc": directives.unchanged_required}
+
+    def run(self) -> list:
+        """Return the line."""
+        name = self.arguments[0]
+        if "doc" in self.options:
+            return passport_of(self.env, self.options["doc"], name)
+        return [nodes.raw("", line_below(name), format="html")]
+
+
 def write(app, error) -> None:
     """Write scripts and images beside the built pages, unless the build failed."""
     if error is not None or app.builder.format != "html":
         return
     chosen, static = load_colorizer("ce", "cpu"), Path(app.outdir) / "_static"
-    made = {"live": still_images(chosen), "front": front_images(chosen), "sheet": sheet_images(chosen)}
-    for folder, images in made.items():
+    for folder, draw in IMAGES.items():
         (static / folder).mkdir(parents=True, exist_ok=True)
-        for name, image in images.items():
+        for name, image in draw(chosen).items():
             Image.fromarray(image).save(static / folder / f"{name}.jpg", quality=90)
     for name, script in live_scripts().items():
         (static / f"live/{name}.js").write_text(script)
@@ -150,5 +204,6 @@ def write(app, error) -> None:
 
 def setup(app) -> dict:
     """Tell Sphinx what this extension brings."""
+    app.add_directive("behind", Behind)
     app.connect("build-finished", write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

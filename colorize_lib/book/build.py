@@ -31,6 +31,8 @@ UNFINISHED = "unfinished"
 """Folder of notebooks that are being executed, or failed, beside those that were executed whole."""
 DOWNLOADS = "downloads"
 """Folder of what lies beside the pages as it is."""
+GLUED = "application/papermill.record/"
+"""With which the kind of data begins that a notebook glues and does not show."""
 FILES = (
     '<p class="page-files">This chapter to take along: <a href="{name}.ipynb" download>notebook with its results</a>, '
     '<a href="{name}.py" download>script</a></p>'
@@ -260,7 +262,7 @@ def stage(root: Path, executed: Path, out: Path, profiles: dict[str, str]) -> No
 
     On top of a notebook stands where to download it and, if it has results, of which profile they are, by its name;
     below its figures and tables what is behind them; with `smoke`, a banner on every page. passports.json keeps what is
-    behind figures that other pages show, by notebook and key.
+    behind figures and tables that other pages show, by notebook and key.
     """
     import nbformat
     import yaml
@@ -292,7 +294,8 @@ def stage(root: Path, executed: Path, out: Path, profiles: dict[str, str]) -> No
 
 
 def _annotate(notebook, name: str, trace: list[dict] | None, profiles: dict[str, str]) -> dict[str, str]:
-    """Add to an executed notebook what a page says beside its cells; returns the lines of glued figures, by key.
+    """Add to an executed notebook what a page says beside its cells; returns the lines of glued figures and tables, by
+    key.
 
     trace: what its statements read; None where that is not known, and then nothing is said of it.
     """
@@ -303,28 +306,31 @@ def _annotate(notebook, name: str, trace: list[dict] | None, profiles: dict[str,
         head.append(new_markdown_cell(PROFILE_NOTE.format(profile=profiles[name])))
     ran = {cell.execution_count: cell.source for cell in notebook.cells if cell.get("execution_count")}
     found, cells, glued = passports.statements(ran) if trace is not None else [], [], {}
+
+    def line(kind: str, number: int, key: str = "") -> str:
+        about = passports.passport(passports.behind(found, number, key), trace)
+        return passports.line(about, f'<a href="{name}.ipynb" download>{kind} of cell {number}</a>')
+
     for cell in notebook.cells:
         cells.append(cell)
-        kind = _shows(cell) if found else ""
-        if kind:
-            number = cell.execution_count
-            about = passports.passport(passports.behind(found, number), trace)
-            line = passports.line(about, number, kind, f"{name}.ipynb")
-            cells.append(new_markdown_cell(line))
-            keys = (o.metadata.get("scrapbook", {}).get("name") for o in cell.outputs if "metadata" in o)
-            glued |= {key: line for key in keys if key and kind == "Figure"}
+        outputs, tags = cell.get("outputs", []) if found else [], set(cell.metadata.get("tags", []))
+        if not {"hide-output", "remove-output"} & tags and any(kinds := [*map(_kind, outputs)]):
+            cells.append(new_markdown_cell(line(min(filter(None, kinds)), cell.execution_count)))
+        for output in outputs:
+            key = output.get("metadata", {}).get("scrapbook", {}).get("name")
+            if key and (kind := _kind(output, GLUED)):
+                glued[key] = line(kind, cell.execution_count, key)
     notebook.cells = cells[:1] + head + cells[1:]
     return glued
 
 
-def _shows(cell) -> str:
-    """ "Figure" or "Table" for a cell whose output is one, else nothing."""
-    if cell.cell_type != "code" or "remove-output" in cell.metadata.get("tags", []):
-        return ""
-    shown = [o.get("data", {}) for o in cell.outputs]
-    if any("image/png" in data or "<input" in "".join(data.get("text/html", "")) for data in shown):
+def _kind(output, prefix: str = "") -> str:
+    """ "Figure" or "Table" for an output that is one, else nothing. prefix: of kinds of data that count as well."""
+    data = {kind.removeprefix(prefix): value for kind, value in output.get("data", {}).items()}
+    page = "".join(data.get("text/html", ""))
+    if "image/png" in data or "<input" in page:
         return "Figure"
-    return "Table" * any("<table" in "".join(data.get("text/html", "")) for data in shown)
+    return "Table" * ("<table" in page)
 
 
 def build(root: Path) -> int:

@@ -25,7 +25,8 @@ NOTHING = {"test_data": "", "images": 0, "validation": False}
 @dataclass(frozen=True)
 class Statement:
     """A statement at the top level of a cell: where it stands, the names that it sets or changes, those of them that it
-    sets whatever happens, so that what they were before does not matter, and the names that it reads as they were."""
+    sets whatever happens, so that what they were before does not matter, the names that it reads as they were, and the
+    texts in it."""
 
     cell: int
     first: int
@@ -33,6 +34,7 @@ class Statement:
     sets: frozenset[str]
     surely: frozenset[str]
     reads: frozenset[str]
+    texts: frozenset[str]
 
     @classmethod
     def of(cls, node: ast.stmt, cell: int) -> Statement:
@@ -40,7 +42,8 @@ class Statement:
         walk = _Walk(set(), set())
         surely: set[str] = set()
         walk.through(node, surely)
-        return cls(cell, node.lineno, node.end_lineno, *map(frozenset, (walk.sets, surely, walk.reads)))
+        texts = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        return cls(cell, node.lineno, node.end_lineno, *map(frozenset, (walk.sets, surely, walk.reads, texts)))
 
 
 @dataclass
@@ -131,9 +134,9 @@ def statements(cells: dict[int, str]) -> list[Statement]:
     return [Statement.of(node, number) for number, source in cells.items() for node in ast.parse(source).body]
 
 
-def behind(found: list[Statement], cell: int) -> list[Statement]:
-    """The last statement of a cell and those before it on which it depends."""
-    end = max(i for i, statement in enumerate(found) if statement.cell == cell)
+def behind(found: list[Statement], cell: int, key: str = "") -> list[Statement]:
+    """The last statement of a cell, or the one in which `key` is glued, and those before it on which it depends."""
+    end = max((key in statement.texts, i) for i, statement in enumerate(found) if statement.cell == cell)[1]
     needed, kept = set(found[end].reads), [found[end]]
     for statement in reversed(found[:end]):
         if statement.sets & needed:
@@ -187,9 +190,9 @@ def listed(words: list) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def line(about: dict, cell: int, title: str, notebook: str) -> str:
-    """HTML of a passport. title: "Figure" or "Table"; notebook: address of the executed notebook."""
-    parts = [f'<a href="{html.escape(notebook)}" download>{title} of cell {cell}</a>']
+def line(about: dict, origin: str) -> str:
+    """HTML of a passport. origin: HTML of what made the figure or table, with which it begins."""
+    parts = [origin]
     profiles = sorted(about["profiles"].items())
     with_runs = [(name, p["runs"]) for name, p in profiles if p["runs"]]
     if with_runs:

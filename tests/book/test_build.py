@@ -127,6 +127,26 @@ def test_below_a_figure_stands_what_is_behind_it(clone):
     assert told["01_good"]["key"] == lines["01_good"] and not told["02_other"]
 
 
+def test_what_is_glued_for_another_page_has_its_line_there(clone):
+    table = {"application/papermill.record/text/html": "<table></table>"}
+    number = {"application/papermill.record/text/plain": "3"}
+    glued = {"rows": table, "many": number}
+    outputs = [
+        nbformat.v4.new_output("display_data", data, metadata={"scrapbook": {"name": key}})
+        for key, data in glued.items()
+    ]
+    source = "found = 1\nglue('rows', found)\nglue('many', 3)"
+    cell = nbformat.v4.new_code_cell(source, execution_count=1, outputs=outputs)
+    read = {"cell": 1, "line": 1, "kind": "shown", "what": "boat"}
+    (executed := clone / "_build/run").mkdir(parents=True)
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"trace": [read]})
+    nbformat.write(notebook, executed / "01_good.ipynb")
+    stage(clone, executed, clone / "_build/stage", {"01_good": "laptop"})
+    told = json.loads((clone / "_build/stage/passports.json").read_text())["01_good"]
+    assert list(told) == ["rows"] and "Table of cell 1</a> · shown: boat" in told["rows"]
+    assert "passport" not in (clone / "_build/stage/notebooks/01_good.ipynb").read_text(), "nothing is shown here"
+
+
 def test_progress_is_told_at_once_and_again(clone, monkeypatch, capsys):
     asked = []
 

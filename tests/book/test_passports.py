@@ -54,6 +54,14 @@ def test_a_figure_depends_on_the_statements_that_its_names_come_from(cell, expec
     assert lines(cell) == expected
 
 
+def test_a_table_that_is_glued_amid_a_cell_depends_on_the_statement_that_glues_it():
+    cells = {1: "found = load()\nother = load()", 2: "glue('table', found)\nshare = other\nglue('share', share)"}
+    kept = passports.statements(cells)
+    assert [(s.cell, s.first) for s in passports.behind(kept, 2, "table")] == [(1, 1), (2, 1)]
+    assert [(s.cell, s.first) for s in passports.behind(kept, 2)] == [(1, 2), (2, 2), (2, 3)]
+    assert passports.behind(kept, 2, "under another name") == passports.behind(kept, 2)
+
+
 def run_note(kind: str, runs: list[str], cell: int, line: int = 1, profile: str = "evening", **about) -> dict:
     told = {run: {"data": "388a4dcaf3d23290", "photos": 86310, "seed": 0} for run in runs}
     return {"kind": kind, "cell": cell, "line": line, "profile": profile, "runs": told} | about
@@ -99,22 +107,20 @@ def test_a_line_names_runs_data_and_records():
     kept = passports.statements({1: "draw(2)"})
     (run, *_) = sorted(results.load("evening").summary["passports"])
     note = run_note("runs", [run, "ce-s9"], 1, test_data="1d86e29a9f5338f8", images=4000)
-    text = passports.line(passports.passport(kept, [note]), 1, "Figure", "07.ipynb")
-    assert text.startswith(
-        '<div class="passport"><a href="07.ipynb" download>Figure of cell 1</a> · evening: 2 runs · '
-    )
+    text = passports.line(passports.passport(kept, [note]), "<a>Figure</a>")
+    assert text.startswith('<div class="passport"><a>Figure</a> · evening: 2 runs · ')
     assert "seed 0 · training data 388a4dca · 4,000 test images (1d86e29a)" in text
     link = f'<a href="../book/reproduce.html#run-evening-{run}">book/results/evening/runs/{run}.parquet</a>'
     assert f"<li>{link}</li>" in text and "<li>runs/ce-s9</li>" in text, "only what is recorded has a row there"
-    nothing = passports.line(passports.passport(kept, []), 3, "Table", "07.ipynb")
-    assert "Table of cell 3" in nothing and "no image, no run" in nothing and "<details" not in nothing
+    nothing = passports.line(passports.passport(kept, []), "Table")
+    assert ">Table · from formulas" in nothing and "no image, no run" in nothing and "<details" not in nothing
 
 
 def test_a_line_says_on_which_images_runs_were_measured():
     kept = passports.statements({1: "draw(2)"})
 
     def told(*notes):
-        return passports.line(passports.passport(kept, list(notes)), 1, "Figure", "07.ipynb")
+        return passports.line(passports.passport(kept, list(notes)), "Figure")
 
     tested = run_note("runs", ["ce-s0"], 1, test_data="1d86e29a9f5338f8", images=4000)
     validated, painted = run_note("runs", ["ce-s0"], 1, validation=True), run_note("runs", ["ce-s0"], 1)

@@ -1,4 +1,4 @@
-"""Below every figure and table that a notebook made stands what is behind it, and beside every chapter its files."""
+"""Below every figure and table that was made stands what is behind it, and beside every chapter its files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 from built import PAGES, ROOT, SITE
 
 CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
@@ -27,7 +28,18 @@ def test_figures_and_tables_have_a_line_and_code_is_not_clipped(chromium, addres
     assert not chromium.ask(CLIPPED), "code that a page does not show whole"
 
 
-@pytest.mark.parametrize("page", CHAPTERS)
+@pytest.mark.parametrize("page", ["book/intro.html", "book/live.html", "book/your-photos.html"])
+def test_what_is_drawn_or_taken_from_a_chapter_for_another_page_has_a_line_there(page):
+    article = BeautifulSoup((SITE / page).read_text(), "html.parser").article
+    shown = article.select("img, table.dataframe, .live")
+    assert shown
+    for one in shown:
+        section = one.find_parent("section")
+        line = one.find_next(class_="passport")
+        assert line and line.find_parent("section") is section, f"nothing says what is behind {one}"
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_runs_behind_figures_are_recorded(page):
     text = (SITE / page).read_text()
     for path in re.findall(r">(book/results/[^<]+)</a></li>", text):
