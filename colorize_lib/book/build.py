@@ -261,7 +261,8 @@ def stage(root: Path, executed: Path, out: Path, profiles: dict[str, str]) -> No
     """Lay out what Sphinx reads: configuration, pages, and the executed notebooks with the run's traces taken off.
 
     On top of a notebook stands where to download it and, if it has results, of which profile they are, by its name;
-    below its figures and tables what is behind them; with `smoke`, a banner on every page. passports.json keeps what is
+    below its figures and tables what is behind them; folded cells that only glue are left out; with `smoke`, a banner
+    stands on every page. passports.json keeps what is
     behind figures and tables that other pages show, by notebook and key.
     """
     import nbformat
@@ -313,8 +314,12 @@ def _annotate(notebook, name: str, trace: list[dict] | None, profiles: dict[str,
 
     for cell in notebook.cells:
         cells.append(cell)
-        outputs, tags = cell.get("outputs", []) if found else [], set(cell.metadata.get("tags", []))
-        if not {"hide-output", "remove-output"} & tags and any(kinds := [*map(_kind, outputs)]):
+        outputs, tags = cell.get("outputs", []), cell.metadata.get("tags", [])
+        if "hide-input" in tags and outputs and all(map(_only_glued, outputs)):
+            tags.append("remove-cell")
+        if not found:
+            continue
+        if not {"hide-output", "remove-output"} & set(tags) and any(kinds := [*map(_kind, outputs)]):
             cells.append(new_markdown_cell(line(min(filter(None, kinds)), cell.execution_count)))
         for output in outputs:
             key = output.get("metadata", {}).get("scrapbook", {}).get("name")
@@ -322,6 +327,11 @@ def _annotate(notebook, name: str, trace: list[dict] | None, profiles: dict[str,
                 glued[key] = line(kind, cell.execution_count, key)
     notebook.cells = cells[:1] + head + cells[1:]
     return glued
+
+
+def _only_glued(output) -> bool:
+    """Whether an output is kept for the text and shown nowhere."""
+    return all(kind.startswith(GLUED) for kind in output.get("data", [""]))
 
 
 def _kind(output, prefix: str = "") -> str:

@@ -127,6 +127,25 @@ def test_below_a_figure_stands_what_is_behind_it(clone):
     assert told["01_good"]["key"] == lines["01_good"] and not told["02_other"]
 
 
+def test_folded_cells_that_only_glue_are_left_out_of_pages(clone):
+    record = nbformat.v4.new_output("display_data", {"application/papermill.record/text/plain": "3"})
+    picture = nbformat.v4.new_output("display_data", {"image/png": "x"})
+    printed = nbformat.v4.new_output("stream", text="3")
+    outputs = {"glues": [record, record], "nothing": [], "shows": [record, picture], "prints": [record, printed]}
+    folded = {"tags": ["hide-input"]}
+    cells = [nbformat.v4.new_code_cell(name, outputs=some, metadata=folded) for name, some in outputs.items()]
+    cells.append(nbformat.v4.new_code_cell("code", outputs=[record]))
+    (executed := clone / "_build/run").mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), executed / "01_good.ipynb")
+    stage(clone, executed, clone / "_build/stage", {"01_good": "laptop"})
+    staged, beside = (
+        nbformat.read(clone / f"_build/stage/{place}/01_good.ipynb", 4).cells
+        for place in ("notebooks", "downloads/notebooks")
+    )
+    left_out = [cell.source for cell in staged if "remove-cell" in cell.metadata.get("tags", [])]
+    assert left_out == ["glues"] and beside == cells, "the notebook to take along has all"
+
+
 def test_what_is_glued_for_another_page_has_its_line_there(clone):
     table = {"application/papermill.record/text/html": "<table></table>"}
     number = {"application/papermill.record/text/plain": "3"}

@@ -28,6 +28,18 @@ def test_figures_and_tables_have_a_line_and_code_is_not_clipped(chromium, addres
     assert not chromium.ask(CLIPPED), "code that a page does not show whole"
 
 
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_folded_cells_that_only_glue_leave_no_toggle_and_the_others_keep_theirs(page):
+    toggles = BeautifulSoup((SITE / page).read_text(), "html.parser").select(".cell > details.above-input")
+    bare = [one for one in toggles if "glue(" in one.text and not one.parent.select(".cell_output")]
+    assert not bare, "folded code that shows nothing"
+    cells = json.loads((SITE / page).with_suffix(".ipynb").read_text())["cells"]
+    folded = [cell["outputs"] for cell in cells if "hide-input" in cell["metadata"].get("tags", [])]
+    kinds = [[kind for output in outputs for kind in output.get("data", ["text"])] for outputs in folded]
+    kept = [some for some in kinds if not some or any(not kind.startswith("application/papermill") for kind in some)]
+    assert len(toggles) == len(kept) >= 2
+
+
 @pytest.mark.parametrize("page", ["book/intro.html", "book/live.html", "book/your-photos.html"])
 def test_what_is_drawn_or_taken_from_a_chapter_for_another_page_has_a_line_there(page):
     article = BeautifulSoup((SITE / page).read_text(), "html.parser").article
