@@ -319,7 +319,7 @@ def _annotate(notebook, name: str, trace: list[dict] | None, profiles: dict[str,
             tags.append("remove-cell")
         if not found:
             continue
-        if not {"hide-output", "remove-output"} & set(tags) and any(kinds := [*map(_kind, outputs)]):
+        if "remove-output" not in tags and any(kinds := [*map(_kind, outputs)]):
             cells.append(new_markdown_cell(line(min(filter(None, kinds)), cell.execution_count)))
         for output in outputs:
             key = output.get("metadata", {}).get("scrapbook", {}).get("name")
