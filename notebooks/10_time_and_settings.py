@@ -204,7 +204,8 @@ for system in ("ce@1", "l2"):
 titles_of = {"best": "best epoch", "after": "end above best, %"}
 titles_of |= {"apart": "training below, %", "settled": "settled at"}
 shown = curves.rename(columns=titles_of)[list(titles_of.values())].round(1)
-shown.rename(index=system_title, level="arm")
+rows = [f"{rung}: {system_title(arm)}" for rung, arm in shown.index]
+shown.set_axis(rows)
 
 # %% [markdown]
 # *Best epoch* is the one with the best validation score, the next column how far the score had risen above it at the
@@ -250,7 +251,7 @@ for arm, row in changes.reindex(["l2", "ce"]).iterrows():
 titles_of = {"settled": "earliest settled", "loss": "loss changes, %"}
 titles_of |= {"before": "ratio, epochs 8 to 12", "after": "epochs 26 to 30"}
 titles_of |= {"wavering": "wavers by, %"}
-changes.rename(columns=titles_of, index=system_title).round(2)
+changes.rename(columns=titles_of, index=system_title).T.round(2)
 
 # %% tags=["hide-input"]
 answers.findings_table({"H10": claims.decide("H10", small)})
