@@ -457,7 +457,8 @@ columns = {
 glue("criteria", "; ".join(criteria), display=False)
 last = [f"{row.temperature:g}, {row.lambda_:g}" for row in chosen.itertuples()]
 glue("to_show", last[-1] if last else answers.UNKNOWN, display=False)
-chosen.reindex(columns=list(columns)).rename(columns=columns).T.round(3)
+chosen = chosen.reindex(columns=list(columns)).rename(columns=columns)
+chosen.T.map("{:.3g}".format)
 
 # %% [markdown]
 # The criteria: {glue:text}`criteria:s`. The last is the one by which the shipped network's own read-out is chosen when

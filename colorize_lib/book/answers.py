@@ -560,13 +560,14 @@ def with_intervals(found: Results, systems: Iterable[str], forms: dict[str, str]
     names = {m: metric(m).title for m in forms}
     rows = {
         system_title(s): {
-            names[m]: f"{found.interval(s, m):{form}}".replace(" [", "\n[") if m in found.available(s) else ""
+            names[m]: f"{found.interval(s, m):{form}}".replace(" [", "\n[").replace(", ", ",\u00a0")
             for m, form in forms.items()
+            if m in found.available(s)
         }
         for s in systems
         if s in found.systems
     }
-    return Quiet(pd.DataFrame.from_dict(rows, orient="index", columns=list(names.values())))
+    return Quiet(pd.DataFrame(rows, index=list(names.values())).T.fillna(""))
 
 
 def findings_table(verdicts: dict[str, Verdict]) -> Quiet:

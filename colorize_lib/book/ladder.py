@@ -267,11 +267,13 @@ def by_photos(found: Results, system: str) -> dict[int, str]:
 # -------------------------------------------------------------------------------------------------------- transplants
 
 TRANSPLANTS = {
+    "l2 on the trunk of l2": "l2 from=l2:trunk,steps=4000",
     "l2 on the trunk of ce": "l2 from=ce:trunk,steps=4000",
     "ce on the trunk of l2": "ce@1 from=l2:trunk,steps=4000",
     "l2 on the trunk of ce_rebal": "l2 from=ce_rebal:trunk,steps=4000",
 }
-"""Arms that went on from another's trunk, with a new head. The last is the row *L2, ft* of Zhang et al., Table 1."""
+"""Arms that went on from a trunk, with a new head. The first is the control, the last the row *L2, ft* of Zhang et al.,
+Table 1."""
 
 
 def between(found: Results, system: str, name: str, ends: tuple[str, str] = ("l2", "ce@1")) -> Interval:

@@ -199,9 +199,12 @@ def _runs_of(config: Config, store: Store, runs: Path, weights: Iterable[Path]) 
 
 
 def questions(weights: Path, usual: Config) -> tuple[Readout, ...]:
-    """What is asked of a run: the main two read-outs, with the usual settings also the sweep, and all of `ce`."""
+    """What is asked of a run: the main two read-outs, with the usual settings also the sweep, and all of `ce`.
+
+    A run that went on from the end of one of its own arm counts as usual, for it may take that one's place.
+    """
     passport = read_passport(weights)
-    if variant_of(passport, usual):
+    if variant_of(passport, usual) not in ("", f"from={passport['arm']}"):
         return ASKED[:2]
     return (ASKED if passport["arm"] == "ce" else ASKED[:2]) + SWEEP
 
