@@ -10,8 +10,8 @@ network as shipped. Bytes are in base64. `still-*.jpg` stand in for the page whe
 `colorize photo` makes of it. `_static/strip/*.jpg` are the same one in truth and as each arm of `evening` paints it,
 `_static/sheet/*.jpg` the contact sheet of `your-photos`: each photograph as painted and in truth.
 
-The directive `{behind} front_images` is the quiet line below images that a function of this file draws: networks,
-photographs and records. `{behind} KEY` with `:doc:` is that of a figure or table glued in a notebook.
+The directive `{behind} front_images` is the quiet line below images that a function of this file or of `eyes_ext`
+draws: networks, photographs and records. `{behind} KEY` with `:doc:` is that of a figure or table glued in a notebook.
 """
 
 import base64
@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from docutils import nodes
 from docutils.parsers.rst import directives
+from eyes_ext import BUNDLED, COMPARED, painted, sheet
 from PIL import Image
 from results_ext import passport_of
 from sphinx.util.docutils import SphinxDirective
@@ -152,27 +153,31 @@ def sheet_images(chosen: Colorizer) -> dict[str, np.ndarray]:
     return {name: np.hstack([chosen.photo(image), image]) for name, image in book_photos().items()}
 
 
-ALL = f"{len(list(PHOTOS.glob('*.jpg')))} photographs"
+ONE, ALL = f"{FIRST} (Kodak)", f"{len(list(PHOTOS.glob('*.jpg')))} photographs (Kodak)"
+SQUARES = f"squares of {ALL} and of {len(BUNDLED)} of scikit-image's"
 IMAGES = {"front": front_images, "strip": strip_images, "live": still_images, "sheet": sheet_images}
 """What draws images, by the folder in `_static` that they go to."""
 BEHIND = {
-    front_images: (("ce",), FIRST),
-    strip_images: (STRIP_ARMS, FIRST),
-    still_images: (("ce",), FIRST),
+    front_images: (("ce",), ONE),
+    strip_images: (STRIP_ARMS, ONE),
+    still_images: (("ce",), ONE),
     sheet_images: (("ce",), ALL),
     live_scripts: (ARMS, ALL),
+    painted: (tuple(dict.fromkeys(System.parse(name).arm for name in COMPARED)), SQUARES),
+    sheet: (("ce",), f"every fifth of the {SQUARES}"),
 }
-"""Of which arms the networks that ship are used, and of the photographs of the book which."""
+"""What draws images for pages, with the arms whose networks it uses, as they ship, and what it shows."""
 
 
 def line_below(name: str) -> str:
     """HTML of what is behind the images of a function in `BEHIND`, given by name. KeyError for another one."""
-    arms, shown = {draw.__name__: used for draw, used in BEHIND.items()}[name]
-    about = {"profiles": {}, "images": [f"{shown} (Kodak)"], "live": [], "files": []}
+    draw = {draw.__name__: draw for draw in BEHIND}[name]
+    arms, shown = BEHIND[draw]
+    about = {"profiles": {}, "images": [shown], "live": [], "files": []}
     for told in (load_colorizer(arm, "cpu").passport for arm in arms):
         profile = about["profiles"].setdefault(told["profile"], {"runs": {}, **NOTHING})
         profile["runs"] |= about_runs({told["run"]: told})
-    return line(about, f"Figure of {name} in book/_ext/shipped_ext.py · weights that ship: {listed(arms)}")
+    return line(about, f"Figure of {name} in book/_ext/{draw.__module__}.py · weights that ship: {listed(arms)}")
 
 
 class Behind(SphinxDirective):

@@ -40,10 +40,10 @@ def test_folded_cells_that_only_glue_leave_no_toggle_and_the_others_keep_theirs(
     assert len(toggles) == len(kept) >= 2
 
 
-@pytest.mark.parametrize("page", ["book/intro.html", "book/live.html", "book/your-photos.html"])
+@pytest.mark.parametrize("page", ["book/intro.html", "book/live.html", "book/your-eyes.html", "book/your-photos.html"])
 def test_what_is_drawn_or_taken_from_a_chapter_for_another_page_has_a_line_there(page):
     article = BeautifulSoup((SITE / page).read_text(), "html.parser").article
-    shown = article.select("img, table.dataframe, .live")
+    shown = article.select("img, table.dataframe, .live, .eyes")
     assert shown
     for one in shown:
         section = one.find_parent("section")
