@@ -30,7 +30,7 @@ def test_figures_and_tables_have_a_line_and_code_is_not_clipped(chromium, addres
 
 @pytest.mark.parametrize("page", CHAPTERS)
 def test_folded_cells_that_only_glue_leave_no_toggle_and_the_others_keep_theirs(page):
-    toggles = BeautifulSoup((SITE / page).read_text(), "html.parser").select(".cell > details.above-input")
+    toggles = BeautifulSoup((SITE / page).read_text(), "html.parser").select(".tag_hide-input > details.above-input")
     bare = [one for one in toggles if "glue(" in one.text and not one.parent.select(".cell_output")]
     assert not bare, "folded code that shows nothing"
     cells = json.loads((SITE / page).with_suffix(".ipynb").read_text())["cells"]
