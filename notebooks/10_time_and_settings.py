@@ -753,6 +753,7 @@ glue("width_usual", load_config("ablation").steps, display=False)
 # - **Time.** At the student paper's length the photographs are used up: validation was best at epoch
 #   {glue:text}`long_ce_best:.0f` for `ce` and {glue:text}`long_l2_best:.0f` for `l2`. What comes after is learned by
 #   heart.
+# - **Another cycle** of `ce`: AuC {glue:text}`cycle_auc:s`, about as much as the step from `l2` to `ce`.
 # - **Settled by epoch ten** (H10): {verdict}`H10`. At a constant rate the colour wavers to the end.
 # - **Failed trainings** on rung {glue:text}`last_rung:s`: {glue:text}`failed:s`. They look like a dull loss and are
 #   none.
