@@ -763,6 +763,9 @@ glue("width_usual", load_config("ablation").steps, display=False)
 #   that of `ce_rebal` {glue:text}`moved_gain_ce_rebal:s`.
 # - **Network.** That kernels and strides do not matter (H11): {verdict}`H11`. That leaky ReLUs and `siggraph17` do not,
 #   either (H15): {verdict}`H15`.
+# - **Width for the same time.** Skill at half of it {glue:text}`half_l2_skill_mean:s` for `l2` and
+#   {glue:text}`half_ce_skill_mean:s` for `ce`, at twice {glue:text}`twice_l2_skill_mean:s` and
+#   {glue:text}`twice_ce_skill_mean:s`.
 # - **Adam.** The least error of the grid has `l2` with {glue:text}`adam_l2:s`, `ce` with {glue:text}`adam_ce:s`.
 #   That no setting beats the paper's (H12): {verdict}`H12`; comparisons: {glue:text}`H12_done:s`.
 # - **Larger images.** With twice the side the colourfulness is {glue:text}`side_l2_colourfulness:s` for `l2` and
