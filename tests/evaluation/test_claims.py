@@ -341,9 +341,9 @@ def test_that_something_is_certainly_better_needs_no_skill():
         assert verdict(hypothesis(no_worse), Made(found, skill=0.01)).verdict == "too weak to tell"
 
 
-def p_of(p: float, away: float = 1.0) -> Interval:
-    """An interval whose two-sided p value against 0 is `p`, about `away`."""
-    return Interval.of(away, abs(away) / norm.isf(p / 2), 1e9, 3, 100)
+def p_of(p: float, away: float = 1.0, margin: float = 0.0) -> Interval:
+    """An interval whose two-sided p value against `margin` is `p`, about a value that is `away` from it."""
+    return Interval.of(margin + away, abs(away) / norm.isf(p / 2), 1e9, 3, 100)
 
 
 def test_holm_acts_on_the_checks_of_superiority_of_one_claim():
@@ -362,7 +362,7 @@ def test_holm_acts_on_the_checks_of_superiority_of_one_claim():
 
 def test_holm_tests_against_the_margin_not_against_nothing():
     family = [check("> 1", family="H0"), check("> 1", family="H0")]
-    shifted = [p_of(p) - (-1.0) for p in (0.03, 0.04)]
+    shifted = [p_of(p, margin=1) for p in (0.03, 0.04)]
     found = verdict(hypothesis(*family), Made(*shifted))
     assert [round(f.p, 3) for f in found.findings] == [0.06, 0.06]
     assert found.verdict == "undecided", "each by itself lies above 1"
@@ -375,7 +375,7 @@ def test_no_worse_is_a_one_sided_test_without_correction_and_worse_is_corrected(
     assert found.verdict == "confirmed" and inside.low < -0.5
     assert found.findings[0].measured == ("-0.400", "[-0.508, -0.292]", "90 % [-0.490, -0.310]")
     assert found.findings[0].check.rule == "\u2265 -0.5"
-    below = p_of(0.03, -1.0) - 0.5
+    below = p_of(0.03, -1.0, margin=-0.5)
     assert verdict(hypothesis(family[0]), Made(below)).verdict == "refuted"
     assert verdict(hypothesis(*family), Made(below)).verdict == "undecided"
 
@@ -385,7 +385,7 @@ def test_equivalences_need_no_correction_to_confirm_but_to_refute():
     inside = Interval.of(0.4, 0.055, 1e9, 3, 100)  # 90 % up to 0.49
     found = verdict(hypothesis(*family), Made(inside, inside, p_of(0.04)))
     assert [f.verdict for f in found.findings] == ["confirmed"] * 3, "one check of superiority is no family"
-    outside = p_of(0.03) - (-0.5)
+    outside = p_of(0.03, margin=0.5)
     found = verdict(hypothesis(*family), Made(outside, outside, UP))
     assert [f.verdict for f in found.findings] == ["undecided", "undecided", "confirmed"]
 

@@ -101,7 +101,7 @@ def test_the_rest_is_measured_from_the_sums(results):
     assert found.low < found.value < found.high and found.seeds == 2
     blue, red = "chroma_ratio_blue", "chroma_ratio_red"
     contrast = Effect(f"{blue}(l2) - {red}(l2)").measure(results)
-    assert contrast == results.estimator.difference("l2", "l2", blue, red)
+    assert contrast == results.estimator.effect(lambda x, y: x - y, [("l2", blue), ("l2", red)])
     some = Effect("auc(l2; vivid) - auc(l2; all)").measure(results)
     parts = [results.subset(name, "l2", "auc").value for name in ("vivid", "all")]
     assert some.value == pytest.approx(parts[0] - parts[1])
