@@ -18,7 +18,7 @@ from colorize_lib.book.eyes import recorded_auc
 from colorize_lib.colorizer import Colorizer, load_colorizer
 from colorize_lib.config import load_config
 from colorize_lib.data.images import bundled_photos
-from colorize_lib.evaluation.systems import System
+from colorize_lib.evaluation.systems import System, arms_of
 from colorize_lib.readout import Readout
 
 SIDE, QUALITY = 192, 88
@@ -56,7 +56,7 @@ def painted(photos: dict[str, np.ndarray], chosen: Colorizer) -> tuple[dict[str,
 
     chosen: the network of `colorize photo`, asked as it ships.
     """
-    networks = colorizers(load_config("evening", arms=list(dict.fromkeys(System.parse(s).arm for s in COMPARED))))
+    networks = colorizers(load_config("evening", arms=arms_of(COMPARED)))
     rows = colorize_systems(Images(photos, ""), networks, list(COMPARED))
     found = {system: {name: row[system] for name, row in rows.items()} for system in COMPARED}
     found[f"ce{chosen.readout}"] = {name: chosen.photo(photo) for name, photo in photos.items()}

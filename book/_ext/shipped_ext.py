@@ -35,7 +35,7 @@ from colorize_lib.book.passports import NOTHING, line, listed
 from colorize_lib.color import to_unit
 from colorize_lib.colorizer import Colorizer, load_colorizer
 from colorize_lib.config import ARMS, load_config
-from colorize_lib.evaluation.systems import System
+from colorize_lib.evaluation.systems import arms_of
 from colorize_lib.networks import STAGES
 from colorize_lib.objectives import AB_SCALE
 from colorize_lib.quantize import ab_gamut_centers
@@ -47,7 +47,6 @@ FIRST = "lighthouse"
 """The photograph of the front page, with which the live page begins."""
 STRIP = {"rgb": "student_mse", "ab": "l2", "mean": "ce@1", "tilted": "ce@1~0.5", "rebalanced": "ce_rebal@0.38"}
 """File names of the front page's strip, and the systems that paint them."""
-STRIP_ARMS = tuple(dict.fromkeys(System.parse(name).arm for name in STRIP.values()))
 LIVE = ("ce", "l2")
 """Networks that run in the live page; of the other arms it has the answers to the photographs that come with it."""
 STILL = {
@@ -137,7 +136,7 @@ def front_images(chosen: Colorizer) -> dict[str, np.ndarray]:
 
 def strip_images(_) -> dict[str, np.ndarray]:
     """The front page's row of small images by file name, uint8 [h, w, 3]."""
-    networks = colorizers(load_config("evening", arms=list(STRIP_ARMS)))
+    networks = colorizers(load_config("evening", arms=arms_of(STRIP.values())))
     images = colorize_systems(first_photo(), networks, list(STRIP.values()))[FIRST]
     return {name: images[system] for name, system in ({"true": "truth"} | STRIP).items()}
 
@@ -159,11 +158,11 @@ IMAGES = {"front": front_images, "strip": strip_images, "live": still_images, "s
 """What draws images, by the folder in `_static` that they go to."""
 BEHIND = {
     front_images: (("ce",), ONE),
-    strip_images: (STRIP_ARMS, ONE),
+    strip_images: (arms_of(STRIP.values()), ONE),
     still_images: (("ce",), ONE),
     sheet_images: (("ce",), ALL),
     live_scripts: (ARMS, ALL),
-    painted: (tuple(dict.fromkeys(System.parse(name).arm for name in COMPARED)), SQUARES),
+    painted: (arms_of(COMPARED), SQUARES),
     sheet: (("ce",), f"every fifth of the {SQUARES}"),
 }
 """What draws images for pages, with the arms whose networks it uses, as they ship, and what it shows."""

@@ -262,8 +262,8 @@ def stage(root: Path, executed: Path, out: Path, profiles: dict[str, str]) -> No
 
     On top of a notebook stands where to download it and, if it has results, of which profile they are, by its name;
     below its figures and tables what is behind them; folded cells that only glue are left out; with `smoke`, a banner
-    stands on every page. passports.json keeps what is
-    behind figures and tables that other pages show, by notebook and key.
+    stands on every page. passports.json keeps what is behind figures and tables that other pages show, by notebook and
+    key.
     """
     import nbformat
     import yaml

@@ -7,6 +7,7 @@ and kind, see `readout`), `l2+gain`, `student_mse+L`, and for a run with other s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..config import ARMS
@@ -76,6 +77,11 @@ class System:
     def of_variant(self, variant: str) -> System:
         """The same of a run with other settings."""
         return replace(self, variant=variant)
+
+
+def arms_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The arms of systems, each once, in their order."""
+    return tuple(dict.fromkeys(System.parse(name).arm for name in names))
 
 
 def variant_title(variant: str) -> str:

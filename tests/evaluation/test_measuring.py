@@ -19,7 +19,7 @@ from colorize_lib.data.prepare import prepare
 from colorize_lib.data.store import Store
 from colorize_lib.evaluation import measuring, metrics, records
 from colorize_lib.evaluation.measuring import ASKED, SWEEP, ImageSet, Record
-from colorize_lib.evaluation.systems import System, system_title
+from colorize_lib.evaluation.systems import System, arms_of, system_title
 from colorize_lib.readout import Readout
 from colorize_lib.training.loop import train_run
 
@@ -299,6 +299,10 @@ def test_evaluate_tells_how_far_another_networks_images_are(made, folders):
 )  # fmt: skip
 def test_a_system_has_one_name_everywhere(name, system, title):
     assert System.parse(name) == system and str(system) == name and system_title(name) == title
+
+
+def test_arms_of_systems_stand_once_in_their_order():
+    assert arms_of(["l2+gain", "ce@1", "ce@1~0.5", "l2 init=he", "ce_rebal@0.38"]) == ("l2", "ce", "ce_rebal")
 
 
 @pytest.mark.parametrize(
