@@ -27,7 +27,7 @@ import traceback
 from pathlib import Path
 
 from . import __version__
-from .config import ARMS, CHOICES, FIELDS, PROFILES, Config, load_config
+from .config import ARMS, BEST, CHOICES, FIELDS, PROFILES, Config, load_config
 
 PACKAGE = Path(__file__).resolve().parent
 SETTINGS = {
@@ -176,7 +176,12 @@ def _name(text: str) -> str:
     return text
 
 
-ARM = option("--arm", default="ce", choices=ARMS, help="shipped network to use (default: ce)")
+ARM = option(
+    "--arm",
+    default=BEST,
+    choices=(BEST, *ARMS),
+    help="shipped network to use, of those that were trained alike, or the ce that went on (default)",
+)
 RUN = option("--run", help="folder of a finished run or file of a network, instead of a shipped one")
 READOUT = (
     option("--temperature", type=float, help="of a classifier's distributions; below 1 it is bolder"),
@@ -468,8 +473,8 @@ def _other(text: str) -> tuple:
     if Path(text).exists():
         return load_run(text), None
     name, at, asked = text.partition("@")
-    if name not in ARMS:
-        raise ValueError(f"--against {text} is neither a file or folder nor one of {', '.join(ARMS)}")
+    if name not in (BEST, *ARMS):
+        raise ValueError(f"--against {text} is neither a file or folder nor one of {', '.join((BEST, *ARMS))}")
     network = load_colorizer(name)
     if at and not network.is_classifier:
         raise ValueError(f"--against {text} is not possible: {name} has one answer")
@@ -629,10 +634,14 @@ def tune(options) -> None:
 
 @command(
     option("--out", "-o", help="folder: write one file a run there, of every arm and seed"),
+    option("--best", metavar="RUN", help="write this recorded run of ce, of whatever settings, into the package as the "
+           "network for photographs, if it is better on validation images than that which is there"),
     settings=True,
-)
+)  # fmt: skip
 def export(options) -> None:
     """Write finished runs' networks as fp16: of the first seed into the package, or of all to a folder."""
+    if options.best:
+        return _export_best(options)
     config = _config(options)
     if options.out:
         from .data.files import check_writable
@@ -648,6 +657,15 @@ def export(options) -> None:
         write, out = records.export_runs, options.out
     for path in write(config, store, Path(out)):
         print(path)
+
+
+def _export_best(options) -> None:
+    if given := sorted(parameters(options)) + ["out"] * bool(options.out):
+        raise ValueError(f"--best takes a run as it is, into the package; leave out {', '.join(given)}")
+    _need_clone("export --best")
+    from .evaluation import records
+
+    print(records.export_best(Path(options.best), PACKAGE / "weights"))
 
 
 def _need_clone(what: str) -> None:

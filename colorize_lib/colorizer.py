@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from .color import lab_to_rgb, lightness, to_uint8, to_unit
-from .config import FIELDS, from_identity
+from .config import BEST, FIELDS, from_identity
 from .data.files import atomic_file
 from .devices import pick_device
 from .networks import ColorNet, flush_running_means, make_network
@@ -313,13 +313,14 @@ def _weights_of(folder: Path | str) -> Path:
     return path
 
 
-def load_colorizer(arm: str = "ce", device: str = "auto") -> Colorizer:
-    """The network of `arm` that ships with the package. ValueError naming what ships."""
+def load_colorizer(name: str = BEST, device: str = "auto") -> Colorizer:
+    """A network that ships with the package: that of an arm, to be compared with those of the other arms, which were
+    trained alike, or `best`, the `ce` that went on and is for photographs. ValueError naming what ships."""
     with resources.as_file(resources.files(__package__) / "weights") as folder:
-        if (folder / f"{arm}.safetensors").exists():
-            return Colorizer.load(folder / f"{arm}.safetensors", device)
+        if (folder / f"{name}.safetensors").exists():
+            return Colorizer.load(folder / f"{name}.safetensors", device)
         there = sorted(path.stem for path in folder.glob("*.safetensors"))
-    raise ValueError(f"arm={arm!r} does not ship with this package; allowed: {', '.join(there) or 'none'}")
+    raise ValueError(f"network {name!r} does not ship with this package; allowed: {', '.join(there) or 'none'}")
 
 
 def export_weights(

@@ -18,6 +18,9 @@ from itertools import pairwise
 ARMS = ("student_mse", "l2", "l2_rebal", "ce", "ce_rebal")
 """The objectives, from the student's to Zhang's full method; `l2_rebal`, which neither paper has, completes the square
 of loss and rebalancing."""
+BEST = "best"
+"""Name under which a `ce` ships that went on for further cycles, for photographs; networks that are named by their arms
+were trained alike."""
 
 CHOICES = {
     "architecture": ("eccv16", "eccv16_kernel_minus", "eccv16_kernel_plus", "eccv16_stride", "siggraph17"),

@@ -140,6 +140,7 @@ def test_an_unreadable_value_is_named():
         (["sweep", "-v", "lr", "1", "-v", "lr", "2"], "--vary lr is given 2 times; give all its values at once"),
         (["tune", "-v", "lr", "1e-3", "2", "0.001"], "--vary lr names 0.001 2 times; give each value once"),
         (["export", "--profile", "smoke", "-o", "x.jpg"], "x.jpg is a file; give a folder that can be written to"),
+        (["export", "--best", "x", "--lr", "1", "-o", "y"], "into the package; leave out lr, out"),
         (["photo", "x.jpg", "--out", "out", "--temperature", "0"], "temperature=0.0 must be above 0"),
         (["photo", "x.jpg", "--out", "out", "--lambda", "2"], "lambda_=2.0 must lie in 0 to 1"),
         (["photo", "x.jpg", "--out", "out", "--kind", "best"], "kind='best' is unknown; allowed: mean, median"),

@@ -20,7 +20,8 @@ from colorize_lib import colorizer as module
 from colorize_lib import config as settings
 from colorize_lib.color import lab_to_rgb, rgb_to_lab, to_uint8, to_unit
 from colorize_lib.colorizer import WEIGHTS, Colorizer, export_weights, load_colorizer, load_run, network_size, recolor
-from colorize_lib.config import ARMS, Config, identity
+from colorize_lib.config import ARMS, BEST, Config, identity
+from colorize_lib.evaluation.results import lineage
 from colorize_lib.networks import make_network
 from colorize_lib.objectives import NEEDS_PRIOR, make_objective, upsample
 from colorize_lib.readout import Readout, annealed_mean
@@ -351,8 +352,8 @@ def test_a_network_trained_elsewhere_loads_on_a_processor(tmp_path):
     assert torch.isfinite(colorizer.predict(noise(1, 16, 16, 3))[0]).all()
 
 
-def test_an_arm_that_does_not_ship():
-    with pytest.raises(ValueError, match="arm='l3' does not ship with this package; allowed: ce, ce_rebal, l2, "):
+def test_a_network_that_does_not_ship():
+    with pytest.raises(ValueError, match="network 'l3' does not ship with this package; allowed: best, ce, ce_rebal, "):
         load_colorizer("l3")
 
 
@@ -364,10 +365,18 @@ def test_the_networks_that_ship_were_trained_alike_and_stay_small():
     assert sum(path.stat().st_size for path in weights.iterdir()) < 25e6
 
 
+def test_the_network_for_photographs_went_on_from_the_one_that_is_compared():
+    best, ce = load_colorizer(), load_colorizer("ce")
+    assert best.passport["run"] == load_colorizer(BEST).passport["run"]
+    older = [passport["run"] for passport in lineage(best.passport)]
+    assert len(older) > 1 and older[-1] == ce.passport["run"], "of the same seed and the same photographs"
+    assert best.arm == "ce" and best.passport["measured"]["ce@1"]["nll"] < ce.passport["measured"]["ce@1"]["nll"]
+
+
 def test_a_network_is_shown_with_the_read_out_that_was_chosen_for_it():
-    best, rebalanced = load_colorizer("ce", "cpu"), load_colorizer("ce_rebal", "cpu")
-    assert best.readout == Readout.parse(best.passport["readout"]) and best.readout.lambda_ < 1
-    assert rebalanced.readout == Readout(0.38), "its file names none"
+    for best in (load_colorizer(BEST, "cpu"), load_colorizer("ce", "cpu")):
+        assert best.readout == Readout.parse(best.passport["readout"]) and best.readout.lambda_ < 1
+    assert load_colorizer("ce_rebal", "cpu").readout == Readout(0.38), "its file names none"
 
 
 def test_old_networks_load_whatever_the_profiles_are_now(tmp_path, monkeypatch):

@@ -26,9 +26,9 @@ SIDE, QUALITY = 192, 88
 BUNDLED = ("astronaut", "chelsea", "coffee", "motorcycle", "rocket")
 """Of scikit-image's photographs; the two others are no scenes, but a retina and a piece of the sky."""
 COMPARED = ("student_mse+L", "l2", "ce@1", "ce_rebal@0.38")
-"""Systems whose networks were trained alike (profile `evening`); with them goes the one of `colorize photo`."""
+"""Systems whose networks were trained alike (profile `evening`); with them goes `ce` with its own read-out."""
 SETTINGS = tuple(Readout(t, lambda_) for t in (1.0, 0.38) for lambda_ in (1.0, 0.75, 0.5))
-"""Read-outs of the network of `colorize photo` that are compared sheet by sheet."""
+"""Read-outs of `ce` that are compared sheet by sheet."""
 ON_SHEET, THUMB = slice(2, None, 5), 160
 """The squares on a contact sheet, every fifth from the third on, two in a row, and the pixels of their sides there."""
 
@@ -54,7 +54,7 @@ def squares() -> dict[str, np.ndarray]:
 def painted(photos: dict[str, np.ndarray], chosen: Colorizer) -> tuple[dict[str, dict], dict[str, str]]:
     """The squares as every system paints them, {system: {photo: uint8 [192, 192, 3]}}, and the run of each system.
 
-    chosen: the network of `colorize photo`, asked as it ships.
+    chosen: `ce`, which is asked as it ships.
     """
     networks = colorizers(load_config("evening", arms=arms_of(COMPARED)))
     rows = colorize_systems(Images(photos, ""), networks, list(COMPARED))

@@ -440,7 +440,13 @@ def wanted_variant(entry: dict, setting: dict, arm: str) -> str:
     """What `variant_of` calls a run of an entry of the run list."""
     config = load_config(entry["profile"], **setting).for_arm(arm)
     passport = {"arm": arm, "profile": entry["profile"], "config": settings_of(config), "prior": setting.get("prior")}
-    return results.variant_of(passport | {"parent": entry.get("from")})
+    return results.variant_of(passport | {"parent": _parent(entry)})
+
+
+def _parent(entry: dict) -> dict | None:
+    """The network that the runs of an entry start from, as in a passport, with the one that this one started from."""
+    parent = entry.get("from")
+    return parent and parent | {"passport": {"parent": _parent(parent)}}
 
 
 def _command(entry: dict) -> str:

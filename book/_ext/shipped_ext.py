@@ -10,6 +10,9 @@ network as shipped. Bytes are in base64. `still-*.jpg` stand in for the page whe
 `colorize photo` makes of it. `_static/strip/*.jpg` are the same one in truth and as each arm of `evening` paints it,
 `_static/sheet/*.jpg` the contact sheet of `your-photos`: each photograph as painted and in truth.
 
+What is for photographs is painted by the network `best`, as `colorize photo` does: the front page's large image, the
+contact sheet, and all that the live page says of `ce`. What compares arms takes those that were trained alike.
+
 The directive `{behind} front_images` is the quiet line below images that a function of this file or of `eyes_ext`
 draws: networks, photographs and records. `{behind} KEY` with `:doc:` is that of a figure or table glued in a notebook.
 """
@@ -34,7 +37,8 @@ from colorize_lib.book.examples import Images, book_photos, colorize_all, colori
 from colorize_lib.book.passports import NOTHING, line, listed
 from colorize_lib.color import to_unit
 from colorize_lib.colorizer import Colorizer, load_colorizer
-from colorize_lib.config import ARMS, load_config
+from colorize_lib.config import ARMS, BEST, load_config
+from colorize_lib.evaluation.results import lineage
 from colorize_lib.evaluation.systems import arms_of
 from colorize_lib.networks import STAGES
 from colorize_lib.objectives import AB_SCALE
@@ -48,7 +52,9 @@ FIRST = "lighthouse"
 STRIP = {"rgb": "student_mse", "ab": "l2", "mean": "ce@1", "tilted": "ce@1~0.5", "rebalanced": "ce_rebal@0.38"}
 """File names of the front page's strip, and the systems that paint them."""
 LIVE = ("ce", "l2")
-"""Networks that run in the live page; of the other arms it has the answers to the photographs that come with it."""
+"""Arms that run in the live page; of the others it has the answers to the photographs that come with it."""
+NETWORK_OF = dict(zip(ARMS, ARMS, strict=True)) | {"ce": BEST}
+"""The weights that the live page takes for each arm."""
 STILL = {
     "cool": Readout(0.38),
     "mean": Readout(1.0),
@@ -93,7 +99,7 @@ def photograph(path: Path, networks: dict[str, Colorizer]) -> dict:
 
 
 def live_data(networks: dict[str, Colorizer]) -> dict:
-    """What the live page begins with, as plain JSON values; networks: those that ship, by arm."""
+    """What the live page begins with, as plain JSON values; networks: by arm."""
     chosen = networks["ce"]
     names = sorted(book_photos(), key=lambda name: (name != FIRST, name))
     return {
@@ -103,24 +109,29 @@ def live_data(networks: dict[str, Colorizer]) -> dict:
         "scale": AB_SCALE,
         "readout": [chosen.readout.temperature, chosen.readout.lambda_],
         "photos": {name: thumbnail(name) for name in names},
-        "seen": {name: networks[name].passport["config"]["batch"] * networks[name].passport["steps"] for name in LIVE},
+        "seen": {arm: views(networks[arm].passport) for arm in LIVE},
     }
+
+
+def views(passport: dict) -> int:
+    """How many images a network has looked at in training, with those of the runs that it went on from."""
+    return sum(one["config"]["batch"] * one["steps"] for one in lineage(passport))
 
 
 def live_scripts() -> dict[str, str]:
     """The scripts of the live page by file name: what it begins with, photographs, and weights."""
-    networks = {arm: load_colorizer(arm, "cpu") for arm in ARMS}
+    networks = {arm: load_colorizer(name, "cpu") for arm, name in NETWORK_OF.items()}
     scripts = {"data": f"const LIVE_DATA = {json.dumps(live_data(networks))};\n"}
     for path in PHOTOS.glob("*.jpg"):
         scripts[f"photo-{path.stem}"] = f'LIVE_PHOTOS["{path.stem}"] = {json.dumps(photograph(path, networks))};\n'
     for arm in LIVE:
-        scripts[f"weights-{arm}"] = f'LIVE_WEIGHTS["{arm}"] = "{base64_of(weights_of(arm))}";\n'
+        scripts[f"weights-{arm}"] = f'LIVE_WEIGHTS["{arm}"] = "{base64_of(weights_of(NETWORK_OF[arm]))}";\n'
     return scripts
 
 
-def weights_of(arm: str) -> bytes:
-    """The file that `load_colorizer` reads for an arm."""
-    return (resources.files("colorize_lib") / "weights" / f"{arm}.safetensors").read_bytes()
+def weights_of(name: str) -> bytes:
+    """The file that `load_colorizer` reads."""
+    return (resources.files("colorize_lib") / "weights" / f"{name}.safetensors").read_bytes()
 
 
 def first_photo() -> Images:
@@ -157,26 +168,26 @@ SQUARES = f"squares of {ALL} and of {len(BUNDLED)} of scikit-image's"
 IMAGES = {"front": front_images, "strip": strip_images, "live": still_images, "sheet": sheet_images}
 """What draws images, by the folder in `_static` that they go to."""
 BEHIND = {
-    front_images: (("ce",), ONE),
+    front_images: ((BEST,), ONE),
     strip_images: (arms_of(STRIP.values()), ONE),
-    still_images: (("ce",), ONE),
-    sheet_images: (("ce",), ALL),
-    live_scripts: (ARMS, ALL),
+    still_images: ((BEST,), ONE),
+    sheet_images: ((BEST,), ALL),
+    live_scripts: (tuple(NETWORK_OF.values()), ALL),
     painted: (arms_of(COMPARED), SQUARES),
     sheet: (("ce",), f"every fifth of the {SQUARES}"),
 }
-"""What draws images for pages, with the arms whose networks it uses, as they ship, and what it shows."""
+"""What draws images for pages, with the networks that it uses, by the names they ship under, and what it shows."""
 
 
 def line_below(name: str) -> str:
     """HTML of what is behind the images of a function in `BEHIND`, given by name. KeyError for another one."""
     draw = {draw.__name__: draw for draw in BEHIND}[name]
-    arms, shown = BEHIND[draw]
+    names, shown = BEHIND[draw]
     about = {"profiles": {}, "images": [shown], "live": [], "files": []}
-    for told in (load_colorizer(arm, "cpu").passport for arm in arms):
+    for told in (load_colorizer(name, "cpu").passport for name in names):
         profile = about["profiles"].setdefault(told["profile"], {"runs": {}, **NOTHING})
         profile["runs"] |= about_runs({told["run"]: told})
-    return line(about, f"Figure of {name} in book/_ext/{draw.__module__}.py · weights that ship: {listed(arms)}")
+    return line(about, f"Figure of {name} in book/_ext/{draw.__module__}.py · weights that ship: {listed(names)}")
 
 
 class Behind(SphinxDirective):
@@ -197,7 +208,7 @@ def write(app, error) -> None:
     """Write scripts and images beside the built pages, unless the build failed."""
     if error is not None or app.builder.format != "html":
         return
-    chosen, static = load_colorizer("ce", "cpu"), Path(app.outdir) / "_static"
+    chosen, static = load_colorizer(BEST, "cpu"), Path(app.outdir) / "_static"
     for folder, draw in IMAGES.items():
         (static / folder).mkdir(parents=True, exist_ok=True)
         for name, image in draw(chosen).items():

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ..color import rgb_to_lab
 from ..colorizer import TERMS, export_weights, read_passport
-from ..config import FIELDS, Config, identity, load_config
+from ..config import BEST, FIELDS, Config, identity, load_config
 from ..data.files import atomic_file
 from ..data.images import read_image
 from ..data.prepare import open_data
@@ -201,12 +201,13 @@ def _runs_of(config: Config, store: Store, runs: Path, weights: Iterable[Path]) 
 def questions(weights: Path, usual: Config) -> tuple[Readout, ...]:
     """What is asked of a run: the main two read-outs, with the usual settings also the sweep, and all of `ce`.
 
-    A run that went on from the end of one of its own arm counts as usual, for it may take that one's place.
+    A run that went on from the end of one of its own arm counts as usual, for it may be the next to ship.
     """
     passport = read_passport(weights)
-    if variant_of(passport, usual) not in ("", f"from={passport['arm']}"):
+    arm = passport["arm"]
+    if not re.fullmatch(f"(from={arm}(:{arm})*)?", variant_of(passport, usual)):
         return ASKED[:2]
-    return (ASKED if passport["arm"] == "ce" else ASKED[:2]) + SWEEP
+    return (ASKED if arm == "ce" else ASKED[:2]) + SWEEP
 
 
 def _recorded(config: Config) -> Results:
@@ -304,20 +305,54 @@ def export(config: Config, store: Store, out: Path, runs: Path = RUNS, log=print
     recorded = load(config.profile, config.seeds[:1])
     if missing := {found[arm, seed].name for arm in config.arms} - recorded.summary["passports"].keys():
         raise ValueError(f"{min(missing)} is not recorded yet; run `colorize record` first")
-    paths = []
-    for arm in config.arms:
-        run = found[arm, seed].name
-        variant = recorded.summary["passports"][run]["variant"]
-        mine = {n: System.parse(n) for n in recorded.systems}
-        mine = {n: str(s.of_variant("")) for n, s in mine.items() if (s.arm, s.variant) == (arm, variant)}
-        values = {plain: {m: recorded.value(n, m) for m in recorded.available(n)} for n, plain in mine.items()}
-        measured = {n: {m: float(f"{v:.6g}") for m, v in row.items() if np.isfinite(v)} for n, row in values.items()}
-        dials, readout = recorded.summary["validation"][run], None
-        if arm == "ce":
-            readout, why = choose_readout(dials)
-            log(f"{arm}: {why}")
-        paths.append(export_weights(found[arm, seed], out, TERMS, measured, readout=readout))
-    return paths
+    return [_ship(found[arm, seed], recorded, out, arm, log) for arm in config.arms]
+
+
+def export_best(weights: Path, out: Path, log=print) -> Path:
+    """Write a recorded run of `ce` as the weights that ship for photographs, as `export` does.
+
+    Raises ValueError for another arm, for a run that is not recorded, and where the cross entropy at its end on
+    validation images is not below that of the network which ships.
+    """
+    mine, old = read_passport(weights), out / f"{BEST}.safetensors"
+    if mine["arm"] != "ce":
+        raise ValueError(f"{weights} is of arm {mine['arm']!r}; what ships as {BEST} is a ce")
+    recorded, end = _validated(mine)
+    if old.exists() and (theirs := read_passport(old))["run"] != mine["run"]:
+        if theirs["profile"] != mine["profile"]:
+            raise ValueError(f"{weights} is of profile {mine['profile']!r} and {old} of {theirs['profile']!r}; they "
+                             "cannot be compared on the same validation images")  # fmt: skip
+        _, before = _validated(theirs)
+        said = f"cross entropy above its floor on validation images: {end:.4f}, {theirs['run']} has {before:.4f}"
+        if not end < before:
+            raise ValueError(f"{mine['run']} is no better than what ships; {said}")
+        log(said)
+    return _ship(weights, recorded, out, BEST, log)
+
+
+def _validated(passport: dict) -> tuple[Results, float]:
+    """The recorded results of a run's profile and seed, and its cross entropy above its floor on validation images at
+    its end; ValueError if it is not recorded."""
+    recorded = load(passport["profile"], (passport["seed"],))
+    about = recorded.summary["passports"].get(passport["run"])
+    if about is None:
+        raise ValueError(f"{passport['run']} is not recorded yet; run `colorize record` first")
+    return recorded, float(recorded.curves(about["variant"], [about["arm"]]).val_excess.iloc[-1])
+
+
+def _ship(weights: Path, recorded: Results, out: Path, name: str, log) -> Path:
+    """Write weights to `out`/<name>.safetensors with what was recorded of them, and of `ce` the read-out chosen."""
+    passport = read_passport(weights)
+    run, arm, readout = passport["run"], passport["arm"], None
+    variant = recorded.summary["passports"][run]["variant"]
+    mine = {n: System.parse(n) for n in recorded.systems}
+    mine = {n: str(s.of_variant("")) for n, s in mine.items() if (s.arm, s.variant) == (arm, variant)}
+    values = {plain: {m: recorded.value(n, m) for m in recorded.available(n)} for n, plain in mine.items()}
+    measured = {n: {m: float(f"{v:.6g}") for m, v in row.items() if np.isfinite(v)} for n, row in values.items()}
+    if arm == "ce":
+        readout, why = choose_readout(recorded.summary["validation"][run])
+        log(f"{name}: {why}")
+    return export_weights(weights, out, TERMS, measured, name, readout)
 
 
 def record(

@@ -31,7 +31,8 @@ def variant_of(passport: dict, usual: Config | None = None) -> str:
     """How a run's settings differ from the usual ones, as in the name of a system: "init=default,lr=0.002".
 
     usual: by default those of its profile. A parent that it started from is named by its arm: "from=ce", or of its
-    trunk alone "from=ce:trunk"; `assemble` adds "parent=1f0c2a9b" where runs differ in nothing else.
+    trunk alone "from=ce:trunk", and so on to the parent's own: "from=ce:ce" is a third cycle. `assemble` adds
+    "parent=1f0c2a9b" where runs differ in nothing else.
     """
     usual = (usual or load_config(passport["profile"])).for_arm(passport["arm"])
     expected = settings_of(usual)
@@ -41,13 +42,20 @@ def variant_of(passport: dict, usual: Config | None = None) -> str:
     return ",".join(sorted(parts + _by_content(passport)))
 
 
+def lineage(passport: dict) -> list[dict]:
+    """The passport of a run and those of the runs that it went on from, nearest first."""
+    parent = passport.get("parent")
+    return [passport, *(lineage(parent["passport"]) if parent else [])]
+
+
 def _by_content(passport: dict) -> list[str]:
     """What a run took from other files: the weights that it started from, and another prior."""
-    parent, prior = passport.get("parent"), passport.get("prior")
+    parent, prior, lineage = passport.get("parent"), passport.get("prior"), []
     parts = [f"prior={prior[:8]}"] if prior else []
-    if parent:
-        parts.append(f"from={parent['arm']}" + (":trunk" if parent["part"] == "trunk" else ""))
-    return parts
+    while parent:
+        lineage += [parent["arm"], "trunk"] if parent["part"] == "trunk" else [parent["arm"]]
+        parent = parent.get("passport", {}).get("parent")
+    return parts + [f"from={':'.join(lineage)}"] * bool(lineage)
 
 
 def _variants(passports: list[dict], usual: Config | None) -> list[str]:

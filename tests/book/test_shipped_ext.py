@@ -9,17 +9,19 @@ import shipped_ext
 
 from colorize_lib import trace
 from colorize_lib.colorizer import load_colorizer
+from colorize_lib.config import BEST
+from colorize_lib.evaluation.results import lineage
 
 
 @pytest.mark.parametrize("draw", [shipped_ext.front_images, shipped_ext.strip_images, shipped_ext.still_images])
 def test_the_line_below_images_names_what_they_are_drawn_from(draw, tmp_path, monkeypatch):
     monkeypatch.setenv(trace.VARIABLE, str(tmp_path / "trace"))
     monkeypatch.setattr(trace, "_noted", set())  # else the same line is written once a process
-    exec("draw(chosen)", {"In": ["", "a"], "draw": draw, "chosen": load_colorizer("ce", "cpu")})
+    exec("draw(chosen)", {"In": ["", "a"], "draw": draw, "chosen": load_colorizer(BEST, "cpu")})
     notes = [json.loads(line) for line in (tmp_path / "trace").read_text().splitlines()]
     asked, shown = ({note["what"] for note in notes if note["kind"] == kind} for kind in ("asked", "shown"))
-    arms, photo = shipped_ext.BEHIND[draw]
-    assert asked == {load_colorizer(arm, "cpu").passport["run"] for arm in arms}
+    names, photo = shipped_ext.BEHIND[draw]
+    assert asked == {load_colorizer(name, "cpu").passport["run"] for name in names}
     assert [f"{name} (Kodak)" for name in shown] == [photo]
     line = shipped_ext.line_below(draw.__name__)
     assert line.startswith(f'<div class="passport">Figure of {draw.__name__} in book/_ext/shipped_ext.py · ')
@@ -35,3 +37,10 @@ def test_a_line_counts_runs_and_photographs():
     assert "Figure of painted in book/_ext/eyes_ext.py · weights that ship: " in shipped_ext.line_below("painted")
     with pytest.raises(KeyError, match="no_such"):
         shipped_ext.line_below("no_such")
+
+
+def test_views_are_counted_with_those_of_the_runs_before():
+    best, ce = (load_colorizer(name, "cpu").passport for name in (BEST, "ce"))
+    cycles = len(lineage(best))
+    assert cycles > 1 and shipped_ext.views(best) == cycles * shipped_ext.views(ce), "each cycle is as long"
+    assert shipped_ext.views(ce) == ce["config"]["batch"] * ce["config"]["steps"]

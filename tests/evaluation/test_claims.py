@@ -724,6 +724,20 @@ def test_the_run_list_tells_runs_apart_that_took_something_from_files(extension,
     assert found["the settings that variants are compared to"] == found["the prior of another data set"] == 1
 
 
+def test_the_run_list_tells_one_cycle_from_another(extension, monkeypatch):
+    passports, parent = {}, None
+    for cycle in range(3):
+        passport = {"arm": "ce", "profile": "evening", "seed": 0, "config": settings_of(load_config("evening"))}
+        passports[cycle] = passport | {"parent": parent}
+        parent = {"arm": "ce", "part": "whole", "passport": passports[cycle]}
+    monkeypatch.setattr(extension.results, "recorded", lambda: ["evening"])
+    monkeypatch.setattr(extension.results, "load", lambda name: recorded)
+    for last in (1, 2):
+        recorded = type("R", (), {"summary": {"passports": {"a": passports[last]}}})
+        (row,) = (row for row in extension.run_list() if row["recorded"])
+        assert ("third" in row["about"]) == (last == 2) and row["about"].startswith("plain cross entropy from ")
+
+
 def test_the_run_list_knows_the_arms_that_have_settings_of_their_own(extension, monkeypatch):
     config = load_config("evening").for_arm("student_mse")
     values = settings_of(config)

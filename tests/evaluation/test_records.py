@@ -174,6 +174,30 @@ def test_runs_that_began_from_different_networks_have_systems_of_their_own(made)
     assert "l2 from=ce:trunk" not in found.systems
 
 
+def test_runs_are_named_by_all_that_they_descend_from(made):
+    first = made.results.summary["passports"][next(made.runs.glob("ce-s0-*")).name]
+
+    def child(of: dict, part: str = "whole") -> dict:
+        return first | {"run": of["run"] + "'", "parent": {"arm": of["arm"], "part": part, "passport": of}}
+
+    second = child(first)
+    found = {results.variant_of(p, made.config): p for p in (first, second, child(second), child(second, "trunk"))}
+    assert list(found) == ["", "from=ce", "from=ce:ce", "from=ce:trunk:ce"]
+    assert [p["run"] for p in results.lineage(found["from=ce:ce"])] == [first["run"] + "'" * n for n in (2, 1, 0)]
+
+
+def test_a_run_that_goes_on_is_asked_all_that_its_arm_is_asked(made, monkeypatch):
+    first = made.results.summary["passports"][next(made.runs.glob("ce-s0-*")).name]
+    second = first | {"parent": {"arm": "ce", "part": "whole", "passport": first}}
+    third = first | {"parent": {"arm": "ce", "part": "whole", "passport": second}}
+    other = first | {"parent": {"arm": "ce", "part": "trunk", "passport": second}}
+    asked = []
+    for passport in (first, second, third, other):
+        monkeypatch.setattr(records, "read_passport", lambda _, passport=passport: passport)
+        asked.append(len(records.questions(made.runs, made.config)))
+    assert asked[0] == asked[1] == asked[2] > asked[3]
+
+
 def test_some_seeds_are_read_alone(made):
     first = results.load("smoke", (0,), made.folder, made.config)
     assert set(first.history.seed) == {0}
@@ -286,6 +310,29 @@ def test_what_ships_carries_what_was_measured_and_its_terms(made, tmp_path, monk
     monkeypatch.setattr(records, "load", lambda profile, seeds: fewer)
     with pytest.raises(ValueError, match="-s0-.* is not recorded yet; run `colorize record` first"):
         records.export(first, made.store, tmp_path, made.runs)
+
+
+def test_only_a_better_network_ships_for_photographs(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "load", lambda profile, seeds: results.load(profile, seeds, made.folder, made.config))
+    ends = made.results.history.query("arm == 'ce'").groupby("seed").val_excess.last()
+    worse, better = (next(made.runs.glob(f"ce-s{seed}-*")) for seed in (ends.idxmax(), ends.idxmin()))
+    told = []
+    for run in (worse, better, better):
+        path = records.export_best(run, tmp_path, told.append)
+        assert path.name == "best.safetensors" and read_passport(path)["run"] == run.name
+        assert read_passport(path)["readout"] and read_passport(path)["measured"]["ce@1"]["auc"]
+    assert told[1] == (f"cross entropy above its floor on validation images: {ends.min():.4f}, "
+                       f"{worse.name} has {ends.max():.4f}")  # fmt: skip
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=f"{worse.name} is no better than what ships; .*: {ends.max():.4f}, "):
+        records.export_best(worse, tmp_path)
+    with pytest.raises(ValueError, match="is of arm 'l2'; what ships as best is a ce"):
+        records.export_best(next(made.runs.glob("l2-s0-*")), tmp_path)
+    monkeypatch.setattr(records, "load", lambda profile, seeds: dataclasses.replace(
+        made.results, summary=made.results.summary | {"passports": {}}))  # fmt: skip
+    with pytest.raises(ValueError, match="-s.-.* is not recorded yet; run `colorize record` first"):
+        records.export_best(better, tmp_path)
+    assert path.read_bytes() == before
 
 
 def validated(made, passport: dict) -> dict:

@@ -16,6 +16,7 @@ from PIL import Image
 from colorize_lib import readout
 from colorize_lib.color import lightness, to_unit
 from colorize_lib.colorizer import load_colorizer, network_size
+from colorize_lib.config import BEST
 from colorize_lib.data.images import read_image
 from colorize_lib.objectives import AB_SCALE
 from colorize_lib.quantize import ab_gamut_centers
@@ -121,7 +122,7 @@ def press(chromium, key: str) -> None:
 def test_the_live_page_answers_as_the_library_does(chromium, address, photo, monkeypatch):
     """Both networks, run in the page on the lightness that it made of a photograph, and every read-out."""
     visit(chromium, address, f"photo={photo}&left=l2", ("ce", "l2"))
-    ce, l2 = (load_colorizer(arm, "cpu") for arm in ("ce", "l2"))
+    ce, l2 = (load_colorizer(name, "cpu") for name in (BEST, "l2"))
     L = lightness(to_unit(ce.seen(read_image(ROOT / f"book/photos/{photo}.jpg"))))
     found = numbers(chromium, "live.state.photo.seen.L").view(L.shape)
     assert (found - L).abs().max() < 1.5 and (found - L).abs().mean() < 0.05, "a byte may be rounded otherwise"
