@@ -20,7 +20,7 @@ from .config import BEST, FIELDS, from_identity
 from .data.files import atomic_file
 from .devices import pick_device
 from .networks import ColorNet, flush_running_means, make_network
-from .objectives import HEADS, NEEDS_PRIOR, CrossEntropy, Objective, make_objective
+from .objectives import HEADS, NEEDS_PRIOR, CrossEntropy, Objective, make_objective, subsample
 from .readout import Readout
 from .trace import about_runs, note
 
@@ -110,6 +110,16 @@ class Colorizer:
         """
         lab, _ = self.predict(self.seen(image, side), readout)
         return recolor(image, gain * lab[0, 1:])
+
+    @torch.no_grad()
+    def coarse(self, image: np.ndarray, readout: Readout | None = None) -> Tensor:
+        """What the network answers to one image uint8 [h, w, 3], not enlarged: ab [2, h', w'] for every fourth pixel
+        of what it is shown. readout: as for `predict`."""
+        rgb = to_unit(self.seen(image).to(self.device))
+        output = self.output(rgb)
+        if self.is_classifier:
+            return (readout or self.readout)(output, self.objective.prior)[0]
+        return self.objective.decode(output, subsample(rgb))[0, 1:]
 
     def seen(self, image: np.ndarray, side: int | None = None) -> Tensor:
         """What the network is shown of an image by `photo`: uint8 [1, h, w, 3]. Raises ValueError as `photo`."""

@@ -373,6 +373,18 @@ def test_the_network_for_photographs_went_on_from_the_one_that_is_compared():
     assert best.arm == "ce" and best.passport["measured"]["ce@1"]["nll"] < ce.passport["measured"]["ce@1"]["nll"]
 
 
+@pytest.mark.parametrize("arm", ARMS)
+def test_a_coarse_answer_is_what_is_enlarged(arm):
+    network, image = load_colorizer(arm, "cpu"), noise(64, 96, 3)
+    lab, logits = network.predict(network.seen(image))
+    coarse = network.coarse(image)
+    assert coarse.shape == (2, 16, 24)
+    if logits is not None:
+        torch.testing.assert_close(coarse, network.readout(logits, network.objective.prior)[0])
+    apart = (upsample(coarse[None]) - lab[:, 1:]).abs()
+    assert apart.max() < 1e-4 or (arm == "student_mse" and apart.mean() < 0.5), "that is enlarged as RGB"
+
+
 def test_a_network_is_shown_with_the_read_out_that_was_chosen_for_it():
     for best in (load_colorizer(BEST, "cpu"), load_colorizer("ce", "cpu")):
         assert best.readout == Readout.parse(best.passport["readout"]) and best.readout.lambda_ < 1

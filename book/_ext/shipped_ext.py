@@ -35,7 +35,6 @@ from sphinx.util.docutils import SphinxDirective
 
 from colorize_lib.book.examples import Images, book_photos, colorize_all, colorize_systems, colorizers
 from colorize_lib.book.passports import NOTHING, line, listed
-from colorize_lib.color import to_unit
 from colorize_lib.colorizer import Colorizer, load_colorizer
 from colorize_lib.config import ARMS, BEST, load_config
 from colorize_lib.evaluation.results import lineage
@@ -69,16 +68,6 @@ def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-@torch.no_grad()
-def answer(network: Colorizer, image: np.ndarray, readout: Readout | None) -> torch.Tensor:
-    """What a network answers to an image uint8 [h, w, 3], a classifier by a read-out, not enlarged: ab [2, h', w']."""
-    rgb = to_unit(network.seen(image))
-    output = network.network(network.objective.network_input(rgb)).float()
-    if network.is_classifier:
-        return readout(output, network.objective.prior)[0]
-    return network.objective.decode(output, rgb[..., ::4, ::4])[0, 1:]
-
-
 def thumbnail(name: str) -> str:
     """A small JPEG of a photograph."""
     small, file = Image.fromarray(book_photos()[name]), io.BytesIO()
@@ -90,8 +79,8 @@ def thumbnail(name: str) -> str:
 def photograph(path: Path, networks: dict[str, Colorizer]) -> dict:
     """A photograph for the live page: the file, and by network ab rounded to whole units, a byte each."""
     image = book_photos()[path.stem]
-    answers = {name: answer(network, image, network.readout) for name, network in networks.items()}
-    answers["ce_rebal@1"] = answer(networks["ce_rebal"], image, Readout(1.0))
+    answers = {name: network.coarse(image) for name, network in networks.items()}
+    answers["ce_rebal@1"] = networks["ce_rebal"].coarse(image, Readout(1.0))
     answers = {name: ab.round().clamp(-128, 127) for name, ab in answers.items()}
     h, w = next(iter(answers.values())).shape[1:]
     grids = {name: base64_of(ab.to(torch.int8).numpy().tobytes()) for name, ab in answers.items()}

@@ -148,19 +148,10 @@ def answers_at(view: View, place: tuple[int, int], samples: int = 5) -> dict[str
             for name, n in drawn.items()}  # fmt: skip
 
 
-@torch.no_grad()
 def trained_at(image: np.ndarray, place: tuple[int, int], found: dict[str, Colorizer]) -> dict[str, Tensor]:
     """What networks other than `ce` answer at one position, classifiers with their mean: {arm: ab [2]}."""
-    out = {}
-    for arm, network in found.items():
-        rgb = to_unit(network.seen(image).to(network.device))
-        output = network.output(rgb)
-        if network.is_classifier:
-            ab = Readout(1.0)(output)
-        else:  # one pixel a position: nothing is enlarged
-            ab = network.objective.decode(output, subsample(rgb))[:, 1:]
-        out[arm] = ab[0, :, place[0], place[1]].cpu()
-    return {arm: ab for arm, ab in out.items() if arm != "ce"}
+    y, x = place
+    return {arm: one.coarse(image, Readout(1.0))[:, y, x].cpu() for arm, one in found.items() if arm != "ce"}
 
 
 def hue_shares(p: Tensor) -> dict[str, float]:
