@@ -236,7 +236,7 @@ faults.plot_lineup(found, rebalanced, columns=6)
 # *{glue:text}`decoder says:s`*, and besides *{glue:text}`decoder also:s`*. It asks what was learnt before it asks how
 # that is decoded; and it takes the temperature from the settings of a run, which have this one in every case here.
 #
-# The network below is the one that ships with the book, trained with plain cross entropy. It is asked four times;
+# The network below is the `ce` that ships with the book, trained with plain cross entropy. It is asked four times;
 # nothing else changes.
 
 # %% tags=["hide-input"]
