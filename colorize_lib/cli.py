@@ -180,7 +180,7 @@ ARM = option(
     "--arm",
     default=BEST,
     choices=(BEST, *ARMS),
-    help="shipped network to use, of those that were trained alike, or the ce that went on (default)",
+    help="shipped network to use: best (default), which is the ce that went on, or one of those trained alike",
 )
 RUN = option("--run", help="folder of a finished run or file of a network, instead of a shipped one")
 READOUT = (
