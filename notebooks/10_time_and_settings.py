@@ -331,9 +331,12 @@ glue("cycle_tilted", answers.said(gain, "+.3f"), display=False)
 # | `l2` to `ce`, after one | {glue:text}`from_l2_to_ce_auc:s` | {glue:text}`from_l2_to_ce_colourfulness:s` |
 # | `l2` to `ce`, after two | {glue:text}`from_l2_to_ce_second_auc:s` | {glue:text}`from_l2_to_ce_second_colourfulness:s` |
 #
-# **The second cycle moves the plain mean about as far as the loss does, the third adds colour and hardly any
-# accuracy**: by its end `ce` has seen every photograph {glue:text}`cycle_ce_epochs:.0f` times. The tilt after training is
-# another matter. The last cycle of `ce` that was better on validation photographs is the network `best`, which
+# **Squared error with twice the time arrives where cross entropy was after one cycle, and the step from one loss to the
+# other is after two what it was after one.** So time and loss add up, and neither is what makes a mean dull. The third
+# cycle of `ce` adds colour and hardly any accuracy: by its end it has seen every photograph
+# {glue:text}`cycle_ce_epochs:.0f` times. The tilt after training is another matter.
+#
+# The last cycle of `ce` that was better on validation photographs is the network `best`, which
 # `colorize photo` takes ({doc}`/book/your-photos`). The images of this book that compare arms are painted by networks of
 # one cycle, because a `ce` that learned for longer would show time where its neighbours show the loss.
 #
@@ -773,8 +776,8 @@ glue("width_usual", load_config("ablation").steps, display=False)
 #   {glue:text}`long_ce_best:.0f` for `ce` and {glue:text}`long_l2_best:.0f` for `l2`. What comes after is learned by
 #   heart.
 # - **Further cycles** of `ce`: AuC {glue:text}`second_cycle_of_ce_auc:s` by the second and
-#   {glue:text}`third_cycle_of_ce_auc:s` by the third, where the step from `l2` to `ce` gives
-#   {glue:text}`from_l2_to_ce_auc:s`.
+#   {glue:text}`third_cycle_of_ce_auc:s` by the third. From `l2` to `ce` it is {glue:text}`from_l2_to_ce_auc:s` after
+#   one cycle each and {glue:text}`from_l2_to_ce_second_auc:s` after two.
 # - **Settled by epoch ten** (H10): {verdict}`H10`. At a constant rate the colour wavers to the end.
 # - **Failed trainings** on rung {glue:text}`last_rung:s`: {glue:text}`failed:s`. They look like a dull loss and are
 #   none.
