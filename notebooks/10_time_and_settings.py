@@ -287,7 +287,7 @@ pairs = {
     "second cycle of l2": ("l2 from=l2", "l2"),
 }
 yardstick = {"from l2 to ce": ("ce@1", "l2")}
-later = {"from l2 to ce, second": ("ce@1 from=ce", "l2 from=l2")}
+later = {"from l2 to ce, after two": ("ce@1 from=ce", "l2 from=l2")}
 pairs |= yardstick | later
 first_seed = records.for_config(replace(config, seeds=(0,)))
 panels = answers.panels(first_seed, pairs, names)
@@ -302,7 +302,7 @@ ends = {"ce": ("", "from=ce", "from=ce:ce"), "l2": ("", "from=l2")}
 for arm, names_of in ends.items():
     curves = [first_seed.curves(variant, [arm]) for variant in names_of]
     last_values = (
-        f"{curve.val_excess.iloc[-1]:.3f}" for curve in curves if len(curve)
+        f"{curve.val_excess.iloc[-1]:.4g}" for curve in curves if len(curve)
     )
     glue(f"cycle_{arm}_ends", ", ".join(last_values), display=False)
     epochs = sum(float(curve.epoch.max()) for curve in curves if len(curve))
@@ -329,16 +329,16 @@ glue("cycle_tilted", answers.said(gain, "+.3f"), display=False)
 # | `ce`, third cycle | {glue:text}`third_cycle_of_ce_auc:s` | {glue:text}`third_cycle_of_ce_colourfulness:s` |
 # | `l2`, second cycle | {glue:text}`second_cycle_of_l2_auc:s` | {glue:text}`second_cycle_of_l2_colourfulness:s` |
 # | `l2` to `ce`, after one | {glue:text}`from_l2_to_ce_auc:s` | {glue:text}`from_l2_to_ce_colourfulness:s` |
-# | `l2` to `ce`, after two | {glue:text}`from_l2_to_ce_second_auc:s` | {glue:text}`from_l2_to_ce_second_colourfulness:s` |
+# | `l2` to `ce`, after two | {glue:text}`from_l2_to_ce_after_two_auc:s` | {glue:text}`from_l2_to_ce_after_two_colourfulness:s` |
 #
 # **Squared error with twice the time arrives where cross entropy was after one cycle, and the step from one loss to the
-# other is after two what it was after one.** So time and loss add up, and neither is what makes a mean dull. The third
-# cycle of `ce` adds colour and hardly any accuracy: by its end it has seen every photograph
-# {glue:text}`cycle_ce_epochs:.0f` times. The tilt after training is another matter.
+# other is after two what it was after one.** So time and loss add up, and both are small beside what a mean lacks of
+# the truth's colourfulness; the tilt after training is another matter. The third cycle of `ce` adds colour and hardly
+# any accuracy: by its end it has seen every photograph {glue:text}`cycle_ce_epochs:.0f` times.
 #
-# The last cycle of `ce` that was better on validation photographs is the network `best`, which
-# `colorize photo` takes ({doc}`/book/your-photos`). The images of this book that compare arms are painted by networks of
-# one cycle, because a `ce` that learned for longer would show time where its neighbours show the loss.
+# The last cycle of `ce` that was better on validation photographs is the network `best`, which `colorize photo` takes
+# ({doc}`/book/your-photos`). The images of this book that compare arms are painted by networks of one cycle, because a
+# `ce` that learned for longer would show time where its neighbours show the loss.
 #
 # ### Where training failed
 
@@ -777,7 +777,7 @@ glue("width_usual", load_config("ablation").steps, display=False)
 #   heart.
 # - **Further cycles** of `ce`: AuC {glue:text}`second_cycle_of_ce_auc:s` by the second and
 #   {glue:text}`third_cycle_of_ce_auc:s` by the third. From `l2` to `ce` it is {glue:text}`from_l2_to_ce_auc:s` after
-#   one cycle each and {glue:text}`from_l2_to_ce_second_auc:s` after two.
+#   one cycle each and {glue:text}`from_l2_to_ce_after_two_auc:s` after two.
 # - **Settled by epoch ten** (H10): {verdict}`H10`. At a constant rate the colour wavers to the end.
 # - **Failed trainings** on rung {glue:text}`last_rung:s`: {glue:text}`failed:s`. They look like a dull loss and are
 #   none.
