@@ -37,7 +37,7 @@ from colorize_lib.book.examples import Images, book_photos, colorize_all, colori
 from colorize_lib.book.passports import NOTHING, line, listed
 from colorize_lib.colorizer import Colorizer, load_colorizer
 from colorize_lib.config import ARMS, BEST, load_config
-from colorize_lib.evaluation.results import lineage
+from colorize_lib.evaluation.results import views
 from colorize_lib.evaluation.systems import arms_of
 from colorize_lib.networks import STAGES
 from colorize_lib.objectives import AB_SCALE
@@ -100,11 +100,6 @@ def live_data(networks: dict[str, Colorizer]) -> dict:
         "photos": {name: thumbnail(name) for name in names},
         "seen": {arm: views(networks[arm].passport) for arm in LIVE},
     }
-
-
-def views(passport: dict) -> int:
-    """How many images a network has looked at in training, with those of the runs that it went on from."""
-    return sum(one["config"]["batch"] * one["steps"] for one in lineage(passport))
 
 
 def live_scripts() -> dict[str, str]:

@@ -30,6 +30,7 @@ from ..training.loop import VALIDATION_PHOTOS
 from . import metrics
 from .baselines import constant_prediction
 from .measuring import PRIOR, StoredImages, beside, predictor, reduced_side
+from .results import lineage, views
 
 READOUTS = tuple(map(Readout.parse, ("@1", "@0.38", "@1:median", "@1:mode", "@1~0.5")))
 REBALANCED = ("l2_rebal", "ce_rebal")
@@ -194,6 +195,7 @@ WEAK = ("nothing", "little")
 LINES = (
     ("steps", "training: {steps:,.0f} steps of {batch} ({views:,.0f} views of {photos:,.0f} images), lr {lr:g} "
               "{schedule}, init {init}; the recorded trials chose lr {best_lr:g}, init {best_init}"),
+    ("earlier", "it went on from {earlier}"),
     ("weighting", "loss: {reduction} over positions, weight decay {weight_decay:g}, {weighting}"),
     ("prior_sum", "prior: sum {prior_sum:.4f}, {prior_entropy:.2f} nats, {prior_near_grey:.0%} within 15 of grey, mean "
                   "chroma {prior_chroma:.1f}, {prior_distance:.3f} nats from MiniPlaces'; most: {prior_top}"),
@@ -303,7 +305,9 @@ def _file_facts(network: Colorizer) -> Facts:
               "dead": dead_share(network), "best_lr": chosen.lr, "best_init": chosen.init,
               "decay": config.weight_decay * positions / ORIGINAL_DECAY}  # fmt: skip
     facts |= {name: about[name] for name in ("run", "profile", "steps", "photos") if name in about}
-    facts["views"] = facts["steps"] * config.batch
+    facts["views"] = views(about)
+    earlier = ", ".join(one["run"] for one in lineage(about)[1:])
+    facts |= {"earlier": f"{earlier}, whose views are counted"} if earlier else {}
     measured = {
         name: values["chroma_ratio"] for name, values in about.get("measured", {}).items() if "chroma_ratio" in values
     }

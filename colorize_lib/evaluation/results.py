@@ -48,6 +48,11 @@ def lineage(passport: dict) -> list[dict]:
     return [passport, *(lineage(parent["passport"]) if parent else [])]
 
 
+def views(passport: dict) -> int:
+    """How many images a network has looked at in training, with those of the runs that it went on from."""
+    return sum(one["config"].get("batch", FIELDS["batch"]) * one["steps"] for one in lineage(passport))
+
+
 def _by_content(passport: dict) -> list[str]:
     """What a run took from other files: the weights that it started from, and another prior."""
     parent, prior, lineage = passport.get("parent"), passport.get("prior"), []

@@ -10,7 +10,6 @@ import shipped_ext
 from colorize_lib import trace
 from colorize_lib.colorizer import load_colorizer
 from colorize_lib.config import BEST
-from colorize_lib.evaluation.results import lineage
 
 
 @pytest.mark.parametrize("draw", [shipped_ext.front_images, shipped_ext.strip_images, shipped_ext.still_images])
@@ -37,10 +36,3 @@ def test_a_line_counts_runs_and_photographs():
     assert "Figure of painted in book/_ext/eyes_ext.py · weights that ship: " in shipped_ext.line_below("painted")
     with pytest.raises(KeyError, match="no_such"):
         shipped_ext.line_below("no_such")
-
-
-def test_views_are_counted_with_those_of_the_runs_before():
-    best, ce = (load_colorizer(name, "cpu").passport for name in (BEST, "ce"))
-    cycles = len(lineage(best))
-    assert cycles > 1 and shipped_ext.views(best) == cycles * shipped_ext.views(ce), "each cycle is as long"
-    assert shipped_ext.views(ce) == ce["config"]["batch"] * ce["config"]["steps"]

@@ -451,3 +451,12 @@ def test_a_run_that_is_not_finished_cannot_be_measured(made, tmp_path, capsys):
     assert cli.main(["doctor", str(run), "--data", str(made.store.path), "--split", "tst"]) == 2
     out, err = capsys.readouterr()
     assert "no images in split 'tst'" in err and not out, "before anything is told"
+
+
+def test_views_are_counted_with_those_of_the_runs_before():
+    best, ce = (diagnosis.examine(SHIPPED_CE.with_stem(name))[0] for name in ("best", "ce"))
+    assert ce["views"] == ce["batch"] * ce["steps"] and "earlier" not in ce
+    cycles, rest = divmod(best["views"], ce["views"])
+    assert cycles > 1 and not rest, "each cycle is as long"
+    assert best["earlier"].count("ce-s0-") == cycles - 1 and ce["run"] in best["earlier"]
+    assert f"it went on from {best['earlier']}" in diagnosis.describe(best)
