@@ -30,6 +30,8 @@ from . import __version__
 from .config import ARMS, BEST, CHOICES, FIELDS, PROFILES, Config, load_config
 
 PACKAGE = Path(__file__).resolve().parent
+SHIPPED = (BEST, *ARMS)
+"""Names of the networks that ship."""
 SETTINGS = {
     "profile": "the settings to begin with",
     "data": "store, Parquet files or folder, folder of images, or synthetic",
@@ -179,7 +181,7 @@ def _name(text: str) -> str:
 ARM = option(
     "--arm",
     default=BEST,
-    choices=(BEST, *ARMS),
+    choices=SHIPPED,
     help="shipped network to use: best (default), which is the ce that went on, or one of those trained alike",
 )
 RUN = option("--run", help="folder of a finished run or file of a network, instead of a shipped one")
@@ -473,8 +475,8 @@ def _other(text: str) -> tuple:
     if Path(text).exists():
         return load_run(text), None
     name, at, asked = text.partition("@")
-    if name not in (BEST, *ARMS):
-        raise ValueError(f"--against {text} is neither a file or folder nor one of {', '.join((BEST, *ARMS))}")
+    if name not in SHIPPED:
+        raise ValueError(f"--against {text} is neither a file or folder nor one of {', '.join(SHIPPED)}")
     network = load_colorizer(name)
     if at and not network.is_classifier:
         raise ValueError(f"--against {text} is not possible: {name} has one answer")

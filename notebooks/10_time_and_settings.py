@@ -281,14 +281,14 @@ answers.findings_table({"H10": claims.decide("H10", small)})
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cycle", "caption": "What a further cycle changes, three rows on top, and what the step from squared error to cross entropy at its mean changes after one cycle each and after two; to the right of the dotted line a longer training, or cross entropy, is better or more colourful."}, "image": {"alt": "Four panels of differences with intervals around a zero line, AuC, skill over the mean colour, true-hue chroma ratio and colourfulness, with three rows for further cycles and two for the step from one loss to the other"}}
 names = ["auc", "skill_mean", "true_hue_ratio", "colourfulness"]
 cycles = ["ce@1", "ce@1 from=ce", "ce@1 from=ce:ce"]
+yardstick = {"from l2 to ce": ("ce@1", "l2")}
 pairs = {
     "second cycle of ce": (cycles[1], cycles[0]),
     "third cycle of ce": (cycles[2], cycles[1]),
     "second cycle of l2": ("l2 from=l2", "l2"),
+    **yardstick,
+    "from l2 to ce, after two": ("ce@1 from=ce", "l2 from=l2"),
 }
-yardstick = {"from l2 to ce": ("ce@1", "l2")}
-later = {"from l2 to ce, after two": ("ce@1 from=ce", "l2 from=l2")}
-pairs |= yardstick | later
 first_seed = records.for_config(replace(config, seeds=(0,)))
 panels = answers.panels(first_seed, pairs, names)
 figures.plot_intervals(panels, dict.fromkeys(panels, 0.0))
@@ -299,8 +299,8 @@ for base in ("grey", "mean"):
     said = ", ".join(f"{gain:.4f}" for gain in above)
     glue(f"cycle_{base}", said, display=False)
 ends = {"ce": ("", "from=ce", "from=ce:ce"), "l2": ("", "from=l2")}
-for arm, names_of in ends.items():
-    curves = [first_seed.curves(variant, [arm]) for variant in names_of]
+for arm, named in ends.items():
+    curves = [first_seed.curves(variant, [arm]) for variant in named]
     last_values = (
         f"{curve.val_excess.iloc[-1]:.4g}" for curve in curves if len(curve)
     )
@@ -312,8 +312,8 @@ for row, pair in pairs.items():
     for name, form in {"auc": "+.4f", "colourfulness": "+.1f"}.items():
         gain = answers.difference(first_seed, *pair, name)
         glue(f"{key}_{name}", answers.said(gain, form), display=False)
-tilted = [f"ce@1~0.5{s.removeprefix('ce@1')}" for s in cycles]
-gain = answers.difference(first_seed, *tilted[::-2], "auc_balanced")
+tilted = ("ce@1~0.5 from=ce:ce", "ce@1~0.5", "auc_balanced")
+gain = answers.difference(first_seed, *tilted)
 glue("cycle_tilted", answers.said(gain, "+.3f"), display=False)
 
 # %% [markdown]

@@ -52,7 +52,7 @@ STRIP = {"rgb": "student_mse", "ab": "l2", "mean": "ce@1", "tilted": "ce@1~0.5",
 """File names of the front page's strip, and the systems that paint them."""
 LIVE = ("ce", "l2")
 """Arms that run in the live page; of the others it has the answers to the photographs that come with it."""
-NETWORK_OF = dict(zip(ARMS, ARMS, strict=True)) | {"ce": BEST}
+NETWORK_OF = {arm: BEST if arm == "ce" else arm for arm in ARMS}
 """The weights that the live page takes for each arm."""
 STILL = {
     "cool": Readout(0.38),

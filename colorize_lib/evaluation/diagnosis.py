@@ -195,7 +195,7 @@ WEAK = ("nothing", "little")
 LINES = (
     ("steps", "training: {steps:,.0f} steps of {batch} ({views:,.0f} views of {photos:,.0f} images), lr {lr:g} "
               "{schedule}, init {init}; the recorded trials chose lr {best_lr:g}, init {best_init}"),
-    ("earlier", "it went on from {earlier}"),
+    ("earlier", "it went on from {earlier}, whose views are counted"),
     ("weighting", "loss: {reduction} over positions, weight decay {weight_decay:g}, {weighting}"),
     ("prior_sum", "prior: sum {prior_sum:.4f}, {prior_entropy:.2f} nats, {prior_near_grey:.0%} within 15 of grey, mean "
                   "chroma {prior_chroma:.1f}, {prior_distance:.3f} nats from MiniPlaces'; most: {prior_top}"),
@@ -306,8 +306,8 @@ def _file_facts(network: Colorizer) -> Facts:
               "decay": config.weight_decay * positions / ORIGINAL_DECAY}  # fmt: skip
     facts |= {name: about[name] for name in ("run", "profile", "steps", "photos") if name in about}
     facts["views"] = views(about)
-    earlier = ", ".join(one["run"] for one in lineage(about)[1:])
-    facts |= {"earlier": f"{earlier}, whose views are counted"} if earlier else {}
+    if earlier := ", ".join(one["run"] for one in lineage(about)[1:]):
+        facts["earlier"] = earlier
     measured = {
         name: values["chroma_ratio"] for name, values in about.get("measured", {}).items() if "chroma_ratio" in values
     }

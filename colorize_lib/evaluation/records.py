@@ -302,9 +302,7 @@ def export(config: Config, store: Store, out: Path, runs: Path = RUNS, log=print
     missing = [arm for arm in config.arms if (arm, seed) not in found]
     if missing:
         raise ValueError(f"{missing[0]} with seed {seed} is not trained yet; run `colorize train` first")
-    recorded = load(config.profile, config.seeds[:1])
-    if missing := {found[arm, seed].name for arm in config.arms} - recorded.summary["passports"].keys():
-        raise ValueError(f"{min(missing)} is not recorded yet; run `colorize record` first")
+    recorded = _with_runs(config.profile, seed, {found[arm, seed].name for arm in config.arms})
     return [_ship(found[arm, seed], recorded, out, arm, log) for arm in config.arms]
 
 
@@ -333,11 +331,18 @@ def export_best(weights: Path, out: Path, log=print) -> Path:
 def _validated(passport: dict) -> tuple[Results, float]:
     """The recorded results of a run's profile and seed, and its cross entropy above its floor on validation images at
     its end; ValueError if it is not recorded."""
-    recorded = load(passport["profile"], (passport["seed"],))
-    about = recorded.summary["passports"].get(passport["run"])
-    if about is None:
-        raise ValueError(f"{passport['run']} is not recorded yet; run `colorize record` first")
-    return recorded, float(recorded.curves(about["variant"], [about["arm"]]).val_excess.iloc[-1])
+    run = passport["run"]
+    recorded = _with_runs(passport["profile"], passport["seed"], {run})
+    variant = recorded.summary["passports"][run]["variant"]
+    return recorded, float(recorded.curves(variant, [passport["arm"]]).val_excess.iloc[-1])
+
+
+def _with_runs(profile: str, seed: int, runs: set[str]) -> Results:
+    """The recorded results of one seed of a profile; ValueError for a run that is not among them."""
+    recorded = load(profile, (seed,))
+    if missing := runs - recorded.summary["passports"].keys():
+        raise ValueError(f"{min(missing)} is not recorded yet; run `colorize record` first")
+    return recorded
 
 
 def _ship(weights: Path, recorded: Results, out: Path, name: str, log) -> Path:

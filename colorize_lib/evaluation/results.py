@@ -45,7 +45,7 @@ def variant_of(passport: dict, usual: Config | None = None) -> str:
 def lineage(passport: dict) -> list[dict]:
     """The passport of a run and those of the runs that it went on from, nearest first."""
     parent = passport.get("parent")
-    return [passport, *(lineage(parent["passport"]) if parent else [])]
+    return [passport, *(lineage(parent.get("passport", {})) if parent else [])]
 
 
 def views(passport: dict) -> int:
@@ -55,12 +55,10 @@ def views(passport: dict) -> int:
 
 def _by_content(passport: dict) -> list[str]:
     """What a run took from other files: the weights that it started from, and another prior."""
-    parent, prior, lineage = passport.get("parent"), passport.get("prior"), []
+    prior, parents = passport.get("prior"), [one["parent"] for one in lineage(passport) if one.get("parent")]
+    words = [word for parent in parents for word in (parent["arm"], parent["part"]) if word != "whole"]
     parts = [f"prior={prior[:8]}"] if prior else []
-    while parent:
-        lineage += [parent["arm"], "trunk"] if parent["part"] == "trunk" else [parent["arm"]]
-        parent = parent.get("passport", {}).get("parent")
-    return parts + [f"from={':'.join(lineage)}"] * bool(lineage)
+    return parts + [f"from={':'.join(words)}"] * bool(words)
 
 
 def _variants(passports: list[dict], usual: Config | None) -> list[str]:
